@@ -1,0 +1,1 @@
+"""States in sentences: what is happening and what to do next."""

@@ -1,0 +1,23 @@
+"""Who asks: a person as the directory knows them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from .model import Model
+from .names import Username
+
+
+class Person(Model):
+    """A user of the directory.
+
+    `uid`/`gid` decide as whom work runs; `groups` are directory groups (names).
+    """
+
+    username: Username
+    uid: int = Field(ge=0)
+    gid: int = Field(ge=0)
+    full_name: str = ""
+    email: str = ""
+    groups: frozenset[str] = frozenset()
+    admin: bool = False

@@ -1,0 +1,121 @@
+"""A job as its owner sees it, the same in page, API and command line."""
+
+from __future__ import annotations
+
+from pydantic import AwareDatetime
+
+from .jobs import Dependency, End, Job, Kind, Usage
+from .model import Model
+from .resources import Resources
+from .states import JobState
+from .volumes import Mode
+
+
+class MountView(Model):
+    """A volume of a job: `target` is its path inside the image."""
+
+    volume: str
+    mode: Mode
+    target: str
+
+
+class JobView(Model):
+    """What the API answers for a job.
+
+    Times are ISO 8601 with zone; `folder` is the host path of the job folder.
+    """
+
+    id: int
+    uuid: str
+    version: int
+    owner: str
+    name: str
+    kind: Kind
+    domain: str
+    image: str
+    image_version: str
+    image_sha256: str
+    state: JobState
+    final: bool
+    sciserver_code: int
+    sentence: str
+    """State, cause and next step in one or two sentences (see explain)."""
+    reason: str
+    expected_start: AwareDatetime | None
+    node: str
+    slurm_id: int | None
+    restarts: int
+    tasks: dict[str, int]
+    array: str | None
+    dependencies: tuple[Dependency, ...]
+    cancel_requested: bool
+    end: End | None
+    usage: Usage | None
+    resources: Resources
+    mounts: tuple[MountView, ...]
+    results_volume: str
+    folder: str
+    target: str
+    filename: str
+    stdout: str
+    stderr: str
+    accepted_at: AwareDatetime
+    started_at: AwareDatetime | None
+    ended_at: AwareDatetime | None
+
+
+def view(job: Job, sentence: str) -> JobView:
+    """Return what the owner may see of `job`; `sentence` comes from `explain`."""
+    spec = job.spec
+    mounts = tuple(
+        MountView(
+            volume=m.volume,
+            mode=Mode.READ_WRITE if m.writable else Mode.READ_ONLY,
+            target=m.target,
+        )
+        for m in spec.mounts
+    )
+    same = [
+        "id",
+        "uuid",
+        "version",
+        "owner",
+        "name",
+        "kind",
+        "domain",
+        "image",
+        "state",
+        "reason",
+        "expected_start",
+        "node",
+        "slurm_id",
+        "restarts",
+        "tasks",
+        "cancel_requested",
+        "end",
+        "usage",
+        "accepted_at",
+        "started_at",
+        "ended_at",
+    ]
+    of_spec = [
+        "image_version",
+        "image_sha256",
+        "array",
+        "dependencies",
+        "resources",
+        "results_volume",
+        "target",
+        "filename",
+        "stdout",
+        "stderr",
+    ]
+    return JobView(
+        **{field: getattr(job, field) for field in same},
+        **{field: getattr(spec, field) for field in of_spec},
+        mounts=mounts,
+        folder=spec.path,
+        final=job.state.final,
+        sciserver_code=job.state.sciserver_code,
+        sentence=sentence,
+    )

@@ -1,0 +1,393 @@
+"""The ports: what services ask of the outside world, as Protocols that adapters fulfil.
+
+Every call may raise `Unavailable` when the outside system does not answer in time; nothing else of an
+adapter's own library leaks through. All calls are synchronous and safe to make from several threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from .domain.access import Grant
+from .domain.catalogue import ComputeDomain, Image, Site
+from .domain.files import FileEntry
+from .domain.jobs import Job, JobEvent
+from .domain.people import Person
+from .domain.scheduling import (
+    EndRecord,
+    Observation,
+    Owner,
+    Sighting,
+    Submission,
+    SubmitOutcome,
+)
+from .domain.states import JobState
+from .domain.tokens import Scope, Token, TokenKind
+from .domain.volumes import DataVolume, RootVolume, UserVolume
+
+
+class Clock(Protocol):
+    """Time, so that tests can move it."""
+
+    def now(self) -> datetime:
+        """The current time, aware, UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Directory(Protocol):
+    """Who people are."""
+
+    def authenticate(self, username: str, password: str) -> Person:
+        """Return the person.
+
+        Raises BadCredentials (unknown user, wrong or empty password alike), Unavailable.
+        """
+        ...
+
+    def person(self, username: str) -> Person:
+        """Return the person as the directory knows them now.
+
+        Raises NotFound, Unavailable.
+        """
+        ...
+
+    def ping(self) -> str:
+        """Return a line saying what answered.
+
+        Raises Unavailable.
+        """
+        ...
+
+
+class Agent(Protocol):
+    """A small process that acts as one user.
+
+    Raises AgentError for what it refuses, Unavailable when unreachable.     File calls take a trusted
+    absolute `root` and an untrusted relative `path` ('' is the root itself); the walk     below root follows
+    no symbolic link.
+    """
+
+    def submit(self, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
+        """Make each job's folder and files, then run sbatch with its options.
+
+        One outcome per job, in order.
+        """
+        ...
+
+    def test_only(self, job: Submission) -> str:
+        """Run `sbatch --test-only`; return Slurm's words.
+
+        Raises Refused with Slurm's words when it would not run.
+        """
+        ...
+
+    def cancel(self, slurm_ids: Sequence[int]) -> None:
+        """scancel.
+
+        Ids that are already over are no error.
+        """
+        ...
+
+    def end_records(self, folders: Sequence[tuple[str, str]]) -> list[tuple[EndRecord, ...]]:
+        """For each (root, folder): the end records found there (one, or one per array task), unreadable ones
+        left out."""
+        ...
+
+    def make_volume(self, root: str, owner: str, name: str) -> None:
+        """Make directory `<root>/<owner>/<name>` 0700 where absent.
+
+        `<root>/<owner>` must exist and be the user's.
+        """
+        ...
+
+    def listing(self, root: str, path: str, limit: int = 10_000) -> list[FileEntry]:
+        """Entries of a directory, sorted by name.
+
+        Raises AgentError not_found, denied, invalid (no directory).
+        """
+        ...
+
+    def stat(self, root: str, path: str) -> FileEntry:
+        """One entry.
+
+        Raises AgentError not_found, denied.
+        """
+        ...
+
+    def read(self, root: str, path: str, offset: int = 0, length: int = 1_000_000) -> tuple[bytes, int]:
+        """Bytes from `offset` (negative: from the end) and the file's size.
+
+        Regular files only; ≤ 4 MiB a call.
+        """
+        ...
+
+    def local_submit(self, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
+        """Without a scheduler: run each job's script as a child process.
+
+        `slurm_id` is a number the agent chose.
+        """
+        ...
+
+    def local_observe(self) -> list[Sighting]:
+        """Every job `local_submit` ever started here that is alive or ended within the last day."""
+        ...
+
+    def local_cancel(self, slurm_ids: Sequence[int]) -> None:
+        """End the processes of these jobs."""
+        ...
+
+
+class Agents(Protocol):
+    """Starts agents on demand and hands out those that live."""
+
+    def of(self, owner: Owner) -> Agent:
+        """The agent of `owner`.
+
+        Raises Refused for a system account (uid below the setting), Unavailable.
+        """
+        ...
+
+    def ping(self, owner: Owner) -> str:
+        """Return a line saying what answered, as which uid.
+
+        Raises Unavailable, Refused.
+        """
+        ...
+
+
+class Scheduler(Protocol):
+    """One cluster's scheduler."""
+
+    def submit(self, owner: Owner, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
+        """Submit as `owner`.
+
+        Never raises for a single job: one outcome each, in order. At most 64 jobs a call.
+        """
+        ...
+
+    def test_only(self, owner: Owner, job: Submission) -> str:
+        """What the scheduler says it would do, e.g. its expected start.
+
+        Raises Refused, Unavailable.
+        """
+        ...
+
+    def cancel(self, owner: Owner, slurm_ids: Sequence[int]) -> None:
+        """Cancel; ids that are over are no error.
+
+        Raises Unavailable.
+        """
+        ...
+
+    def observe(self, since: datetime) -> Observation:
+        """All live jobs, and those that ended after `since`: one live and one accounting call, whatever the
+        number.
+
+        Never raises: what failed is told in the Observation.
+        """
+        ...
+
+    def look_up(self, jobs: Sequence[Job]) -> dict[str, Sighting] | None:
+        """Find jobs by uuid and uid, live or ended, in a constant number of calls: uuid → sighting.
+
+        None when the scheduler or its accounting could not be asked: nothing is known then. A uuid absent from
+        a dict is certainly unknown to both at this moment.
+        """
+        ...
+
+    def ping(self) -> str:
+        """Return a line saying what answered (name, version).
+
+        Raises Unavailable.
+        """
+        ...
+
+
+class Store(Protocol):
+    """The database.
+
+    Each method is one transaction unless called inside `transaction()` on the same thread.
+    """
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Group calls of this thread into one transaction; rolled back when an exception leaves the block."""
+        ...
+
+    def ping(self) -> str:
+        """Return a line saying what answered (engine, schema version).
+
+        Raises Unavailable.
+        """
+        ...
+
+    # people -------------------------------------------------------------------------------------
+    def remember_person(self, person: Person) -> None:
+        """Insert or refresh what the directory said at this login."""
+        ...
+
+    def person(self, username: str) -> Person | None:
+        """What was remembered at the last login."""
+        ...
+
+    # tokens and lockout ---------------------------------------------------------------------------
+    def add_token(
+        self,
+        username: str,
+        kind: TokenKind,
+        name: str,
+        scopes: frozenset[Scope],
+        digest: str,
+        now: datetime,
+        expires_at: datetime,
+    ) -> Token:
+        """Store a token's hash."""
+        ...
+
+    def token(self, digest: str, now: datetime) -> Token | None:
+        """The live token with this hash.
+
+        Notes `last_used_at` at most once a minute.
+        """
+        ...
+
+    def tokens(self, username: str, now: datetime) -> list[Token]:
+        """A person's live tokens, newest first."""
+        ...
+
+    def revoke_token(self, username: str, token_id: int) -> bool:
+        """Delete; True when there was one."""
+        ...
+
+    def count_failure(self, key: str, now: datetime) -> None:
+        """Note a failed login for `key` (`user:alice`, `addr:192.0.2.1`)."""
+        ...
+
+    def failures(self, key: str, since: datetime) -> tuple[int, datetime | None]:
+        """How many failures after `since`, and when the last was."""
+        ...
+
+    def clear_failures(self, key: str) -> None:
+        """Forget them (after a success)."""
+        ...
+
+    # catalogue ------------------------------------------------------------------------------------
+    def apply_site(self, site: Site) -> None:
+        """Replace the catalogue and the grants made by `site` with these."""
+        ...
+
+    def domains(self) -> list[ComputeDomain]: ...
+    def images(self) -> list[Image]: ...
+    def root_volumes(self) -> list[RootVolume]: ...
+    def data_volumes(self) -> list[DataVolume]: ...
+
+    def grants(self, subjects: Sequence[tuple[str, str]]) -> list[Grant]:
+        """All grants to any of these (kind, name) subjects, expired ones too."""
+        ...
+
+    def user_volumes(self, owner: str) -> list[UserVolume]: ...
+    def user_volume(self, root: str, owner: str, name: str) -> UserVolume | None: ...
+
+    def add_user_volume(self, root: str, owner: str, name: str, description: str) -> UserVolume:
+        """Insert, or return the one that is there."""
+        ...
+
+    # jobs -----------------------------------------------------------------------------------------
+    def next_job_id(self) -> int:
+        """Reserve a job id: integers, growing, never used twice."""
+        ...
+
+    def add_job(self, job: Job, claim_digest: str, key: str | None, fingerprint: str) -> Job:
+        """Insert with its first event.
+
+        `key`: the owner's idempotency key; when it was used before with the same request `fingerprint` the
+        earlier job is returned unchanged, with another fingerprint raises Conflict.
+        """
+        ...
+
+    def job(self, job_id: int) -> Job | None: ...
+    def job_by_uuid(self, uuid: str) -> Job | None: ...
+    def job_by_key(self, owner: str, key: str) -> tuple[Job, str] | None:
+        """The job made with this idempotency key, and the request's fingerprint."""
+        ...
+
+    def jobs(
+        self,
+        *,
+        owner: str | None = None,
+        states: Sequence[JobState] | None = None,
+        domain: str | None = None,
+        name: str | None = None,
+        after: datetime | None = None,
+        before: datetime | None = None,
+        before_id: int | None = None,
+        limit: int = 50,
+    ) -> list[Job]:
+        """Newest first (id descending), paged by key: `before_id` is the last id of the page before.
+
+        `name`: substring.
+        """
+        ...
+
+    def active_jobs(self) -> list[Job]:
+        """All jobs not in a final state, plus those LOST within the last day, oldest first."""
+        ...
+
+    def jobs_by_id(self, job_ids: Sequence[int]) -> dict[int, Job]: ...
+
+    def change_job(self, old: Job, new: Job, events: Sequence[JobEvent]) -> Job | None:
+        """Compare and set: write `new` (version + 1) where the row still has `old.version`, with its events.
+
+        Returns the stored job, or None when somebody else changed it first.
+        """
+        ...
+
+    def change_jobs(self, changes: Sequence[tuple[Job, Job, Sequence[JobEvent]]]) -> list[Job | None]:
+        """`change_job` for many in one transaction."""
+        ...
+
+    def events(self, job_id: int) -> list[JobEvent]: ...
+
+    def claim(
+        self,
+        uuid: str,
+        claim_digest: str,
+        slurm_id: int,
+        restarts: int,
+        task: int | None,
+        now: datetime,
+    ) -> str:
+        """The start fence: `run` for the first (slurm_id) to claim this uuid (and again for its restarts and
+        tasks), `duplicate` for any other, `unknown` when uuid or digest fit no job."""
+        ...
+
+    # broker ---------------------------------------------------------------------------------------
+    def lead(self, holder: str, now: datetime, lease: timedelta) -> bool:
+        """Take or renew the one broker lease; False while another holder's lease lives."""
+        ...
+
+    def release(self, holder: str) -> None:
+        """Give the lease up if held."""
+        ...
+
+    def note(self, key: str, value: dict[str, Any]) -> None:
+        """Keep a small fact about a service (broker's last tick, a system that is down) for others to
+        show."""
+        ...
+
+    def notes(self) -> dict[str, dict[str, Any]]: ...
+
+
+class Waker(Protocol):
+    """Tells the broker that there is work, so that it need not wait for its next tick.
+
+    Losing a call is harmless.
+    """
+
+    def wake(self) -> None: ...
