@@ -263,6 +263,8 @@ class Job(Model):
     state: JobState
     restarts: int = 0
     slurm_id: int | None = None
+    claimed_by: int | None = None
+    """The Slurm id whose start was claimed first (`Store.claim` sets it): the one true copy should there be two."""
     cluster: Slug
     spec: JobSpec
     reason: str = ""
