@@ -364,7 +364,10 @@ class Store(Protocol):
         now: datetime,
     ) -> str:
         """The start fence: `run` for the first (slurm_id) to claim this uuid (and again for its restarts and
-        tasks), `duplicate` for any other, `unknown` when uuid or digest fit no job."""
+        tasks), `duplicate` for any other, `unknown` when uuid or digest fit no job.
+
+        The first claim sets the job's `claimed_by` and its version grows by one.
+        """
         ...
 
     # broker ---------------------------------------------------------------------------------------
