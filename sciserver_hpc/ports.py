@@ -197,8 +197,8 @@ class Scheduler(Protocol):
     def look_up(self, jobs: Sequence[Job]) -> dict[str, Sighting] | None:
         """Find jobs by uuid and uid, live or ended, in a constant number of calls: uuid → sighting.
 
-        None when the scheduler or its accounting could not be asked: nothing is known then. A uuid absent from
-        a dict is certainly unknown to both at this moment.
+        None when the scheduler or its accounting could not be asked: nothing is known then. A uuid absent
+        from a dict is certainly unknown to both at this moment.
         """
         ...
 
@@ -303,12 +303,21 @@ class Store(Protocol):
         """Reserve a job id: integers, growing, never used twice."""
         ...
 
-    def add_job(self, job: Job, claim_digest: str, key: str | None, fingerprint: str) -> Job:
-        """Insert with its first event.
+    def add_job(self, job: Job, claim_digest: str, request: str, key: str | None, fingerprint: str) -> Job:
+        """Insert with its first event, and the whole `request` (a JobRequest as JSON) in a table of its own.
 
         `key`: the owner's idempotency key; when it was used before with the same request `fingerprint` the
         earlier job is returned unchanged, with another fingerprint raises Conflict.
         """
+        ...
+
+    def request(self, job_id: int) -> str | None:
+        """The JSON given to `add_job`: command, script or notebook text and parameters live here and not in
+        the job's row, since they may be megabytes and only submission, preview and "run again" want them."""
+        ...
+
+    def count_jobs(self, owner: str, states: Sequence[JobState]) -> int:
+        """How many jobs of `owner` stand in one of `states`; from an index, without loading them."""
         ...
 
     def job(self, job_id: int) -> Job | None: ...
