@@ -27,7 +27,7 @@ class Resource(Model):
     kind: domain, image, data_volume, user_volume, job; name: its stable name or address.
     """
 
-    kind: str = Field(pattern=r"^(domain|image|data_volume|user_volume|job)\Z")
+    kind: str = Field(pattern=r"^(domain|image|data_volume|user_volume|job)\z")
     name: str = Field(min_length=1, max_length=255)
 
     def __str__(self) -> str:
@@ -37,7 +37,7 @@ class Resource(Model):
 class Subject(Model):
     """Who a grant is for: a user, a group, or everyone who can log in."""
 
-    kind: str = Field(pattern=r"^(user|group|everyone)\Z")
+    kind: str = Field(pattern=r"^(user|group|everyone)\z")
     name: str = Field(default="", max_length=64)
 
     def __str__(self) -> str:

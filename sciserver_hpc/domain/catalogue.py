@@ -39,9 +39,9 @@ class Image(Model):
     """
 
     name: Slug
-    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}\Z")
+    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}\z")
     path: str = Field(pattern=r"^/")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}\Z")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}\z")
     size: int = Field(ge=0)
     """Bytes."""
 

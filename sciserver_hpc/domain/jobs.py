@@ -80,7 +80,7 @@ class JobRequest(Model):
 
     array: str | None = Field(
         default=None,
-        pattern=r"^\d{1,7}(-\d{1,7}(:\d{1,5})?)?(,\d{1,7}(-\d{1,7}(:\d{1,5})?)?)*(%\d{1,5})?\Z",
+        pattern=r"^[0-9]{1,7}(-[0-9]{1,7}(:[0-9]{1,5})?)?(,[0-9]{1,7}(-[0-9]{1,7}(:[0-9]{1,5})?)?)*(%[0-9]{1,5})?\z",
         max_length=1000,
     )
     """Array indices in sbatch's form: `0-9`, `1,3,5`, `0-99%10`."""
@@ -264,7 +264,7 @@ class Job(Model):
     restarts: int = 0
     slurm_id: int | None = None
     claimed_by: int | None = None
-    """The Slurm id whose start was claimed first (`Store.claim` sets it): the one true copy should there be two."""
+    """The Slurm id that claimed the start first (`Store.claim` sets it): the true copy should there be two."""
     cluster: Slug
     spec: JobSpec
     reason: str = ""

@@ -28,10 +28,10 @@ def _no_nul(text: str) -> str:
     return text
 
 
-Username = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_.-]{0,31}\Z")]
+Username = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_.-]{0,31}\z")]
 """A Unix user name, `useradd`'s rule plus the dot."""
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
+Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\z")]
 """Name of a domain, image, root volume, user volume, data volume or group: one path segment, never hidden."""
 
 JobName = Annotated[
@@ -44,13 +44,13 @@ JobName = Annotated[
 Slurm sees `slurm_safe(name)`.
 """
 
-FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9 _.,%+=@-]{0,127}\Z")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9 _.,%+=@-]{0,127}\z")]
 """A plain file name without directories."""
 
 ScriptText = Annotated[str, StringConstraints(min_length=1, max_length=1_000_000), AfterValidator(_no_nul)]
 """A script or command: 1 MB at most, any text but NUL."""
 
-Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}\Z")]
+Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}\z")]
 """A job's identity in Slurm: 32 lower-case hex digits."""
 
 

@@ -27,7 +27,7 @@ class VolumeMount(Model):
     """
 
     volume: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(/[a-z_][a-z0-9_.-]{0,31}/[A-Za-z0-9][A-Za-z0-9_.-]{0,63})?\Z"
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(/[a-z_][a-z0-9_.-]{0,31}/[A-Za-z0-9][A-Za-z0-9_.-]{0,63})?\z"
     )
     mode: Mode = Mode.READ_ONLY
 
