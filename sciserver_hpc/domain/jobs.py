@@ -264,7 +264,7 @@ class Job(Model):
     restarts: int = 0
     slurm_id: int | None = None
     claimed_by: int | None = None
-    """The Slurm id that claimed the start first (`Store.claim` sets it): the true copy should there be two."""
+    """The Slurm id that claimed the start first (set by `Store.claim`): the true copy if there are two."""
     cluster: Slug
     spec: JobSpec
     reason: str = ""

@@ -1,0 +1,169 @@
+"""Slurm's news into the database: one look at the whole cluster, each job judged by what was seen of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from ..domain.errors import SciServerError
+from ..domain.jobs import Job
+from ..domain.lifecycle import (
+    Step,
+    after_absence,
+    after_end,
+    after_sighting,
+    in_doubt,
+    is_of,
+    may_submit_again,
+    records_of,
+    step,
+    true_copy,
+)
+from ..domain.scheduling import EndRecord, Observation, Owner, Sighting
+from ..domain.states import JobState
+from ..ports import Agents, Clock, Scheduler, Store
+from .recording import record
+
+log = structlog.get_logger(__name__)
+
+OVERLAP = timedelta(minutes=10)
+"""Accounting lags behind the controller; each look reaches back so far that an ending cannot fall between two."""
+
+GRACE = timedelta(minutes=1)
+"""How long results of a job that ended well may stay invisible (a shared filesystem's caches)."""
+
+LOST_AFTER = timedelta(minutes=10)
+"""How long a job may be missing from queue and accounting before it counts as lost (slurmdbd may lag minutes)."""
+
+
+class Observer:
+    """Watches one cluster's jobs. Its memory only delays: a new observer waits anew."""
+
+    def __init__(
+        self, store: Store, clock: Clock, scheduler: Scheduler, agents: Agents, quiet: timedelta
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._scheduler = scheduler
+        self._agents = agents
+        self._quiet = quiet
+        self._answering_since: datetime | None = None
+        self._missing_since: dict[str, datetime] = {}
+
+    def observe(self, jobs: Sequence[Job], endings: bool) -> Observation:
+        """Look once, with or without accounting's half, and record what it means for `jobs`."""
+        since = self._clock.now() - OVERLAP if endings else None
+        seen = self._scheduler.observe(since)
+        self._note_answer(seen)
+        copies = _copies_of(jobs, seen.sightings)
+        absent = [job for job in jobs if not copies.get(job.uuid)] if seen.live_complete else []
+        copies |= self._look_up(absent)
+        self._judge([job for job in jobs if copies.get(job.uuid)], copies)
+        return seen
+
+    def _note_answer(self, seen: Observation) -> None:
+        if not seen.live_complete:
+            self._answering_since = None
+        elif self._answering_since is None:
+            self._answering_since = seen.at
+
+    def _look_up(self, absent: Sequence[Job]) -> dict[str, list[Sighting]]:
+        """Ask for jobs that the look did not show; deal with those that nobody knows, return the found."""
+        asked = [job for job in absent if self._worth_asking(job)]
+        self._forget_found(asked)
+        if not asked:
+            return {}
+        found = self._scheduler.look_up(asked)
+        if found is None:
+            return {}
+        self._judge_unknown([job for job in asked if job.uuid not in found])
+        return {uuid: [sighting] for uuid, sighting in found.items()}
+
+    def _worth_asking(self, job: Job) -> bool:
+        if job.state is JobState.SUBMITTING:
+            return in_doubt(job) and (
+                job.cancel_requested or job.not_before is None or self._clock.now() >= job.not_before
+            )
+        return job.slurm_id is not None and job.state is not JobState.LOST
+
+    def _forget_found(self, missing: Sequence[Job]) -> None:
+        now, uuids = self._clock.now(), {job.uuid for job in missing}
+        self._missing_since = {u: t for u, t in self._missing_since.items() if u in uuids}
+        for uuid in uuids:
+            self._missing_since.setdefault(uuid, now)
+
+    def _judge_unknown(self, jobs: Sequence[Job]) -> None:
+        now = self._clock.now()
+        steps: list[Step] = []
+        lost: list[Job] = []
+        for job in jobs:
+            if job.state is JobState.SUBMITTING:
+                if may_submit_again(job, now, self._answering_since, self._quiet):
+                    steps.append(step(job, now, submitted_at=None, not_before=None))
+            elif now - self._missing_since[job.uuid] >= LOST_AFTER:
+                lost.append(job)
+        records = self._records(lost)
+        steps += [after_absence(job, records[job.uuid], now) for job in lost if job.uuid in records]
+        record(self._store, steps)
+
+    def _judge(self, jobs: Sequence[Job], copies: Mapping[str, Sequence[Sighting]]) -> None:
+        now = self._clock.now()
+        chosen = {job.uuid: true_copy(job, copies[job.uuid]) for job in jobs}
+        ended = [job for job in jobs if _is_over(chosen[job.uuid]) and not _settled(job)]
+        records = self._records(ended)
+        steps: list[Step | None] = []
+        for job in jobs:
+            sighting = chosen[job.uuid]
+            if sighting is None:
+                continue
+            if not _is_over(sighting):
+                steps.append(after_sighting(job, sighting, now))
+            elif job.uuid in records:
+                written = records[job.uuid]
+                copy = _writer(copies[job.uuid], written) or sighting
+                steps.append(after_end(job, copy, written, now, GRACE))
+        record(self._store, [one for one in steps if one is not None])
+
+    def _records(self, jobs: Iterable[Job]) -> dict[str, tuple[EndRecord, ...]]:
+        """End records by uuid, one agent call per owner. Jobs whose owner's agent is away are left out: later."""
+        by_owner: dict[Owner, list[Job]] = defaultdict(list)
+        for job in jobs:
+            by_owner[Owner(username=job.owner, uid=job.uid, gid=job.spec.gid)].append(job)
+        records: dict[str, tuple[EndRecord, ...]] = {}
+        for owner, mine in by_owner.items():
+            folders = [(job.spec.results_root, job.spec.folder) for job in mine]
+            try:
+                answers = self._agents.of(owner).end_records(folders)
+            except SciServerError as error:
+                log.warning("end records not read", owner=owner.username, error=str(error))
+                continue
+            records |= {job.uuid: answer for job, answer in zip(mine, answers, strict=True)}
+        return records
+
+
+def _copies_of(jobs: Iterable[Job], sightings: Iterable[Sighting]) -> dict[str, list[Sighting]]:
+    """Sightings of each job by uuid: more than one when a doubted submission was queued after all."""
+    by_uuid = {job.uuid: job for job in jobs}
+    by_slurm_id = {job.slurm_id: job for job in by_uuid.values() if job.slurm_id is not None}
+    copies: dict[str, list[Sighting]] = {}
+    for sighting in sightings:
+        job = by_uuid.get(sighting.uuid) if sighting.uuid else by_slurm_id.get(sighting.slurm_id)
+        if job is not None and is_of(sighting, job):
+            copies.setdefault(job.uuid, []).append(sighting)
+    return copies
+
+
+def _writer(copies: Sequence[Sighting], written: Sequence[EndRecord]) -> Sighting | None:
+    """The copy that wrote the records, when the fence let another one run than the one we know."""
+    return next((copy for copy in copies if _is_over(copy) and records_of(copy, written)), None)
+
+
+def _is_over(sighting: Sighting | None) -> bool:
+    return sighting is not None and sighting.state is not None and sighting.state.final
+
+
+def _settled(job: Job) -> bool:
+    return job.state.final and job.state is not JobState.LOST

@@ -1,0 +1,149 @@
+"""Accepted jobs into the scheduler: mark, submit, record; in doubt look up before trying again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from datetime import datetime, timedelta
+
+import structlog
+
+from ..domain.dependency import Readiness, readiness
+from ..domain.ending import dependency_end, rejected_end
+from ..domain.errors import SciServerError, Unavailable
+from ..domain.jobs import Job
+from ..domain.lifecycle import (
+    Step,
+    after_submission,
+    begin_submission,
+    cancel_unsubmitted,
+    finish,
+    in_doubt,
+)
+from ..domain.scheduling import Owner, Submission, SubmitOutcome, Verdict
+from ..domain.states import JobState
+from ..ports import Clock, Scheduler, Store
+from .recording import record
+
+log = structlog.get_logger(__name__)
+
+BATCH = 32
+"""Jobs of one owner handed to the agent in one call: enough to spare transactions, few enough that nobody waits."""
+
+Renderer = Callable[[Job, dict[int, int]], Submission]
+"""A job and the Slurm ids of its dependencies → what the agent writes and submits. Raises SciServerError."""
+
+
+class Submitter:
+    """Submits what is ready. `quiet`: how long a doubt about a submission must rest (see lifecycle)."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        schedulers: Mapping[str, Scheduler],
+        render: Renderer,
+        executor: Executor,
+        quiet: timedelta,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._schedulers = schedulers
+        self._render = render
+        self._executor = executor
+        self._quiet = quiet
+
+    def submit_ready(self, jobs: Sequence[Job]) -> int:
+        """Submit those of `jobs` that certainly have no copy in Slurm and may go now; return how many were tried.
+
+        Owners are served side by side, each one's jobs in the order of their ids.
+        """
+        ready = self._ready(jobs)
+        batches: dict[tuple[str, Owner], list[tuple[Job, Readiness]]] = defaultdict(list)
+        for job, needs in ready:
+            owner = Owner(username=job.owner, uid=job.uid, gid=job.spec.gid)
+            batches[job.cluster, owner].append((job, needs))
+        work = [
+            (cluster, owner, mine[i : i + BATCH])
+            for (cluster, owner), mine in batches.items()
+            for i in range(0, len(mine), BATCH)
+        ]
+        list(self._executor.map(lambda item: self._submit_batch(*item), work))
+        return len(ready)
+
+    def _ready(self, jobs: Sequence[Job]) -> list[tuple[Job, Readiness]]:
+        now = self._clock.now()
+        waiting = [job for job in jobs if _certainly_not_in_slurm(job) and _due(job, now)]
+        named = {d.job for job in waiting for d in job.spec.dependencies}
+        others = self._store.jobs_by_id(sorted(named)) if named else {}
+        ready: list[tuple[Job, Readiness]] = []
+        over: list[Step] = []
+        for job in waiting:
+            needs = readiness(job, others)
+            if job.cancel_requested:
+                over.append(cancel_unsubmitted(job, now))
+            elif needs.impossible:
+                ids = ", ".join(map(str, needs.impossible))
+                why = dependency_end(f"job {ids} did not end as this one needs")
+                over.append(finish(job, JobState.CANCELLED, why, now))
+            elif not needs.waiting_for:
+                ready.append((job, needs))
+        record(self._store, over)
+        return ready
+
+    def _submit_batch(self, cluster: str, owner: Owner, batch: Sequence[tuple[Job, Readiness]]) -> None:
+        now = self._clock.now()
+        begun = record(self._store, [begin_submission(job, now, self._quiet) for job, _ in batch])
+        needs = {job.uuid: readiness_.slurm_ids for job, readiness_ in batch}
+        submissions: list[Submission] = []
+        broken: list[Step] = []
+        for job in begun:
+            try:
+                submissions.append(self._render(job, needs[job.uuid]))
+            except Unavailable as error:
+                broken.append(self._not_tried(job, str(error)))
+            except SciServerError as error:
+                broken.append(finish(job, JobState.REJECTED, rejected_end(str(error)), now))
+        record(self._store, broken)
+        outcomes = {o.uuid: o for o in self._ask(cluster, owner, submissions)}
+        done = self._clock.now()
+        steps = [
+            after_submission(job, outcomes[job.uuid], done, self._quiet)
+            for job in begun
+            if job.uuid in outcomes
+        ]
+        record(self._store, steps)
+        for step in steps:
+            log.info("submitted", job=step.new.id, state=step.new.state, slurm_id=step.new.slurm_id)
+
+    def _not_tried(self, job: Job, message: str) -> Step:
+        outcome = SubmitOutcome(uuid=job.uuid, verdict=Verdict.NOT_TRIED, message=message)
+        return after_submission(job, outcome, self._clock.now(), self._quiet)
+
+    def _ask(
+        self, cluster: str, owner: Owner, submissions: Sequence[Submission]
+    ) -> Sequence[SubmitOutcome]:
+        """The scheduler's outcomes; whatever goes wrong on the way leaves each job in doubt, never lost."""
+        if not submissions:
+            return ()
+        scheduler = self._schedulers.get(cluster)
+        if scheduler is None:
+            verdict, words = Verdict.NOT_TRIED, f"cluster {cluster} is not configured here"
+        else:
+            try:
+                return scheduler.submit(owner, submissions)
+            except SciServerError as error:
+                verdict, words = Verdict.UNKNOWN, str(error)
+            except Exception as error:
+                log.exception("submit failed", cluster=cluster)
+                verdict, words = Verdict.UNKNOWN, type(error).__name__
+        return [SubmitOutcome(uuid=s.uuid, verdict=verdict, message=words) for s in submissions]
+
+
+def _certainly_not_in_slurm(job: Job) -> bool:
+    return job.state is JobState.ACCEPTED or (job.state is JobState.SUBMITTING and not in_doubt(job))
+
+
+def _due(job: Job, now: datetime) -> bool:
+    return job.not_before is None or now >= job.not_before or job.cancel_requested

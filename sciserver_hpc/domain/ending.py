@@ -1,0 +1,186 @@
+"""Why a job ended, in words: Slurm's state, the wrapper's end record and the numbers made into one `End`."""
+
+from __future__ import annotations
+
+import signal as signals
+from collections.abc import Callable, Sequence
+
+from .jobs import End, Job
+from .resources import duration
+from .scheduling import EndRecord, Sighting
+from .states import JobState
+
+CONTAINER_FAILED = 255
+"""Apptainer's own errors end with this code (apptainer 1.4)."""
+
+_CAUSES = {
+    "image_changed": (
+        "The image's file is not the one that was catalogued, so it was not run.",
+        "Tell an administrator; they catalogue the new file, then run the job again.",
+    ),
+    "refused": (
+        "A grant this job needs was withdrawn before it started.",
+        "Ask for the grant again, then run the job again.",
+    ),
+    "no_space": (
+        "The results could not be written: the volume is full.",
+        "Delete what you no longer need, or choose another results volume, then run again.",
+    ),
+    "folder": (
+        "The job folder could not be entered on the node.",
+        "It may have been moved or deleted. Run the job again.",
+    ),
+    "container": (
+        "The container could not be started on the node.",
+        "The end of the error log says why; if it is not about your files, tell an administrator.",
+    ),
+}
+"""The wrapper's own causes (EndRecord.cause) → summary, advice."""
+
+_EXIT_ADVICE = {
+    126: "Code 126: the command was found but may not be executed.",
+    127: "Code 127: a command was not found. Is it in this image?",
+    130: "Code 130: interrupted by a signal.",
+    137: "Code 137: killed, most often for memory. Ask for more memory and run again.",
+    139: "Code 139: the program crashed (segmentation fault).",
+    143: "Code 143: ended by a signal (TERM).",
+    CONTAINER_FAILED: "Code 255: often the container's own error. See the end of the error log.",
+}
+
+
+def end_of(job: Job, sighting: Sighting, records: Sequence[EndRecord]) -> tuple[JobState, End]:
+    """Judge a job Slurm says is over. `records` are those of this very copy.
+
+    The state may differ from Slurm's word only for the worse.
+    """
+    state = sighting.state or JobState.LOST
+    record = max(records, key=lambda r: (r.exit_code != 0, r.exit_code), default=None)
+    if state is JobState.SUCCEEDED:
+        return _after_success(job, sighting, record)
+    maker = _MAKERS.get(state, _failed)
+    return state, maker(job, sighting, record)
+
+
+def _after_success(job: Job, sighting: Sighting, record: EndRecord | None) -> tuple[JobState, End]:
+    if record is None:
+        return JobState.FAILED, End(
+            exit_code=sighting.exit_code,
+            summary="Slurm says it ended well, but its results never became visible.",
+            advice="Look into the job folder. If all is there, tell an administrator: the filesystem lags.",
+        )
+    if record.exit_code != 0:
+        return JobState.FAILED, _failed(job, sighting, record)
+    return JobState.SUCCEEDED, End(exit_code=0, summary="Succeeded.")
+
+
+def _failed(job: Job, sighting: Sighting, record: EndRecord | None) -> End:
+    if record is not None and record.cause in _CAUSES:
+        summary, advice = _CAUSES[record.cause]
+        text = f"{summary} {record.message}".strip()
+        return End(exit_code=record.exit_code, summary=text, advice=advice)
+    code = record.exit_code if record else sighting.exit_code
+    if not code and sighting.signal:
+        name = _signal_name(sighting.signal)
+        return End(signal=sighting.signal, summary=f"Failed: killed by {name}.", advice=_see_log(job))
+    summary = "Failed." if code is None else f"Failed with exit code {code}."
+    return End(exit_code=code, summary=summary, advice=_EXIT_ADVICE.get(code or 0, _see_log(job)))
+
+
+def _see_log(job: Job) -> str:
+    return f"The end of {job.spec.stderr} says more."
+
+
+def _cancelled(job: Job, sighting: Sighting, _record: EndRecord | None) -> End:
+    if "Dependency" in sighting.reason:
+        return dependency_end("a job it depends on did not end as needed")
+    if job.cancel_requested:
+        return cancelled_end(job.cancel_by)
+    who = job.owner if sighting.cancelled_by == job.uid else None
+    if sighting.cancelled_by is None or who:
+        return cancelled_end(who)
+    return End(
+        by=f"uid {sighting.cancelled_by}",
+        summary=f"Cancelled by an administrator (uid {sighting.cancelled_by}).",
+        advice="Ask the administrators why before running it again.",
+    )
+
+
+def _timeout(job: Job, _sighting: Sighting, _record: EndRecord | None) -> End:
+    limit = duration(job.spec.resources.time_limit_s)
+    return End(
+        summary=f"Stopped at its time limit of {limit}.",
+        advice="Ask for more time, or split the work, and run again.",
+    )
+
+
+def _out_of_memory(job: Job, sighting: Sighting, record: EndRecord | None) -> End:
+    asked = job.spec.resources.memory_mb
+    peak = sighting.usage.max_rss if sighting.usage else None
+    used = f" at {peak / 2**20:.0f} of {asked} MB" if peak else f" of its {asked} MB"
+    return End(
+        exit_code=record.exit_code if record else None,
+        summary=f"Out of memory{used}.",
+        advice=f"Ask for {_more_memory(asked)} MB and run again.",
+    )
+
+
+def _more_memory(asked_mb: int) -> int:
+    """One and a half times as much, rounded up to a half GiB: the next try should fit without waste."""
+    return -(-asked_mb * 3 // (2 * 512)) * 512
+
+
+def _node_fail(_job: Job, sighting: Sighting, _record: EndRecord | None) -> End:
+    where = f" {sighting.node}" if sighting.node else ""
+    return End(
+        summary=f"The node{where} failed while the job ran.",
+        advice="Nothing of yours caused this. Run again; Slurm avoids the broken node.",
+    )
+
+
+def _preempted(_job: Job, _sighting: Sighting, _record: EndRecord | None) -> End:
+    return End(
+        summary="Stopped to make room for a job of higher priority.",
+        advice="Run again, or use a domain whose jobs are not preempted.",
+    )
+
+
+_MAKERS: dict[JobState, Callable[[Job, Sighting, EndRecord | None], End]] = {
+    JobState.CANCELLED: _cancelled,
+    JobState.TIMEOUT: _timeout,
+    JobState.OUT_OF_MEMORY: _out_of_memory,
+    JobState.NODE_FAIL: _node_fail,
+    JobState.PREEMPTED: _preempted,
+}
+
+
+def cancelled_end(by: str | None) -> End:
+    """Cancelled by `by`, or by somebody unknown."""
+    return End(by=by, summary=f"Cancelled by {by}." if by else "Cancelled.")
+
+
+def dependency_end(why: str) -> End:
+    """Never started since a dependency cannot hold any more."""
+    return End(summary=f"Not started: {why}.", advice="Mend and run that job again, then run this one again.")
+
+
+def rejected_end(words: str) -> End:
+    """Slurm refused the submission with `words`."""
+    return End(
+        summary=f"Slurm did not accept it: {words}",
+        advice="Change what Slurm objects to and run again, or ask an administrator.",
+    )
+
+
+def lost_end() -> End:
+    """Neither Slurm nor the job folder know how it ended."""
+    return End(
+        summary="Slurm no longer knows this job, and it left no end record. How it ended is unknown.",
+        advice="Look at its files before running it again.",
+    )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signals.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,223 @@
+"""How a job moves: pure rules from what was seen to the job's next row and the events that tell of it.
+
+Each rule returns a `Step` (the new job and its events) or None when nothing changes. Rules never guess:
+absence of news changes nothing, and success needs both Slurm's word and the wrapper's end record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from .ending import cancelled_end, end_of, lost_end, rejected_end
+from .jobs import End, EventKind, Job, JobEvent
+from .scheduling import EndRecord, Sighting, SubmitOutcome, Verdict
+from .states import JobState, may_follow
+
+START_ESTIMATE_SLACK = timedelta(minutes=1)
+"""Slurm moves its start estimates all the time; smaller moves are not worth a row."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A change: the job as it will be, and what its history says about it."""
+
+    old: Job
+    new: Job
+    events: tuple[JobEvent, ...]
+
+
+def step(job: Job, now: datetime, text: str = "", kind: EventKind = EventKind.STATE, **fields: Any) -> Step:
+    """Return `job` with `fields` changed at `now`, and one event when there is a `text`."""
+    new = job.model_copy(update={**fields, "changed_at": now})
+    events = (JobEvent(at=now, kind=kind, state=new.state, text=text),) if text else ()
+    return Step(job, new, events)
+
+
+def begin_submission(job: Job, now: datetime, quiet: timedelta) -> Step:
+    """Note, before the scheduler hears of it, that a submission begins: from now on Slurm may have a copy."""
+    return step(
+        job,
+        now,
+        "Submitting to Slurm" if job.attempts == 0 else f"Submitting to Slurm, try {job.attempts + 1}",
+        state=JobState.SUBMITTING,
+        attempts=job.attempts + 1,
+        submitted_at=now,
+        not_before=now + quiet,
+    )
+
+
+def after_submission(job: Job, outcome: SubmitOutcome, now: datetime, quiet: timedelta) -> Step:
+    """What one submission's outcome makes of a SUBMITTING job."""
+    if outcome.verdict is Verdict.ACCEPTED:
+        return _queued(job, outcome.slurm_id, now)
+    if outcome.verdict is Verdict.REJECTED:
+        return finish(job, JobState.REJECTED, rejected_end(outcome.message), now)
+    if outcome.verdict is Verdict.UNKNOWN:
+        text = f"Slurm's answer was lost ({outcome.message}); looking for the job before trying again"
+        return step(job, now, text, EventKind.NOTE, not_before=now + quiet)
+    wait = min(quiet, timedelta(seconds=2.0 ** min(job.attempts, 6)))
+    text = f"Not submitted yet: {outcome.message}" if job.attempts == 1 else ""
+    return step(job, now, text, EventKind.NOTE, submitted_at=None, not_before=now + wait)
+
+
+def in_doubt(job: Job) -> bool:
+    """May a copy of this SUBMITTING job be in Slurm though no answer said so?"""
+    return job.state is JobState.SUBMITTING and job.submitted_at is not None
+
+
+def may_submit_again(job: Job, now: datetime, answering_since: datetime | None, quiet: timedelta) -> bool:
+    """After a look-up that found nothing: has the scheduler answered for a whole quiet period since the doubt?
+
+    A stalled controller may work off a queued request later, so time counts only while it answers.
+    """
+    waited = job.not_before is None or now >= job.not_before
+    return waited and answering_since is not None and now - answering_since >= quiet
+
+
+def is_of(sighting: Sighting, job: Job) -> bool:
+    """Is this sighting a copy of `job`? Ids come round again, names can be forged: the uid must fit."""
+    if sighting.uid != job.uid:
+        return False
+    if sighting.uuid is not None:
+        return sighting.uuid == job.uuid
+    return sighting.slurm_id == job.slurm_id
+
+
+def true_copy(job: Job, copies: Sequence[Sighting]) -> Sighting | None:
+    """Of several copies the one that claimed its start; else the one we know; else the oldest."""
+    by_id = {copy.slurm_id: copy for copy in copies}
+    for known in (job.claimed_by, job.slurm_id):
+        if known in by_id:
+            return by_id[known]
+    return by_id[min(by_id)] if by_id else None
+
+
+def after_sighting(job: Job, sighting: Sighting, now: datetime) -> Step | None:
+    """What a sighting of a job that is not over says. Final states are `after_end`'s."""
+    state = sighting.state
+    if state is None or state.final:
+        return None
+    fields: dict[str, Any] = {}
+    text = ""
+    if sighting.slurm_id != job.slurm_id:
+        fields["slurm_id"] = sighting.slurm_id
+        text = f"Found in Slurm as job {sighting.slurm_id}"
+    if may_follow(job.state, job.restarts, state, sighting.restarts):
+        fields |= {"state": state, "restarts": sighting.restarts, "not_before": None, "end": None}
+        text = _news(job, sighting, state)
+    fields |= _details(job, sighting)
+    return step(job, now, text, **fields) if fields else None
+
+
+def after_end(
+    job: Job, sighting: Sighting, records: Sequence[EndRecord], now: datetime, grace: timedelta
+) -> Step | None:
+    """What a sighting in a final state says, with the end records found in the job folder.
+
+    Slurm's COMPLETED without the record is no success yet: the folder may not be visible here so far. The job
+    waits in COMPLETING for `grace`, then fails with that as its cause.
+    """
+    state = sighting.state
+    if state is None or not may_follow(job.state, job.restarts, state, sighting.restarts):
+        return None
+    ours = records_of(sighting, records)
+    if state is JobState.SUCCEEDED and not _complete(job, sighting, ours):
+        since = sighting.ended_at or now
+        if now - since < grace:
+            return _wait_for_results(job, sighting, now)
+    verdict, end = end_of(job, sighting, ours)
+    return finish(job, verdict, end, now, sighting)
+
+
+def records_of(sighting: Sighting, records: Sequence[EndRecord]) -> list[EndRecord]:
+    """The end records this copy wrote in its last run: no other copy's, none of an earlier restart."""
+    same = (sighting.slurm_id, sighting.restarts)
+    return [record for record in records if (record.slurm_id, record.restarts) == same]
+
+
+def after_absence(job: Job, records: Sequence[EndRecord], now: datetime) -> Step:
+    """What to make of a job neither queue nor accounting know any more: its own record, else LOST."""
+    ours = [record for record in records if record.slurm_id == job.slurm_id]
+    if not ours:
+        return finish(job, JobState.LOST, lost_end(), now)
+    worst = max(ours, key=lambda record: record.exit_code)
+    ghost = Sighting(
+        slurm_id=worst.slurm_id,
+        uuid=job.uuid,
+        uid=job.uid,
+        state=JobState.FAILED if worst.exit_code else JobState.SUCCEEDED,
+        restarts=worst.restarts,
+        node=job.node,
+    )
+    verdict, end = end_of(job, ghost, ours)
+    return finish(job, verdict, end, now)
+
+
+def cancel_unsubmitted(job: Job, now: datetime) -> Step:
+    """Cancel a job that certainly has no copy in Slurm."""
+    return finish(job, JobState.CANCELLED, cancelled_end(job.cancel_by), now)
+
+
+def finish(job: Job, state: JobState, end: End, now: datetime, sighting: Sighting | None = None) -> Step:
+    """The job is over."""
+    fields: dict[str, Any] = _details(job, sighting) if sighting else {}
+    if sighting:
+        fields |= {"slurm_id": sighting.slurm_id, "restarts": sighting.restarts, "usage": sighting.usage}
+    fields |= {
+        "state": state,
+        "end": end,
+        "ended_at": (sighting.ended_at if sighting else None) or now,
+        "not_before": None,
+        "reason": "",
+        "expected_start": None,
+    }
+    return step(job, now, end.summary, **fields)
+
+
+def _queued(job: Job, slurm_id: int | None, now: datetime) -> Step:
+    return step(
+        job,
+        now,
+        f"Queued as Slurm job {slurm_id}",
+        state=JobState.PENDING,
+        slurm_id=slurm_id,
+        not_before=None,
+    )
+
+
+def _wait_for_results(job: Job, sighting: Sighting, now: datetime) -> Step | None:
+    if job.state is JobState.COMPLETING:
+        return None
+    fields = _details(job, sighting) | {"slurm_id": sighting.slurm_id, "state": JobState.COMPLETING}
+    return step(job, now, "Ended; waiting for its results to be visible", **fields)
+
+
+def _complete(job: Job, sighting: Sighting, records: Sequence[EndRecord]) -> bool:
+    tasks = sum(sighting.tasks.values()) if job.spec.array else 1
+    return len(records) >= max(1, tasks)
+
+
+def _news(job: Job, sighting: Sighting, state: JobState) -> str:
+    if sighting.restarts > job.restarts:
+        return f"Requeued by Slurm (restart {sighting.restarts})"
+    if job.state is JobState.SUBMITTING:
+        return f"Found in Slurm as job {sighting.slurm_id}"
+    if state is JobState.RUNNING:
+        return f"Started on {sighting.node}" if sighting.node else "Started"
+    return {JobState.PENDING: "Queued", JobState.COMPLETING: "Ending"}.get(state, state.value)
+
+
+def _details(job: Job, sighting: Sighting) -> dict[str, Any]:
+    """The fields of `sighting` that differ from what `job` says."""
+    details: dict[str, Any] = {
+        field: value
+        for field in ("reason", "node", "started_at", "tasks")
+        if (value := getattr(sighting, field)) != getattr(job, field) and (value or field == "reason")
+    }
+    old, new = job.expected_start, sighting.expected_start
+    if (old is None) != (new is None) or (old and new and abs(old - new) > START_ESTIMATE_SLACK):
+        details["expected_start"] = new
+    return details
