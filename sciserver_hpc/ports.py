@@ -186,11 +186,11 @@ class Scheduler(Protocol):
         """
         ...
 
-    def observe(self, since: datetime) -> Observation:
-        """All live jobs, and those that ended after `since`: one live and one accounting call, whatever the
-        number.
+    def observe(self, since: datetime | None) -> Observation:
+        """All live jobs, and those that ended after `since`: one live and one accounting call for any number.
 
-        Never raises: what failed is told in the Observation.
+        None asks for the live half alone (`ended_complete` is False then). Never raises: what failed is told
+        in the Observation.
         """
         ...
 

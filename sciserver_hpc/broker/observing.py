@@ -17,8 +17,8 @@ from ..domain.lifecycle import (
     after_sighting,
     in_doubt,
     is_of,
+    is_over,
     may_submit_again,
-    records_of,
     step,
     true_copy,
 )
@@ -30,13 +30,13 @@ from .recording import record
 log = structlog.get_logger(__name__)
 
 OVERLAP = timedelta(minutes=10)
-"""Accounting lags behind the controller; each look reaches back so far that an ending cannot fall between two."""
+"""Accounting lags behind the controller; looks overlap so far that no ending falls between two."""
 
 GRACE = timedelta(minutes=1)
 """How long results of a job that ended well may stay invisible (a shared filesystem's caches)."""
 
 LOST_AFTER = timedelta(minutes=10)
-"""How long a job may be missing from queue and accounting before it counts as lost (slurmdbd may lag minutes)."""
+"""How long a job may be missing everywhere before it counts as lost (slurmdbd may lag for minutes)."""
 
 
 class Observer:
@@ -112,23 +112,20 @@ class Observer:
     def _judge(self, jobs: Sequence[Job], copies: Mapping[str, Sequence[Sighting]]) -> None:
         now = self._clock.now()
         chosen = {job.uuid: true_copy(job, copies[job.uuid]) for job in jobs}
-        ended = [job for job in jobs if _is_over(chosen[job.uuid]) and not _settled(job)]
-        records = self._records(ended)
+        ended = [job for job in jobs if is_over(chosen[job.uuid])]
+        records = self._records(job for job in ended if not _settled(job))
         steps: list[Step | None] = []
         for job in jobs:
-            sighting = chosen[job.uuid]
-            if sighting is None:
-                continue
-            if not _is_over(sighting):
-                steps.append(after_sighting(job, sighting, now))
-            elif job.uuid in records:
+            if job.uuid in records:
                 written = records[job.uuid]
-                copy = _writer(copies[job.uuid], written) or sighting
+                copy = true_copy(job, copies[job.uuid], written)
                 steps.append(after_end(job, copy, written, now, GRACE))
+            else:
+                steps.append(after_sighting(job, chosen[job.uuid], now))
         record(self._store, [one for one in steps if one is not None])
 
     def _records(self, jobs: Iterable[Job]) -> dict[str, tuple[EndRecord, ...]]:
-        """End records by uuid, one agent call per owner. Jobs whose owner's agent is away are left out: later."""
+        """End records by uuid, one agent call per owner. Jobs whose owner's agent is away are left out."""
         by_owner: dict[Owner, list[Job]] = defaultdict(list)
         for job in jobs:
             by_owner[Owner(username=job.owner, uid=job.uid, gid=job.spec.gid)].append(job)
@@ -154,15 +151,6 @@ def _copies_of(jobs: Iterable[Job], sightings: Iterable[Sighting]) -> dict[str, 
         if job is not None and is_of(sighting, job):
             copies.setdefault(job.uuid, []).append(sighting)
     return copies
-
-
-def _writer(copies: Sequence[Sighting], written: Sequence[EndRecord]) -> Sighting | None:
-    """The copy that wrote the records, when the fence let another one run than the one we know."""
-    return next((copy for copy in copies if _is_over(copy) and records_of(copy, written)), None)
-
-
-def _is_over(sighting: Sighting | None) -> bool:
-    return sighting is not None and sighting.state is not None and sighting.state.final
 
 
 def _settled(job: Job) -> bool:

@@ -29,7 +29,10 @@ from .recording import record
 log = structlog.get_logger(__name__)
 
 BATCH = 32
-"""Jobs of one owner handed to the agent in one call: enough to spare transactions, few enough that nobody waits."""
+"""Jobs of one owner in one agent call: enough to spare transactions, few enough that nobody waits."""
+
+PER_TURN = 4 * BATCH
+"""Jobs of one owner submitted in one turn."""
 
 Renderer = Callable[[Job, dict[int, int]], Submission]
 """A job and the Slurm ids of its dependencies → what the agent writes and submits. Raises SciServerError."""
@@ -54,23 +57,25 @@ class Submitter:
         self._executor = executor
         self._quiet = quiet
 
-    def submit_ready(self, jobs: Sequence[Job]) -> int:
-        """Submit those of `jobs` that certainly have no copy in Slurm and may go now; return how many were tried.
+    def submit_ready(self, jobs: Sequence[Job]) -> tuple[int, bool]:
+        """Submit those of `jobs` that certainly have no copy in Slurm and may go now.
 
-        Owners are served side by side, each one's jobs in the order of their ids.
+        Returns how many were tried and whether more are ready: a turn takes at most PER_TURN of an owner, so
+        that one person's thousand jobs hold up neither other people nor the look at the cluster.
         """
         ready = self._ready(jobs)
-        batches: dict[tuple[str, Owner], list[tuple[Job, Readiness]]] = defaultdict(list)
+        mine: dict[tuple[str, Owner], list[tuple[Job, Readiness]]] = defaultdict(list)
         for job, needs in ready:
-            owner = Owner(username=job.owner, uid=job.uid, gid=job.spec.gid)
-            batches[job.cluster, owner].append((job, needs))
+            mine[job.cluster, Owner(username=job.owner, uid=job.uid, gid=job.spec.gid)].append((job, needs))
         work = [
-            (cluster, owner, mine[i : i + BATCH])
-            for (cluster, owner), mine in batches.items()
-            for i in range(0, len(mine), BATCH)
+            (cluster, owner, jobs_[start : start + BATCH])
+            for start in range(0, PER_TURN, BATCH)
+            for (cluster, owner), jobs_ in mine.items()
+            if start < len(jobs_)
         ]
         list(self._executor.map(lambda item: self._submit_batch(*item), work))
-        return len(ready)
+        tried = sum(len(batch) for _, _, batch in work)
+        return tried, tried < len(ready)
 
     def _ready(self, jobs: Sequence[Job]) -> list[tuple[Job, Readiness]]:
         now = self._clock.now()
@@ -121,9 +126,7 @@ class Submitter:
         outcome = SubmitOutcome(uuid=job.uuid, verdict=Verdict.NOT_TRIED, message=message)
         return after_submission(job, outcome, self._clock.now(), self._quiet)
 
-    def _ask(
-        self, cluster: str, owner: Owner, submissions: Sequence[Submission]
-    ) -> Sequence[SubmitOutcome]:
+    def _ask(self, cluster: str, owner: Owner, submissions: Sequence[Submission]) -> Sequence[SubmitOutcome]:
         """The scheduler's outcomes; whatever goes wrong on the way leaves each job in doubt, never lost."""
         if not submissions:
             return ()

@@ -69,7 +69,7 @@ def in_doubt(job: Job) -> bool:
 
 
 def may_submit_again(job: Job, now: datetime, answering_since: datetime | None, quiet: timedelta) -> bool:
-    """After a look-up that found nothing: has the scheduler answered for a whole quiet period since the doubt?
+    """After a look-up that found nothing: has the scheduler answered for a quiet period since the doubt?
 
     A stalled controller may work off a queued request later, so time counts only while it answers.
     """
@@ -86,13 +86,26 @@ def is_of(sighting: Sighting, job: Job) -> bool:
     return sighting.slurm_id == job.slurm_id
 
 
-def true_copy(job: Job, copies: Sequence[Sighting]) -> Sighting | None:
-    """Of several copies the one that claimed its start; else the one we know; else the oldest."""
+def true_copy(job: Job, copies: Sequence[Sighting], records: Sequence[EndRecord] = ()) -> Sighting:
+    """Of several copies (at least one) the one that counts.
+
+    The one that claimed its start; else the one that wrote `records`; else the one we know, unless it is over
+    while another lives (it found itself second at the fence and left); else the oldest.
+    """
     by_id = {copy.slurm_id: copy for copy in copies}
-    for known in (job.claimed_by, job.slurm_id):
-        if known in by_id:
-            return by_id[known]
-    return by_id[min(by_id)] if by_id else None
+    if job.claimed_by in by_id:
+        return by_id[job.claimed_by]
+    written = [copy for copy in copies if records_of(copy, records)]
+    live = [copy for copy in copies if not is_over(copy)]
+    known = by_id.get(job.slurm_id) if job.slurm_id is not None else None
+    if known is not None and not written and (not is_over(known) or not live):
+        return known
+    return min(written or live or copies, key=lambda copy: copy.slurm_id)
+
+
+def is_over(sighting: Sighting) -> bool:
+    """Does the scheduler show this copy in a final state?"""
+    return sighting.state is not None and sighting.state.final
 
 
 def after_sighting(job: Job, sighting: Sighting, now: datetime) -> Step | None:

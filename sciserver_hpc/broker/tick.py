@@ -1,0 +1,107 @@
+"""One turn of the broker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..domain.jobs import Job
+from ..domain.scheduling import Observation
+from ..domain.states import JobState
+from ..ports import Agents, Clock, Scheduler, Store
+from .cancelling import Canceller
+from .observing import Observer
+from .submitting import Renderer, Submitter
+
+ENDINGS_EVERY = timedelta(seconds=15)
+"""Accounting is asked less often: finished jobs stay in the queue's answer for minutes anyway."""
+
+SUBMITTERS = 4
+"""Owners served side by side."""
+
+
+@dataclass(frozen=True)
+class TickReport:
+    """What a turn did. Times in seconds."""
+
+    active: int
+    submitted: int
+    more: bool
+    """More jobs are ready: the next turn should come at once."""
+    observed: bool
+    took_s: float
+
+
+class Broker:
+    """Turns accepted jobs into Slurm jobs and Slurm's news into rows. Call `tick` from one thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        schedulers: Mapping[str, Scheduler],
+        agents: Agents,
+        render: Renderer,
+        *,
+        interval: timedelta,
+        quiet: timedelta,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._interval = interval
+        self._executor = ThreadPoolExecutor(SUBMITTERS, thread_name_prefix="submit")
+        self._submitter = Submitter(store, clock, schedulers, render, self._executor, quiet)
+        self._canceller = Canceller(clock, schedulers)
+        self._observers = {
+            cluster: Observer(store, clock, scheduler, agents, quiet)
+            for cluster, scheduler in schedulers.items()
+        }
+        self._observed_at: datetime | None = None
+        self._endings_at: datetime | None = None
+
+    def tick(self) -> TickReport:
+        """Submit what is ready, send cancels, and look at the clusters where a look is due.
+
+        Raises Unavailable when the database is away; nothing is lost then, the next turn does the same work.
+        """
+        begun = time.monotonic()
+        jobs = self._store.active_jobs()
+        submitted, more = self._submitter.submit_ready(jobs)
+        self._canceller.cancel_requested(jobs)
+        observed = self._look_due()
+        if observed:
+            self._observe(self._store.active_jobs() if submitted else jobs)
+        return TickReport(len(jobs), submitted, more, observed, time.monotonic() - begun)
+
+    def close(self) -> None:
+        """End the submitting threads."""
+        self._executor.shutdown()
+
+    def _look_due(self) -> bool:
+        now = self._clock.now()
+        due = self._observed_at is None or now - self._observed_at >= self._interval
+        if due:
+            self._observed_at = now
+        return due
+
+    def _endings_due(self) -> bool:
+        now = self._clock.now()
+        due = self._endings_at is None or now - self._endings_at >= ENDINGS_EVERY
+        if due:
+            self._endings_at = now
+        return due
+
+    def _observe(self, jobs: list[Job]) -> None:
+        endings = self._endings_due()
+        for cluster, observer in self._observers.items():
+            mine = [job for job in jobs if job.cluster == cluster and job.state is not JobState.ACCEPTED]
+            if mine:
+                self._tell(cluster, observer.observe(mine, endings))
+
+    def _tell(self, cluster: str, seen: Observation) -> None:
+        """Leave word for the portal's banner on whether the cluster answers."""
+        value = {"ok": seen.live_complete, "problem": seen.problem, "at": seen.at.isoformat()}
+        self._store.note(f"cluster:{cluster}", value)
