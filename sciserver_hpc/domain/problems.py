@@ -1,0 +1,34 @@
+"""What pydantic finds wrong with a model, in sentences per field."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+_BY_FIELD = {
+    "domain": "letters, digits and ._- only; `sciserver domains` lists those there are",
+    "image": "letters, digits and ._- only; `sciserver images` lists those there are",
+    "filename": "a plain file name: letters, digits, spaces and _.,%+=@-",
+    "stdout": "a plain file name: letters, digits, spaces and _.,%+=@-",
+    "stderr": "a plain file name: letters, digits, spaces and _.,%+=@-",
+    "array": "array indices as in 0-9, 1,3,5 or 0-99%10",
+    "volume": "<Root>/<owner>/<name>, or a data volume's name",
+}
+
+
+def problems(error: ValidationError) -> dict[str, str]:
+    """Return {dotted field: sentence}; the field is `request` for what concerns the whole."""
+    return {
+        ".".join(map(str, found["loc"])) or "request": _sentence(
+            found["type"], found["msg"], str(found["loc"][-1]) if found["loc"] else ""
+        )
+        for found in error.errors(include_url=False, include_context=False, include_input=False)
+    }
+
+
+def _sentence(kind: str, message: str, field: str) -> str:
+    if kind == "string_pattern_mismatch" and field in _BY_FIELD:
+        return f"must be {_BY_FIELD[field]}."
+    if kind == "extra_forbidden":
+        return "is no known field; check its spelling."
+    text = message.removeprefix("Value error, ").removeprefix("Input ")
+    return f"{text}."

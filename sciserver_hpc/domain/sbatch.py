@@ -1,0 +1,102 @@
+"""Values as sbatch(1) writes them: times, memory, GPUs, arrays, dependencies.
+
+Every function takes what stands after `--option=` and raises ValueError with a sentence for the person who
+wrote it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_TIME = re.compile(
+    r"(?:(?P<days>[0-9]{1,9})-(?P<dh>[0-9]{1,9})(?::(?P<dm>[0-9]{1,9})(?::(?P<ds>[0-9]{1,9}))?)?"
+    r"|(?P<h>[0-9]{1,9}):(?P<hm>[0-9]{1,9}):(?P<hs>[0-9]{1,9})"
+    r"|(?P<m>[0-9]{1,9})(?::(?P<s>[0-9]{1,9}))?)\Z"
+)
+_TIME_UNITS = {"days": 86400, "dh": 3600, "dm": 60, "ds": 1, "h": 3600, "hm": 60, "hs": 1, "m": 60, "s": 1}
+_MEMORY = re.compile(r"([0-9]{1,9})([KMGT]?)B?\Z", re.IGNORECASE)
+_KIB = {"K": 1, "M": 1024, "": 1024, "G": 1024**2, "T": 1024**3}
+_ARRAY_PART = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7})(?::([0-9]{1,5}))?)?\Z")
+_DEPENDENCIES = ("afterok", "afternotok", "afterany")
+
+
+def seconds(text: str) -> int:
+    """A time limit in seconds.
+
+    Forms: `minutes`, `MM:SS`, `HH:MM:SS`, `D-HH`, `D-HH:MM`, `D-HH:MM:SS`.
+    """
+    found = _TIME.match(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no time limit; write 90 (minutes), 1:30:00 or 1-12 (days-hours)")
+    total = sum(int(value) * _TIME_UNITS[unit] for unit, value in found.groupdict().items() if value)
+    if total == 0:
+        raise ValueError("a job without a time limit cannot run here; name one, as in 8:00:00")
+    return total
+
+
+def time_text(total: int) -> str:
+    """`total` seconds as squeue shows them: `MM:SS`, `H:MM:SS`, `D-HH:MM:SS`; `seconds` reads it back."""
+    days, hours, minutes, rest = total // 86400, total // 3600 % 24, total // 60 % 60, total % 60
+    if days:
+        return f"{days}-{hours:02}:{minutes:02}:{rest:02}"
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def megabytes(text: str) -> int:
+    """Memory in MiB, rounded up: `4G`, `512`, `100K`, `1T`; without a letter it is MiB."""
+    found = _MEMORY.match(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no amount of memory; write 4G, 500M or a number of megabytes")
+    kib = int(found[1]) * _KIB[found[2].upper()]
+    if kib == 0:
+        raise ValueError("a whole node's memory (--mem=0) cannot be asked for; name an amount, as in 4G")
+    return -(-kib // 1024)
+
+
+class Gpus(NamedTuple):
+    """GPUs per node; `type` is what was named between `gpu:` and the number, or empty."""
+
+    number: int
+    type: str = ""
+
+
+def gpus(text: str) -> Gpus:
+    """Read a generic resource: `gpu`, `gpu:2`, `gpu:a100`, `gpu:a100:2`."""
+    kind, *rest = text.split(":")
+    if kind != "gpu" or len(rest) > 2 or "" in rest:
+        raise ValueError(f"{text!r}: only GPUs can be asked for, as in gpu:2 or gpu:a100:2")
+    count = rest.pop() if rest and rest[-1].isdecimal() else "1"
+    if len(rest) > 1 or not count.isascii():
+        raise ValueError(f"{text!r}: the last part is a number of GPUs, as in gpu:a100:2")
+    return Gpus(int(count), rest[0] if rest else "")
+
+
+def array(text: str) -> str:
+    """Check array indices, `0-9`, `1,3,5`, `0-99:2%10`, and return them unchanged."""
+    indices, percent, at_once = text.partition("%")
+    if percent and not (at_once.isascii() and at_once.isdecimal() and int(at_once) > 0):
+        raise ValueError(f"{text!r}: after % stands how many tasks may run at once, as in 0-99%10")
+    for part in indices.split(","):
+        found = _ARRAY_PART.match(part)
+        if found is None or (found[3] is not None and int(found[3]) == 0):
+            raise ValueError(f"{text!r} is no list of array indices; write 0-9, 1,3,5 or 0-99%10")
+        if found[2] is not None and int(found[2]) < int(found[1]):
+            raise ValueError(f"{part!r} runs backwards; write the smaller index first")
+    return text
+
+
+def dependencies(text: str) -> tuple[tuple[str, int], ...]:
+    """Read `afterok:12:13,afterany:14` as ((type, job id), …); all of them must hold."""
+    if "?" in text:
+        raise ValueError("alternatives (?) are not supported; give jobs that must all be over, with commas")
+    return tuple(pair for part in text.split(",") for pair in _dependency(part))
+
+
+def _dependency(part: str) -> list[tuple[str, int]]:
+    kind, *jobs = part.split(":")
+    if kind not in _DEPENDENCIES:
+        raise ValueError(f"{kind!r} is not supported; use {', '.join(_DEPENDENCIES)}, as in afterok:12")
+    if not jobs or not all(job.isascii() and job.isdecimal() and int(job) > 0 for job in jobs):
+        raise ValueError(f"{part!r} needs job ids as `sciserver-queue` shows them, as in {kind}:12:13")
+    return [(kind, int(job)) for job in jobs]
