@@ -20,6 +20,10 @@ START_ESTIMATE_SLACK = timedelta(minutes=1)
 """Slurm moves its start estimates all the time; smaller moves are not worth a row."""
 
 
+_NOT_OVER: dict[str, Any] = {"end": None, "ended_at": None}
+"""What a job that was thought over forgets when it comes back."""
+
+
 @dataclass(frozen=True)
 class Step:
     """A change: the job as it will be, and what its history says about it."""
@@ -119,7 +123,7 @@ def after_sighting(job: Job, sighting: Sighting, now: datetime) -> Step | None:
         fields["slurm_id"] = sighting.slurm_id
         text = f"Found in Slurm as job {sighting.slurm_id}"
     if may_follow(job.state, job.restarts, state, sighting.restarts):
-        fields |= {"state": state, "restarts": sighting.restarts, "not_before": None, "end": None}
+        fields |= {"state": state, "restarts": sighting.restarts, "not_before": None} | _NOT_OVER
         text = _news(job, sighting, state)
     fields |= _details(job, sighting)
     return step(job, now, text, **fields) if fields else None
@@ -202,9 +206,10 @@ def _queued(job: Job, slurm_id: int | None, now: datetime) -> Step:
 
 
 def _wait_for_results(job: Job, sighting: Sighting, now: datetime) -> Step | None:
-    if job.state is JobState.COMPLETING:
+    if job.state is JobState.COMPLETING and sighting.restarts == job.restarts:
         return None
-    fields = _details(job, sighting) | {"slurm_id": sighting.slurm_id, "state": JobState.COMPLETING}
+    fields = _details(job, sighting) | _NOT_OVER
+    fields |= {"slurm_id": sighting.slurm_id, "restarts": sighting.restarts, "state": JobState.COMPLETING}
     return step(job, now, "Ended; waiting for its results to be visible", **fields)
 
 

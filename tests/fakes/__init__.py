@@ -1,0 +1,1 @@
+"""Stand-ins with behaviour, shared by all tests: fakes, not mocks."""
