@@ -1,0 +1,321 @@
+"""The site's settings: one TOML file, overridden by the environment, secrets in files of their own.
+
+The file is the one SCISERVER_CONFIG names, else /etc/sciserver/sciserver.toml. Every field can be set by the
+environment too, as `SCISERVER_<SECTION>__<FIELD>` (`SCISERVER_DATABASE__URL`); the environment wins. The page
+docs/reference/settings.md is printed from these models: `python -m sciserver_hpc.settings_page`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from .domain.errors import Invalid
+from .domain.names import Slug
+from .secret_files import KEY_BYTES, SecretProblem, read_secret
+
+DEFAULT_FILE = Path("/etc/sciserver/sciserver.toml")
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError(f"{str(path)!r} is relative; give the whole path, from /")
+    return path
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+OptionalPath = Annotated[AbsolutePath | None, BeforeValidator(lambda value: value or None)]
+"""An absolute path, or "" for none."""
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PortalSettings(Section):
+    """The web application."""
+
+    url: str = Field(pattern=r"^https?://[^/?#]+\z", description="Public base URL, without a path.")
+    bind: str = Field(
+        "unix:/run/sciserver/portal.sock",
+        description='Where gunicorn listens, behind nginx: `unix:<path>` or `"127.0.0.1:8000"`.',
+    )
+    secret_key_file: AbsolutePath = Field(
+        Path("/etc/sciserver/secrets/portal.key"),
+        description="File with the key that signs cookies and jobs' claim secrets; at least 32 bytes.",
+    )
+    runtime_dir: AbsolutePath = Field(
+        Path("/run/sciserver"),
+        description="Directory for sockets, mode 0700, owned by the service account.",
+    )
+    title: str = Field("SciServer HPC", description="Name of the site, shown on every page.")
+    workers: int = Field(2, ge=1, le=64, description="Number of gunicorn's worker processes.")
+    log_format: Literal["json", "console"] = Field(
+        "json", description="`json` for machines, `console` for people."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least level logged."
+    )
+
+
+class DatabaseSettings(Section):
+    """Where jobs, tokens and the catalogue are kept."""
+
+    url: str = Field(
+        "sqlite:////var/lib/sciserver/sciserver.db",
+        pattern=r"^(sqlite:///|postgresql\+psycopg://)",
+        description="`sqlite:////path` (WAL mode) or `postgresql+psycopg://user@/db?host=/run/postgresql`. "
+        "Never with a password.",
+    )
+    password_file: OptionalPath = Field(
+        None, description="File with PostgreSQL's password, where one is needed."
+    )
+
+    @model_validator(mode="after")
+    def _no_password(self) -> Self:
+        if ":" in self.url.partition("://")[2].rpartition("@")[0]:
+            raise ValueError("url holds a password; put it in a file and name that in `password_file`")
+        return self
+
+
+class DirectorySettings(Section):
+    """Who may log in."""
+
+    kind: Literal["ldap", "static"] = Field(
+        "ldap", description="`ldap`, or `static`: a file of users, for single-user mode only."
+    )
+    url: str = Field("", description="`ldaps://host[:port]`, or `ldap://…` together with `starttls`.")
+    starttls: bool = Field(
+        False, description="Turn an `ldap://` connection to TLS before any password is sent."
+    )
+    ca_file: OptionalPath = Field(
+        None, description="CA bundle to check the server with; default: the system's."
+    )
+    user_base: str = Field("", description="Where people are, as a distinguished name.")
+    group_base: str = Field("", description="Where groups are, as a distinguished name.")
+    bind_dn: str = Field("", description="As whom to search; default: anonymously.")
+    bind_password_file: OptionalPath = Field(None, description="File with the password of `bind_dn`.")
+    admin_group: str = Field("admins", description="Members of this group administer the portal.")
+    timeout_s: float = Field(5, gt=0, le=60, description="Seconds to wait for an answer.")
+    users_file: OptionalPath = Field(None, description="The users of kind `static`.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.kind == "static":
+            if self.users_file is None:
+                raise ValueError("kind static needs `users_file`")
+            return self
+        missing = [name for name in ("url", "user_base", "group_base") if not getattr(self, name)]
+        if missing:
+            raise ValueError(f"kind ldap needs {' and '.join(f'`{name}`' for name in missing)}")
+        if not self.url.startswith("ldaps://") and not (self.url.startswith("ldap://") and self.starttls):
+            raise ValueError(
+                "passwords would travel in the clear; use an ldaps:// url, or set `starttls = true`"
+            )
+        if self.bind_dn and self.bind_password_file is None:
+            raise ValueError("bind_dn needs `bind_password_file`")
+        return self
+
+
+class AgentsSettings(Section):
+    """How the small process that acts as a user is started."""
+
+    transport: Literal["sudo", "self"] = Field(
+        "sudo",
+        description="`sudo`: as the user who asks; `self`: as the portal's own user (single-user mode).",
+    )
+    python: AbsolutePath = Field(
+        Path("/usr/bin/python3"), description="Interpreter; as written in the sudoers line."
+    )
+    program: OptionalPath = Field(
+        None, description="Directory of the agent's code; default: the installed one."
+    )
+    min_uid: int = Field(
+        1000, ge=1, description="Accounts below this uid are system accounts: no agent for them."
+    )
+    idle_s: int = Field(300, ge=1, description="Seconds after which an unused agent ends.")
+
+
+class ClusterSettings(Section):
+    """One cluster: a table `[clusters.<name>]` for each; compute domains name them."""
+
+    kind: Literal["slurm", "local"] = Field(
+        "slurm", description="`slurm`, or `local`: jobs are child processes (single-user mode)."
+    )
+    bin_dir: AbsolutePath = Field(Path("/usr/bin"), description="Directory of sbatch, squeue and the others.")
+    timeout_s: float = Field(20, gt=0, le=300, description="Seconds to wait for one Slurm command.")
+
+
+class BrokerSettings(Section):
+    """The loop that brings jobs to the scheduler."""
+
+    tick_s: float = Field(2.0, gt=0, le=60, description="Seconds between two looks at the cluster.")
+    quiet_s: float = Field(
+        60,
+        gt=0,
+        description="Seconds a doubtful submission rests before it is tried again; above MessageTimeout.",
+    )
+
+
+class ImagesSettings(Section):
+    """How images run."""
+
+    apptainer: OptionalPath = Field(
+        Path("/usr/bin/apptainer"),
+        description='The program; `""`: no containers (clusters of kind `local` only).',
+    )
+    verify: Literal["changed", "always"] = Field(
+        "changed",
+        description="Digest of an image's file at a job's start: `changed`, when its size or time differ from "
+        "the catalogue's; `always`, which reads the whole file.",
+    )
+
+
+class JobsSettings(Section):
+    """What jobs need to know."""
+
+    claim_url: str = Field(
+        "", description="Base URL where a job reaches the portal from a node; default: `portal.url`."
+    )
+    ca_file: OptionalPath = Field(None, description="CA bundle, readable on the nodes, for `claim_url`.")
+    max_active: int = Field(10_000, ge=1, description="The most unfinished jobs one person may have.")
+
+
+class CatalogueSettings(Section):
+    """What the site offers."""
+
+    file: OptionalPath = Field(
+        None, description="Domains, images, volumes and grants as TOML; `sciserver-hpc db apply` reads it."
+    )
+
+
+class Settings(BaseSettings):
+    """All settings. Made by `load`, which knows the file and tells problems in sentences."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SCISERVER_",
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+        frozen=True,
+        extra="forbid",
+    )
+
+    portal: PortalSettings
+    database: DatabaseSettings = DatabaseSettings()
+    directory: DirectorySettings
+    agents: AgentsSettings = AgentsSettings()
+    clusters: dict[Slug, ClusterSettings] = Field(
+        default_factory=lambda: {"default": ClusterSettings()}, min_length=1
+    )
+    broker: BrokerSettings = BrokerSettings()
+    images: ImagesSettings = ImagesSettings()
+    jobs: JobsSettings = JobsSettings()
+    catalogue: CatalogueSettings = CatalogueSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 (the library's signature)
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment before what `load` read from the file."""
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _containers(self) -> Self:
+        slurm = [name for name, cluster in self.clusters.items() if cluster.kind == "slurm"]
+        if slurm and self.images.apptainer is None:
+            raise ValueError(
+                f"images.apptainer is empty, but cluster {slurm[0]} is a Slurm cluster: name the program"
+            )
+        return self
+
+    def claim_url(self) -> str:
+        """Where a job reaches the portal."""
+        return self.jobs.claim_url or self.portal.url
+
+    def secret(self, field: str) -> str | None:
+        """The secret in the file that `field` (a key of SECRETS) names; None when it names none.
+
+        Raises Invalid with a sentence naming file and remedy.
+        """
+        section, _, name = field.partition(".")
+        path: Path | None = getattr(getattr(self, section), name)
+        try:
+            return None if path is None else read_secret(path, SECRETS[field])
+        except SecretProblem as error:
+            raise Invalid({field: str(error)}) from error
+
+
+SECRETS = {
+    "portal.secret_key_file": KEY_BYTES,
+    "database.password_file": 1,
+    "directory.bind_password_file": 1,
+}
+"""Fields that name secret files, and the least length of each secret in bytes."""
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read the settings from `path` (default: see above) and the environment.
+
+    Raises Invalid: a sentence per field.
+    """
+    file = path or Path(os.environ.get("SCISERVER_CONFIG") or DEFAULT_FILE)
+    values = _read(file)
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise Invalid({_place(e["loc"]): _sentence(e["msg"], file) for e in error.errors()}) from error
+
+
+def check_secrets(settings: Settings) -> None:
+    """Read every secret file once, so that a service with a bad one refuses to start.
+
+    Raises Invalid naming every bad file and its remedy.
+    """
+    problems: dict[str, str] = {}
+    for field in SECRETS:
+        try:
+            settings.secret(field)
+        except Invalid as error:
+            problems |= error.problems
+    if problems:
+        raise Invalid(problems)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        sentence = f"{file} is missing; write it, or name another by the variable SCISERVER_CONFIG"
+    except OSError as error:
+        sentence = f"{file} cannot be read ({error.strerror})"
+    except ValueError as error:
+        sentence = f"{file} is not TOML: {error}"
+    raise Invalid({"settings": sentence})
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, location)) or "settings"
+
+
+def _sentence(message: str, file: Path) -> str:
+    return f"{message.removeprefix('Value error, ')} (in {file} or the environment)"
