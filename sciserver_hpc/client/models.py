@@ -1,0 +1,106 @@
+"""What the portal answers, where the domain has no model of it.
+
+Fields a newer portal may add are passed over.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import AwareDatetime, BaseModel
+
+from ..domain.model import Model
+from ..domain.resources import Limits, Resources
+from ..domain.volumes import Mode
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read(model: type[M], data: Any) -> M:
+    """`data` as `model`, unknown fields passed over: the portal may be newer than this client."""
+    return model.model_validate(data, extra="ignore")
+
+
+class Me(Model):
+    """Who the token belongs to."""
+
+    username: str
+    full_name: str = ""
+    email: str = ""
+    groups: tuple[str, ...] = ()
+    admin: bool = False
+
+
+class ImageInfo(Model):
+    """An image one may run. `sha256` is the digest of its file, `size` in bytes."""
+
+    name: str
+    version: str
+    sha256: str
+    size: int = 0
+    title: str = ""
+    description: str = ""
+    kernels: tuple[str, ...] = ()
+    apps: tuple[str, ...] = ()
+
+
+class DomainInfo(Model):
+    """A compute domain one may use, with the images one may run there."""
+
+    name: str
+    description: str = ""
+    cluster: str = "default"
+    partition: str
+    account: str | None = None
+    qos: str | None = None
+    interactive: bool = False
+    batch: bool = True
+    images: tuple[ImageInfo, ...] = ()
+    root_volumes: tuple[str, ...] = ()
+    data_volumes: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    defaults: Resources = Resources()
+
+
+class VolumeInfo(Model):
+    """A volume one may mount, and in which modes. `kind`: user or data."""
+
+    volume: str
+    kind: str
+    modes: tuple[Mode, ...]
+    description: str = ""
+
+
+class TokenInfo(Model):
+    """A credential, without its secret."""
+
+    id: int
+    kind: str
+    name: str
+    scopes: tuple[str, ...] = ()
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+    last_used_at: AwareDatetime | None = None
+
+
+class LogPiece(Model):
+    """A piece of a job's output.
+
+    `offset` and `next` are byte positions, `size` the file's; `final`: nothing will be added any more.
+    """
+
+    text: str
+    offset: int
+    next: int
+    size: int
+    final: bool
+
+
+class Preview(Model):
+    """What Slurm would get."""
+
+    options: tuple[str, ...]
+    script: str
+    mounts: tuple[dict[str, Any], ...] = ()
+    domain: str | None = None
+    image: str | None = None
