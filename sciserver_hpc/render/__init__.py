@@ -1,0 +1,10 @@
+"""From a resolved job to what its owner's agent submits: sbatch options, wrapper script, the folder's files.
+
+Pure: no I/O but reading the wrapper's own template.
+"""
+
+from .parameters import parameters_text
+from .payload import payload_files
+from .submission import Surroundings, render
+
+__all__ = ["Surroundings", "parameters_text", "payload_files", "render"]

@@ -1,0 +1,65 @@
+"""What a job runs: its command line, as seen from inside the image or, without an image, from the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..domain.errors import Invalid
+from ..domain.jobs import JobRequest, JobSpec, Kind
+from .parameters import parameters_text
+
+PARAMETERS = "parameters.txt"
+"""The notebook's parameters in the job folder (see `parameters_text`)."""
+
+
+def payload_files(spec: JobSpec, request: JobRequest) -> dict[str, str]:
+    """The texts of the job folder by name: what `request` asked to run, as `spec.filename`, and parameters.
+
+    Raises Invalid for parameters that are not JSON (NaN, infinities).
+    """
+    text = request.command or request.script or request.notebook or ""
+    if request.kind is not Kind.NOTEBOOK or not request.parameters:
+        return {spec.filename: text}
+    try:
+        return {spec.filename: text, PARAMETERS: parameters_text(request.parameters)}
+    except ValueError as error:
+        raise Invalid(
+            {"parameters": "NaN and infinity cannot be written as JSON; pass them as text"}
+        ) from error
+
+
+def command(spec: JobSpec, folder: str, parametrised: bool) -> list[str]:
+    """The argument vector, where the job folder is seen at `folder`.
+
+    A notebook's is without its last two, source and result, which depend on the array task.
+    """
+    return _COMMANDS[spec.kind](spec, folder, parametrised)
+
+
+def _shell(spec: JobSpec, folder: str, _: bool) -> list[str]:
+    return ["/bin/bash", f"{folder}/{spec.filename}"]
+
+
+def _script(spec: JobSpec, folder: str, _: bool) -> list[str]:
+    return [f"{folder}/{spec.filename}", *spec.arguments]
+
+
+def _notebook(spec: JobSpec, folder: str, parametrised: bool) -> list[str]:
+    kernel = ["-k", spec.kernel] if spec.kernel else []
+    parameters = ["-f", f"{folder}/{PARAMETERS}"] if parametrised else []
+    return ["papermill", "--no-progress-bar", *kernel, *parameters]
+
+
+_COMMANDS: dict[Kind, Callable[[JobSpec, str, bool], list[str]]] = {
+    Kind.SHELL: _shell,
+    Kind.SCRIPT: _script,
+    Kind.NOTEBOOK: _notebook,
+}
+
+
+def host_path(spec: JobSpec, path: str) -> str:
+    """The host's path of `path`, a path inside the image: by the innermost mount that holds it."""
+    known = [(m.target, m.source) for m in spec.mounts] + [(spec.results_target, spec.results_root)]
+    holding = [(t, s) for t, s in known if path == t or path.startswith(f"{t}/")]
+    target, source = max(holding, key=lambda pair: len(pair[0]), default=("", ""))
+    return source + path.removeprefix(target)

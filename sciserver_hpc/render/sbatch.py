@@ -1,0 +1,63 @@
+"""The options of sbatch (man sbatch, Slurm 22.05 and newer), each `--name=value`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..domain.jobs import JobSpec
+from ..domain.scheduling import mark
+
+OUTPUT = ".sciserver/slurm-%j.out"
+"""Where the wrapper's own words go; `%j` is Slurm's pattern for the job id."""
+
+
+def options(spec: JobSpec, slurm_ids: Mapping[int, int]) -> tuple[str, ...]:
+    """Everything asked of Slurm for `spec`.
+
+    `slurm_ids`: Slurm id of every job it depends on. Raises KeyError when one is missing.
+    """
+    return (*_identity(spec), *_place(spec), *_size(spec), *_when(spec, slurm_ids), *_FIXED)
+
+
+_FIXED = (
+    "--no-requeue",
+    # A copy started again keeps the words of the one before it.
+    "--open-mode=append",
+    # NONE would make the node run the user's login shell first, and hold the job when that fails.
+    "--export=NIL",
+)
+
+
+def _identity(spec: JobSpec) -> list[str]:
+    return [
+        f"--job-name={mark(spec.name, spec.uuid)}",
+        f"--chdir={spec.path}",
+        # Standard error follows standard output where no --error is given. Slurm expands % in this path.
+        f"--output={spec.path.replace('%', '%%')}/{OUTPUT}",
+    ]
+
+
+def _place(spec: JobSpec) -> list[str]:
+    asked = (("partition", spec.partition), ("account", spec.account), ("qos", spec.qos))
+    return [f"--{name}={value}" for name, value in asked if value is not None]
+
+
+def _size(spec: JobSpec) -> list[str]:
+    asked = spec.resources
+    gpus = [f"--gres=gpu:{asked.gpus}"] if asked.gpus else []
+    return [
+        f"--time={-(-asked.time_limit_s // 60)}",
+        f"--nodes={asked.nodes}",
+        f"--ntasks={asked.tasks}",
+        f"--cpus-per-task={asked.cpus}",
+        f"--mem={asked.memory_mb}M",
+        *gpus,
+    ]
+
+
+def _when(spec: JobSpec, slurm_ids: Mapping[int, int]) -> list[str]:
+    array = [f"--array={spec.array}"] if spec.array else []
+    if not spec.dependencies:
+        return array
+    all_of = ",".join(f"{d.type}:{slurm_ids[d.job]}" for d in spec.dependencies)
+    return [*array, f"--dependency={all_of}", "--kill-on-invalid-dep=yes"]

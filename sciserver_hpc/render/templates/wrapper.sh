@@ -1,0 +1,242 @@
+# shellcheck shell=bash disable=SC2154 # the head assigns them
+# Above: the job's own values, quoted. Below: the same for every job; bash, coreutils and apptainer, curl if there.
+# Exits of its own: 94 no scratch space, 95 image changed, 96 refused, 97 no job folder, 98 end not written, 0 second
+# copy. Few external commands: each costs a fork, and the job waits.
+
+PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin
+export PATH
+umask 077
+
+readonly slurm_id=${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}
+readonly task=${SLURM_ARRAY_TASK_ID:-}
+readonly restarts=${SLURM_RESTART_COUNT:-0}
+scratch=
+started=
+in_container=false
+start_in=$folder
+
+# Slurm goes on in /tmp when it cannot change directory.
+if ! cd -- "$folder"; then
+    echo "The job folder $folder cannot be entered on ${HOSTNAME}. Is its filesystem mounted there?"
+    exit 97
+fi
+
+say() {
+    printf '%s\n' "$*"
+}
+
+utc_now() { # utc_now VARIABLE
+    TZ=UTC0 printf -v "$1" '%(%Y-%m-%dT%H:%M:%SZ)T' -1
+}
+
+# Readers of FILE see the old text or the whole new one, also after a crash of the node.
+replace() { # replace FILE TEXT
+    printf '%s\n' "$2" >"$1.$SLURM_JOB_ID" && sync -- "$1.$SLURM_JOB_ID" && mv -fT -- "$1.$SLURM_JOB_ID" "$1"
+}
+
+json_string() { # json_string VARIABLE TEXT
+    local LC_ALL=C text=${2:0:900}
+    text=${text//[^ -~]/?}
+    text=${text//\\/\\\\}
+    printf -v "$1" '"%s"' "${text//\"/\\\"}"
+}
+
+# CPU seconds of this shell's children, from the second line of `times`: `1m2.345s 0m0.100s`.
+cpu_seconds() { # cpu_seconds VARIABLE
+    local user system part rest total=0
+    times >"$scratch/times"
+    { read -r _ && read -r user system; } <"$scratch/times"
+    for part in "$user" "$system"; do
+        rest=${part#*m}
+        total=$((total + ${part%m*} * 60000 + 10#${rest//[!0-9]/}))
+    done
+    printf -v "$1" '%d.%03d' $((total / 1000)) $((total % 1000))
+}
+
+# Put how it went into the provenance record, whose last key is "run".
+add_run() { # add_run CODE CAUSE
+    local text ended cpu run
+    text=$(<provenance.json)
+    utc_now ended
+    cpu_seconds cpu
+    run="{\"slurm_id\": $SLURM_JOB_ID, \"array_task\": ${task:-null}, \"restarts\": $restarts,\
+ \"node\": \"${SLURMD_NODENAME:-$HOSTNAME}\", \"container\": $in_container,\
+ \"started_at\": \"$started\", \"ended_at\": \"$ended\", \"elapsed_s\": $SECONDS, \"cpu_s\": $cpu,\
+ \"exit_code\": $1, \"cause\": \"$2\"}"
+    replace "provenance${task:+.$task}.json" "${text%'"run": '*}\"run\": $run
+}"
+}
+
+write_end() { # write_end CODE CAUSE MESSAGE
+    local message
+    json_string message "$3"
+    replace ".sciserver/end${task:+.$task}.json" "{\"exit_code\": $1, \"slurm_id\": $slurm_id,\
+ \"restarts\": $restarts, \"cause\": \"$2\", \"message\": $message}"
+}
+
+leave() { # leave CODE
+    [[ -z $scratch ]] || rm -rf --one-file-system -- "$scratch"
+    exit "$1"
+}
+
+# The last act of every job that was not a second copy. Nothing ends as success that could not be written down.
+finish() { # finish CODE CAUSE MESSAGE
+    [[ -z $3 ]] || say "$3"
+    if { [[ -n $started ]] && ! add_run "$1" "$2"; } || ! write_end "$@"; then
+        say "The end of this job could not be written to $folder. Is the filesystem full, or the quota used up?"
+        write_end 98 no_space "The job folder could not be written to: disk full or quota used up."
+        leave 98
+    fi
+    leave "$1"
+}
+
+claim_by_folder() {
+    local holder
+    ln -sT -- "$slurm_id" .sciserver/claim 2>/dev/null && return
+    holder=$(readlink -- .sciserver/claim)
+    [[ $holder == "$slurm_id" ]] && return
+    if [[ -z $holder ]]; then
+        finish 98 no_space "The job folder could not be written to: disk full, quota used up or access lost."
+    fi
+    say "Job $holder is already running this; this second copy ends without doing anything."
+    leave 0
+}
+
+ask_portal() {
+    [[ -n $claim_url ]] && command -v curl >/dev/null || return 0
+    curl -q --silent --show-error --connect-timeout 2 --max-time 5 --noproxy '*' \
+        ${ca_file:+--cacert "$ca_file"} --header @.sciserver/claim.header \
+        --data "uuid=$uuid&slurm_id=$slurm_id&restarts=$restarts&task=$task" "$claim_url/api/v1/jobs/claim"
+}
+
+obey_portal() { # obey_portal VERDICT REASON
+    case $1 in
+        run) ;;
+        duplicate)
+            say "The portal says that another copy of this job runs; this one ends without doing anything."
+            leave 0
+            ;;
+        refused) finish 96 refused "The portal refused the start: $2" ;;
+        '') [[ -z $claim_url ]] || say "The portal gave no answer; going on, since the job folder shows no other copy." ;;
+        *) say "The portal's answer is none of its words; going on, since the job folder shows no other copy." ;;
+    esac
+}
+
+verify_image() {
+    local now digest
+    now=$(stat --dereference --format='%s %.9Y' -- "$image" 2>/dev/null)
+    [[ -n $image_unchanged && $now == "$image_unchanged" ]] && return
+    read -r digest _ < <(sha256sum <"$image")
+    [[ $digest == "$image_sha256" ]] && return
+    finish 95 image_changed "The file of image $image_name is missing, or differs from what the job was given;\
+ submit the job again, and tell an administrator if it happens again."
+}
+
+# Node-local, so that an image's caches and temporary files stay off the shared filesystem. One mkdir, whose first
+# argument must not exist: nobody can have prepared it.
+make_scratch() {
+    local base=${TMPDIR:-/tmp}/sciserver-$SLURM_JOB_ID-$restarts-$RANDOM$RANDOM
+    if ! mkdir -- "$base" "$base/home" "$base/work" "${mount_points[@]/#/$base/home/}"; then
+        finish 94 no_scratch "No room for temporary files on node $HOSTNAME; submit the job again."
+    fi
+    scratch=$base
+}
+
+# Variables of the outside do not reach the image, except those named here.
+fill_environment() { # fill_environment PREFIX
+    local name entry
+    for name in "${!APPTAINER@}" "${!SINGULARITY@}"; do
+        [[ $name == apptainer ]] || unset -v "$name"
+    done
+    for name in SLURM_{JOB_ID,ARRAY_JOB_ID,ARRAY_TASK_ID,ARRAY_TASK_COUNT,CPUS_PER_TASK,NTASKS,JOB_NODELIST} \
+        SLURM_{JOB_NUM_NODES,MEM_PER_NODE,RESTART_COUNT} CUDA_VISIBLE_DEVICES; do
+        [[ -z ${!name+set} ]] || export "$1$name=${!name}"
+    done
+    for entry in "${environment[@]}"; do
+        export "$1$entry"
+    done
+}
+
+command_in_image() {
+    fill_environment APPTAINERENV_
+    export APPTAINER_CONFIGDIR=$scratch/work APPTAINER_CACHEDIR=$scratch/work APPTAINER_TMPDIR=$scratch/work
+    printf '%s/' "$payload_folder" >"$scratch/home/job.path"
+    printf '%s/' "$results_target" >"$scratch/home/jobs.path"
+    run=("$apptainer" exec "${exec_options[@]}" --home "$scratch/home:$home" --workdir "$scratch/work" "$image")
+}
+
+command_on_host() {
+    say "Without a container: this site has no Apptainer, so the job runs directly on ${HOSTNAME}."
+    fill_environment ''
+    run=()
+    start_in=$payload_workdir
+}
+
+# The source stays as it was submitted: papermill writes its result in place, and a kill may cut that short.
+name_notebooks() {
+    local name=$notebook_stem$notebook_suffix source=.sciserver/source.ipynb
+    if [[ -n $task ]]; then
+        source=$name name=$notebook_stem.$task$notebook_suffix
+    elif [[ ! -e $source ]]; then
+        cp -- "$name" "$source" || finish 98 no_space "The notebook could not be copied in the job folder."
+    fi
+    run+=("$payload_folder/$source" "$payload_folder/$name")
+}
+
+# shellcheck disable=SC2317 # called by trap
+forward() { # forward SIGNAL
+    interrupted=1
+    kill -s "$1" "$child" 2>/dev/null
+}
+
+# A signal ends `wait` early, with a code of its own; ask again until it was the payload that ended.
+run_payload() {
+    local stdout=$folder/$stdout_stem${task:+.$task}$stdout_suffix
+    local stderr=$folder/$stderr_stem${task:+.$task}$stderr_suffix
+    umask 022
+    { cd -- "$start_in" && exec "${run[@]}"; } </dev/null >>"$stdout" 2>>"$stderr" &
+    child=$!
+    umask 077
+    trap 'forward TERM' TERM
+    trap 'forward USR1' USR1
+    interrupted=1
+    while ((interrupted)); do
+        interrupted=0
+        wait "$child"
+        code=$?
+    done
+    trap '' TERM USR1
+}
+
+# 255 is also what apptainer itself ends with when it cannot start a container, saying FATAL.
+why_255() { # why_255 STDERR
+    if [[ -n $apptainer && $(tail --bytes=4096 -- "$1" 2>/dev/null) == *FATAL:* ]]; then
+        cause=container
+        message="Image $image_name could not be started on node $HOSTNAME; the error output says why."
+    fi
+}
+
+claim_by_folder
+exec {portal}< <(ask_portal)
+[[ -z $apptainer ]] || verify_image
+make_scratch
+IFS= read -r verdict <&"$portal"
+IFS= read -r reason <&"$portal"
+exec {portal}<&-
+obey_portal "${verdict%$'\r'}" "${reason%$'\r'}"
+
+if [[ -n $apptainer ]]; then
+    in_container=true
+    command_in_image
+else
+    command_on_host
+fi
+run+=("${payload[@]}")
+[[ -z $notebook_stem ]] || name_notebooks
+utc_now started
+SECONDS=0
+run_payload
+cause=
+message=
+((code != 255)) || why_255 "$folder/$stderr_stem${task:+.$task}$stderr_suffix"
+finish "$code" "$cause" "$message"

@@ -1,0 +1,76 @@
+"""The script Slurm starts: a head of quoted values and a fixed body (templates/wrapper.sh)."""
+
+from __future__ import annotations
+
+from importlib.resources import files as resources
+from pathlib import PurePosixPath
+
+from ..domain.jobs import JobSpec, Kind
+from .apptainer import HOME, exec_options, mount_points
+from .payload import command, host_path
+from .shell import assign, assign_list
+
+
+def wrapper(
+    spec: JobSpec, job_id: int, *, apptainer: str, verify: str, claim: tuple[str, str], parametrised: bool
+) -> str:
+    """The whole script.
+
+    `apptainer`: its path, or "" to run on the host; `claim`: the portal's URL and its CA file;
+    `parametrised`: the folder holds a notebook's parameters.
+    """
+    folder = spec.target if apptainer else spec.path
+    workdir = spec.workdir if spec.workdir is None or apptainer else host_path(spec, spec.workdir)
+    head = [
+        assign("uuid", spec.uuid),
+        assign("folder", spec.path),
+        assign("claim_url", claim[0]),
+        assign("ca_file", claim[1]),
+        *_image(spec, apptainer, verify),
+        *_names(spec),
+        assign_list("environment", _environment(spec, job_id, folder)),
+        assign("payload_folder", folder),
+        assign("payload_workdir", workdir or folder),
+        assign_list("payload", command(spec, folder, parametrised)),
+    ]
+    body = resources(__package__).joinpath("templates/wrapper.sh").read_text(encoding="utf-8")
+    return "#!/bin/bash\n" + "\n".join(head) + "\n" + body
+
+
+def _image(spec: JobSpec, apptainer: str, verify: str) -> list[str]:
+    seconds, nanoseconds = divmod(spec.image_mtime_ns, 1_000_000_000)
+    # What `stat --format='%s %.9Y'` prints while the file is the one whose digest was taken.
+    unchanged = f"{spec.image_size} {seconds}.{nanoseconds:09d}"
+    return [
+        assign("apptainer", apptainer),
+        assign("image", spec.image_path),
+        assign("image_name", f"{spec.image} {spec.image_version}"),
+        assign("image_sha256", spec.image_sha256),
+        assign("image_unchanged", "" if verify == "always" else unchanged),
+        assign_list("exec_options", exec_options(spec)),
+        assign_list("mount_points", mount_points(spec)),
+        assign("home", HOME),
+        assign("results_target", spec.results_target),
+    ]
+
+
+def _names(spec: JobSpec) -> list[str]:
+    """File names in two parts: an array task's number goes between them."""
+    notebook = spec.filename if spec.kind is Kind.NOTEBOOK else ""
+    named = (("stdout", spec.stdout), ("stderr", spec.stderr), ("notebook", notebook))
+    lines = []
+    for name, filename in named:
+        path = PurePosixPath(filename)
+        lines += [assign(f"{name}_stem", path.stem), assign(f"{name}_suffix", path.suffix)]
+    return lines
+
+
+def _environment(spec: JobSpec, job_id: int, folder: str) -> list[str]:
+    """What the payload finds in its environment besides Slurm's own variables."""
+    return [
+        f"SCISERVER_JOB_ID={job_id}",
+        f"SCISERVER_JOB_FOLDER={folder}",
+        f"SCISERVER_USER_ID={spec.uid}",
+        f"SCISERVER_USER_NAME={spec.owner}",
+        f"OMP_NUM_THREADS={spec.resources.cpus}",
+    ]
