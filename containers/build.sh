@@ -1,0 +1,28 @@
+# What the recipes' %post sections share; sourced by sh in the image being built, as its root.
+set -eu
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+
+# debian_packages NAME…: from the mirror that debootstrap used, without recommended extras.
+debian_packages() {
+    apt-get update -q -o Acquire::https::CaInfo=/.build/ca.crt
+    apt-get install -q -y --no-install-recommends -o Acquire::https::CaInfo=/.build/ca.crt "$@"
+}
+
+# python_packages LIST…: the pinned requirements/LIST.txt into /opt/venv, with its kernel registered for all.
+python_packages() {
+    python3 -m venv /opt/venv
+    for list in "$@"; do
+        PIP_CONFIG_FILE=/.build/pip.conf /opt/venv/bin/pip install -q --no-cache-dir \
+            --disable-pip-version-check --cert /.build/ca.crt --no-deps -r "/.build/$list.txt"
+    done
+    /opt/venv/bin/pip check
+}
+
+# clean: nothing of the building machine (mirror, certificates, pip's configuration) and no caches stay.
+clean() {
+    mkdir -p /home/idies/workspace
+    chmod 755 /home/idies /home/idies/workspace
+    echo '# Packages are chosen when the image is built; name a mirror here to install more.' >/etc/apt/sources.list
+    rm -rf /.build /etc/apt/sources.list.d/* /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old \
+        /var/log/* /root/.cache /tmp/* /var/tmp/* /usr/share/doc/* /usr/share/man/*
+}
