@@ -1,4 +1,4 @@
-"""A compute node in miniature: runs a rendered script as Slurm would, with an apptainer that only takes notes."""
+"""A compute node in miniature: runs a rendered script as Slurm would; its apptainer only takes notes."""
 
 from __future__ import annotations
 

@@ -54,4 +54,4 @@ SHELL = spec()
 SCRIPT = spec(kind=Kind.SCRIPT, filename="fit.py", arguments=("-x", "two words", "it's"))
 NOTEBOOK = spec(kind=Kind.NOTEBOOK, filename="sun spots.ipynb", kernel="python3")
 ARRAY = spec(array="0-9%2", dependencies=(Dependency(job=3), Dependency(job=4)), account=None, qos=None)
-GPU = spec(resources=Resources(cpus=1, tasks=4, nodes=2, gpus=2, time_limit_s=7200), workdir="/tmp")  # noqa: S108
+GPU = spec(resources=Resources(cpus=1, tasks=4, nodes=2, gpus=2, time_limit_s=7200), workdir="/tmp")
