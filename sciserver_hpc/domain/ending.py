@@ -30,6 +30,10 @@ _CAUSES = {
         "The job folder could not be entered on the node.",
         "It may have been moved or deleted. Run the job again.",
     ),
+    "no_scratch": (
+        "The node had no room for temporary files.",
+        "Run again; tell an administrator if it happens again.",
+    ),
     "container": (
         "The container could not be started on the node.",
         "The end of the error log says why; if it is not about your files, tell an administrator.",
