@@ -1,0 +1,25 @@
+"""Entry of the agent when its directory is run; `supervise <directory>` watches one local job (see
+`local`)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def main() -> int:
+    """Make this directory importable as a package, behind the standard library, and run what was asked
+    for."""
+    sys.path[0:1] = []
+    sys.path.append(os.path.dirname(HERE))
+    package = os.path.basename(HERE)
+    if sys.argv[1:2] == ["supervise"]:
+        return int(import_module(f"{package}.supervisor").supervise(sys.argv[2]))
+    return int(import_module(f"{package}.server").main())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

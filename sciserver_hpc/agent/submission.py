@@ -1,0 +1,98 @@
+"""Submitting many jobs: folder and files first, then the start, several at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from . import folders, slurm
+from .problems import Problem
+from .protocol import JOBS_MAX
+from .settings import Settings
+
+Job = dict[str, object]
+Outcome = dict[str, object]
+Start = Callable[[Job], tuple[str, int | None, str]]
+"""Hands a prepared job over: (verdict, id, words); raises Problem for what cannot be started."""
+
+
+def outcome(job: Job, verdict: str, slurm_id: int | None = None, message: str = "") -> Outcome:
+    """An answer for one job."""
+    return {"uuid": job["uuid"], "verdict": verdict, "slurm_id": slurm_id, "message": message}
+
+
+def prepared(job: Job, start: Start) -> Outcome:
+    """Make the folder of `job`, then start it; never raises Problem: that is a rejection, nothing was
+    queued."""
+    try:
+        uuid, files = str(job["uuid"]), list(_list(job, "files"))
+        folders.prepare(str(job["root"]), str(job["folder"]), uuid, files)
+        return outcome(job, *start(job))
+    except Problem as problem:
+        return outcome(job, "rejected", None, str(problem))
+
+
+def _list(job: Job, name: str) -> list[dict[str, object]]:
+    value = job[name]
+    if not isinstance(value, list):
+        raise Problem("invalid", f"{name} is not a list")
+    return value
+
+
+def demand_few(jobs: Sequence[Job]) -> None:
+    """Raises Problem too_large for more jobs than one call may bring."""
+    if len(jobs) > JOBS_MAX:
+        raise Problem("too_large", f"at most {JOBS_MAX} jobs a call")
+
+
+def submit(settings: Settings, jobs: Sequence[Job]) -> list[Outcome]:
+    """One outcome per job, in order.
+
+    After a first sign that Slurm does not answer, the jobs not yet begun are `not_tried`: a controller that
+    hangs costs one timeout, not one per job. Raises Problem too_large.
+    """
+    demand_few(jobs)
+    return _Batch(settings, jobs).run()
+
+
+class _Batch:
+    """The jobs of one call, worked on by a few threads."""
+
+    def __init__(self, settings: Settings, jobs: Sequence[Job]) -> None:
+        self._settings = settings
+        self._jobs = jobs
+        self._outcomes: list[Outcome] = [outcome(job, "unknown", None, "the agent failed") for job in jobs]
+        self._indices = iter(range(len(jobs)))
+        self._lock = threading.Lock()
+        self._down = ""
+
+    def run(self) -> list[Outcome]:
+        count = min(self._settings.parallel, len(self._jobs)) - 1
+        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        self._work()
+        for thread in threads:
+            thread.join()
+        return self._outcomes
+
+    def _work(self) -> None:
+        while (index := self._next()) is not None:
+            job = self._jobs[index]
+            if self._down:
+                self._outcomes[index] = outcome(job, "not_tried", None, self._down)
+            else:
+                self._outcomes[index] = prepared(job, self._start)
+
+    def _next(self) -> int | None:
+        with self._lock:
+            return next(self._indices, None)
+
+    def _start(self, job: Job) -> tuple[str, int | None, str]:
+        options = job["options"]
+        if not isinstance(options, list):
+            raise Problem("invalid", "options is not a list")
+        said, slurm_id, words = slurm.sbatch(self._settings, options, str(job["script"]))
+        if said in ("unknown", "not_tried"):
+            self._down = words
+        return said, slurm_id, words
