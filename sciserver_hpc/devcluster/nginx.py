@@ -1,0 +1,35 @@
+"""nginx in front: TLS, static files, and everything else to gunicorn's unix socket."""
+
+from __future__ import annotations
+
+from . import ca, settings
+from .accounts import owner
+from .daemon import Daemon, listens
+from .namespace import Command, Namespace
+from .state import State, directory
+from .templates import OWN, render
+
+USER = "www-data"
+
+
+def prepare(namespace: Namespace) -> None:
+    """Write nginx.conf and make its directories."""
+    state, ids = namespace.state, owner(namespace.state, USER)
+    certificate, key = ca.certificate(state, "nginx", ids)
+    run = directory(state.run / "nginx", 0o700, ids)
+    conf = render(
+        OWN, "nginx.conf.j2", port=_port(state), certificate=certificate, key=key, run=run,
+        static=state.src / "portal" / "static", socket=settings.socket(state),
+    )  # fmt: skip
+    State.write(state.etc / "nginx.conf", conf)
+
+
+def daemon(namespace: Namespace) -> Daemon:
+    """nginx in the foreground, as an ordinary account."""
+    state = namespace.state
+    argv = ["nginx", "-c", str(state.etc / "nginx.conf"), "-e", "stderr"]
+    return Daemon("nginx", Command(argv, user=USER), lambda: listens(_port(state)))
+
+
+def _port(state: State) -> int:
+    return state.port("nginx", 8443)

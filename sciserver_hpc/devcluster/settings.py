@@ -1,0 +1,74 @@
+"""The portal's and the broker's settings for this cluster, rendered as sciserver.toml."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from . import ca, postgres, slapd, toml
+from .accounts import ADMIN_GROUP, SERVICE, owner
+from .mounts import AGENT
+from .state import State, directory
+
+
+def file(state: State) -> Path:
+    """Where the settings are."""
+    return state.etc / "sciserver.toml"
+
+
+def url(state: State) -> str:
+    """The portal's public address."""
+    return f"https://localhost:{state.port('nginx', 8443)}"
+
+
+def socket(state: State) -> Path:
+    """Where gunicorn listens."""
+    return state.run / "web" / "portal.sock"
+
+
+def values(state: State) -> dict[str, Any]:
+    """The settings as tables."""
+    return {
+        "portal": {
+            "url": url(state),
+            "bind": f"unix:{socket(state)}",
+            "secret_key_file": state.secrets / "portal.key",
+            "runtime_dir": state.run / "sciserver",
+            "log_format": "json",
+        },
+        "database": {"url": database_url(state)},
+        "directory": {
+            "kind": "ldap",
+            "url": slapd.url(state),
+            "ca_file": ca.authority(state),
+            "user_base": slapd.USERS,
+            "group_base": slapd.GROUPS_BASE,
+            "admin_group": ADMIN_GROUP,
+        },
+        "agents": {"transport": "sudo", "python": "/usr/bin/python3", "program": state.src / AGENT},
+        "clusters": {"default": {"kind": "slurm"}},
+        "broker": {"tick_s": 1.0, "quiet_s": 30.0},
+        "images": {"apptainer": "/usr/bin/apptainer"},
+        "jobs": {"claim_url": url(state), "ca_file": ca.authority(state)},
+        "catalogue": {"file": state.etc / "site.toml"},
+    }
+
+
+def database_url(state: State) -> str:
+    """SQLite in the service account's own directory, or the cluster's PostgreSQL."""
+    if postgres.chosen(state):
+        return postgres.url(state)
+    return f"sqlite:///{state.root / 'database' / 'sciserver.db'}"
+
+
+def prepare(state: State) -> None:
+    """Write the file, the signing key and the directories the service account owns."""
+    service = owner(state, SERVICE)
+    key = state.secrets / "portal.key"
+    state.secret(key.name, 48)
+    os.chown(key, *service)
+    State.write(file(state), toml.dumps(values(state)))
+    directory(state.root / "database", 0o700, service)
+    directory(state.run / "sciserver", 0o700, service)
+    directory(socket(state).parent, 0o750, (service[0], owner(state, "www-data")[1]))
