@@ -1,0 +1,21 @@
+"""REST API, version 1: thin views in a route table, from which the OpenAPI document is made."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from . import catalogue, claim, document, files, jobs, tokens
+from .routes import Route, register
+
+ROUTES: tuple[Route, ...] = (
+    *tokens.ROUTES,
+    *catalogue.ROUTES,
+    *jobs.ROUTES,
+    *files.ROUTES,
+    *claim.ROUTES,
+    *document.ROUTES,
+)
+
+bp = Blueprint("api", __name__, url_prefix="/api/v1")
+register(bp, ROUTES)
+document.describe(ROUTES)

@@ -1,0 +1,46 @@
+"""The start fence: a job's copy asks on its node whether it is the one to run."""
+
+from __future__ import annotations
+
+from flask import Response, abort, request
+from pydantic import ValidationError
+
+from sciserver_hpc.domain.errors import Invalid
+
+from ..errors import problems
+from ..guard import Access, bearer
+from ..services import services
+from .models import ClaimRequest
+from .routes import Route
+
+
+def claim() -> Response:
+    """Answer in two lines that a shell script reads: the word, and the reason."""
+    secret = bearer()
+    if not secret:
+        abort(401, "A claim carries the job's own secret as a bearer token.")
+    asked = _asked()
+    word, reason = services.jobs.claim(asked.uuid, secret, asked.slurm_id, asked.restarts, asked.task)
+    return Response(f"{word}\n{' '.join(reason.split())}\n", mimetype="text/plain")
+
+
+def _asked() -> ClaimRequest:
+    data = request.get_json() if request.is_json else request.form.to_dict()
+    try:
+        return ClaimRequest.model_validate(data)
+    except ValidationError as error:
+        raise Invalid(problems(error)) from error
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/jobs/claim",
+        claim,
+        Access(public=True, csrf=False),
+        "Asked by a starting job, with its own secret: first line `run`, `duplicate`, `refused` or `unknown`, "
+        "second line the reason.",
+        body=ClaimRequest,
+        media="text/plain",
+    ),
+)

@@ -1,0 +1,125 @@
+"""Jobs: submit, list, watch, cancel."""
+
+from __future__ import annotations
+
+from flask import Response, make_response, request
+
+from sciserver_hpc.domain.jobs import JobRequest
+from sciserver_hpc.domain.tokens import Scope
+
+from ..guard import Access, person
+from ..job_views import mounts, shown, submission
+from ..services import services
+from .models import (
+    EventsAnswer,
+    JobAnswer,
+    JobsAnswer,
+    JobsQuery,
+    MessageAnswer,
+    PreviewAnswer,
+    ScriptAnswer,
+    SubmitQuery,
+)
+from .routes import Route, body, query
+
+KEY = "Idempotency-Key"
+
+
+def submit_job() -> Response | MessageAnswer | PreviewAnswer:
+    """Submit, or with `test_only` or `preview` say what would happen."""
+    how, asked = query(SubmitQuery), body(JobRequest)
+    if how.test_only:
+        return MessageAnswer(message=services.jobs.test_only(person(), asked))
+    if how.preview:
+        return _preview(asked)
+    job, new = services.jobs.submit(person(), asked, request.headers.get(KEY))
+    response = Response(JobAnswer(job=shown(job)).model_dump_json(), 201 if new else 200)
+    response.mimetype = "application/json"
+    response.headers["Location"] = f"{request.path}/{job.id}"
+    return response
+
+
+def list_jobs() -> JobsAnswer:
+    """A page of jobs; one more than asked for is read to know whether there is a next."""
+    asked = query(JobsQuery)
+    found = services.jobs.list(
+        person(),
+        states=asked.state or None,
+        domain=asked.domain,
+        name=asked.name,
+        after=asked.after,
+        before=asked.before,
+        before_id=asked.before_id,
+        limit=asked.limit + 1,
+    )
+    page = found[: asked.limit]
+    return JobsAnswer(jobs=tuple(map(shown, page)), next=page[-1].id if len(found) > len(page) else None)
+
+
+def job(job_id: int) -> Response:
+    """One job, or 304 when its version is the one the asker has."""
+    found = services.jobs.get(person(), job_id)
+    response = make_response(JobAnswer(job=shown(found)).model_dump_json())
+    response.mimetype = "application/json"
+    response.set_etag(str(found.version))
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response.make_conditional(request)
+
+
+def job_events(job_id: int) -> EventsAnswer:
+    """A job's history."""
+    return EventsAnswer(events=tuple(services.jobs.events(person(), job_id)))
+
+
+def cancel_job(job_id: int) -> JobAnswer:
+    """Ask for the job's end."""
+    return JobAnswer(job=shown(services.jobs.cancel(person(), job_id)))
+
+
+def job_script(job_id: int) -> ScriptAnswer:
+    """What Slurm got."""
+    sent = submission(person(), job_id)
+    return ScriptAnswer(options=sent.options, script=sent.script)
+
+
+def _preview(asked: JobRequest) -> PreviewAnswer:
+    would = services.jobs.preview(person(), asked)
+    spec = would.spec
+    return PreviewAnswer(
+        options=would.options,
+        script=would.script,
+        mounts=mounts(spec),
+        domain=spec.domain,
+        image=spec.image,
+    )
+
+
+READ, WRITE = Access(scope=Scope.JOBS_READ), Access(scope=Scope.JOBS_WRITE)
+ROUTES = (
+    Route(
+        "POST",
+        "/jobs",
+        submit_job,
+        WRITE,
+        "Submit a job: 201, or 200 when the Idempotency-Key was used for the same request before. With "
+        "`test_only=1` or `preview=1` nothing is submitted.",
+        body=JobRequest,
+        query=SubmitQuery,
+        answer=JobAnswer,
+        status=201,
+        headers=(KEY,),
+    ),
+    Route("GET", "/jobs", list_jobs, READ, "My jobs, newest first.", query=JobsQuery, answer=JobsAnswer),
+    Route(
+        "GET",
+        "/jobs/<int:job_id>",
+        job,
+        READ,
+        "One job. Its version is the ETag: send If-None-Match and get 304 until something changes.",
+        answer=JobAnswer,
+        headers=("If-None-Match",),
+    ),
+    Route("GET", "/jobs/<int:job_id>/events", job_events, READ, "A job's history.", answer=EventsAnswer),
+    Route("POST", "/jobs/<int:job_id>/cancel", cancel_job, WRITE, "Cancel a job.", answer=JobAnswer),
+    Route("GET", "/jobs/<int:job_id>/script", job_script, READ, "What Slurm got.", answer=ScriptAnswer),
+)

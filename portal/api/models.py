@@ -1,0 +1,254 @@
+"""What goes in and out of the API, beside the domain's own models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from sciserver_hpc.domain.catalogue import ComputeDomain
+from sciserver_hpc.domain.files import FileEntry
+from sciserver_hpc.domain.jobs import JobEvent
+from sciserver_hpc.domain.model import Model
+from sciserver_hpc.domain.names import JobName, Slug, Uuid
+from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.domain.tokens import Scope, TokenKind
+from sciserver_hpc.domain.views import JobView, MountView
+
+MAX_INT = 2**63 - 1
+MAX_LOG = 1_000_000
+
+
+def _split(value: Any) -> Any:
+    return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
+
+
+class LoginRequest(Model):
+    """User name and password as the directory knows them."""
+
+    username: str = Field(max_length=256)
+    password: SecretStr = Field(max_length=1024)
+
+
+class UserAnswer(Model):
+    """A person as they may know themselves."""
+
+    username: str
+    full_name: str
+    email: str
+    groups: tuple[str, ...]
+    admin: bool
+
+
+class LoginAnswer(Model):
+    """`token` is the bearer token; it is shown once."""
+
+    token: str
+    expires_at: AwareDatetime
+    user: UserAnswer
+
+
+class MeAnswer(Model):
+    """Who the token speaks for."""
+
+    user: UserAnswer
+
+
+class TokenRequest(Model):
+    """A personal token: what it is for, what it may do, for how many days."""
+
+    name: JobName
+    scopes: tuple[Scope, ...] = Field(min_length=1, max_length=len(Scope))
+    days: int = Field(default=30, ge=1, le=366)
+
+
+class TokenAnswer(Model):
+    """A token without its secret."""
+
+    id: int
+    kind: TokenKind
+    name: str
+    scopes: tuple[Scope, ...]
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+    last_used_at: AwareDatetime | None
+
+
+class NewTokenAnswer(Model):
+    """`secret` is shown this once."""
+
+    secret: str
+    token: TokenAnswer
+
+
+class TokensAnswer(Model):
+    """Live tokens, newest first."""
+
+    tokens: tuple[TokenAnswer, ...]
+
+
+class ImageAnswer(Model):
+    """An image as users see it: no path."""
+
+    name: str
+    version: str
+    sha256: str
+    title: str
+    description: str
+    kernels: tuple[str, ...]
+    apps: tuple[str, ...]
+
+
+class DomainAnswer(ComputeDomain):
+    """A compute domain with the images the asker may use there."""
+
+    images: tuple[ImageAnswer, ...] = ()  # type: ignore[assignment]
+
+
+class DomainsAnswer(Model):
+    """Domains the asker may use."""
+
+    domains: tuple[DomainAnswer, ...]
+
+
+class ImagesAnswer(Model):
+    """Images the asker may use."""
+
+    images: tuple[ImageAnswer, ...]
+
+
+class VolumeAnswer(Model):
+    """A volume the asker may mount. `kind`: user or data."""
+
+    volume: str
+    kind: str
+    modes: tuple[str, ...]
+    description: str
+
+
+class VolumesAnswer(Model):
+    """Volumes the asker may mount."""
+
+    volumes: tuple[VolumeAnswer, ...]
+
+
+class SubmitQuery(Model):
+    """`test_only`: ask the scheduler, submit nothing. `preview`: show what it would get."""
+
+    test_only: bool = False
+    preview: bool = False
+
+
+class JobsQuery(Model):
+    """Which jobs: states by comma, a part of the name, accepted between two times, before a job id."""
+
+    state: Annotated[tuple[JobState, ...], BeforeValidator(_split)] = ()
+    domain: Slug | None = None
+    name: str | None = Field(default=None, max_length=128)
+    after: AwareDatetime | None = None
+    before: AwareDatetime | None = None
+    before_id: int | None = Field(default=None, ge=1, le=MAX_INT)
+    limit: int = Field(default=50, ge=1, le=500)
+
+
+class JobAnswer(Model):
+    """One job."""
+
+    job: JobView
+
+
+class JobsAnswer(Model):
+    """A page of jobs, newest first; `next`: the `before_id` of the page after, null at the end."""
+
+    jobs: tuple[JobView, ...]
+    next: int | None
+
+
+class MessageAnswer(Model):
+    """The scheduler's own words."""
+
+    message: str
+
+
+class PreviewAnswer(Model):
+    """What Slurm would get."""
+
+    options: tuple[str, ...]
+    script: str
+    mounts: tuple[MountView, ...]
+    domain: str
+    image: str
+
+
+class ScriptAnswer(Model):
+    """What Slurm got."""
+
+    options: tuple[str, ...]
+    script: str
+
+
+class EventsAnswer(Model):
+    """A job's history, oldest first."""
+
+    events: tuple[JobEvent, ...]
+
+
+class LogQuery(Model):
+    """`offset`: byte to start at; negative counts from the end."""
+
+    stream: str = Field(default="stdout", pattern=r"^(stdout|stderr)\Z")
+    offset: int = Field(default=0, ge=-MAX_INT, le=MAX_INT)
+    length: int = Field(default=65536, ge=1, le=MAX_LOG)
+
+
+class LogAnswer(Model):
+    """A piece of a log. `next`: where to go on; `final`: nothing more will come."""
+
+    text: str
+    offset: int
+    next: int
+    size: int
+    final: bool
+
+
+class PathQuery(Model):
+    """A path relative to the job folder."""
+
+    path: str = Field(default="", max_length=4096)
+
+
+class FilesAnswer(Model):
+    """Entries of a folder."""
+
+    path: str
+    entries: tuple[FileEntry, ...]
+
+
+class ClaimRequest(BaseModel):
+    """A job's copy asks on its node whether it is the one to run. From a shell script: unknown fields are let
+    pass, `task` may be empty."""
+
+    model_config = ConfigDict(frozen=True)
+
+    uuid: Uuid
+    slurm_id: int = Field(ge=0, le=MAX_INT)
+    restarts: int = Field(default=0, ge=0, le=MAX_INT)
+    task: Annotated[int | None, BeforeValidator(lambda value: None if value == "" else value)] = Field(
+        default=None, ge=0, le=MAX_INT
+    )
+
+
+class ErrorBody(Model):
+    """What went wrong, in a sentence; `problems` by field, `items` by thing refused."""
+
+    code: str
+    message: str
+    problems: dict[str, str] | None = None
+    items: dict[str, str] | None = None
+    request_id: str
+
+
+class ErrorAnswer(Model):
+    """Every error of the API has this form."""
+
+    error: ErrorBody

@@ -1,0 +1,131 @@
+"""Errors as answers: JSON for the API, a page for people; one table from error to status."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from flask import Flask, current_app, jsonify, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from sciserver_hpc.domain.errors import (
+    AgentError,
+    BadCredentials,
+    Conflict,
+    Invalid,
+    LockedOut,
+    NotFound,
+    Refused,
+    SciServerError,
+    Unavailable,
+)
+
+from .security import request_id
+
+STATUS: dict[type[SciServerError], int] = {
+    Invalid: 422,
+    Refused: 403,
+    NotFound: 404,
+    Conflict: 409,
+    BadCredentials: 401,
+    LockedOut: 429,
+    Unavailable: 503,
+}
+AGENT_STATUS = {"not_found": 404, "denied": 403, "no_space": 507, "too_large": 413, "invalid": 422}
+HTTP_CODES = {401: "unauthorized", 403: "forbidden", 404: "not_found", 413: "too_large", 422: "invalid"}
+RETRY_S = 5
+"""Seconds after which a caller may try a system again that did not answer."""
+
+log = structlog.get_logger("portal")
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error in the form its asker reads."""
+    app.register_error_handler(SciServerError, _ours)
+    app.register_error_handler(CSRFError, _csrf)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def problems(error: ValidationError) -> dict[str, str]:
+    """A sentence per field from pydantic's complaint; `request` names the whole."""
+    found: dict[str, str] = {}
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        field = ".".join(str(part) for part in item["loc"]) or "request"
+        found.setdefault(field, _sentence(item["type"], item["msg"]))
+    return found
+
+
+def status_of(error: SciServerError) -> int:
+    """The HTTP status for an error of the house."""
+    if isinstance(error, AgentError):
+        return AGENT_STATUS.get(error.reason, 409)
+    return STATUS.get(type(error), 500)
+
+
+def _sentence(kind: str, message: str) -> str:
+    fixed = {
+        "missing": "is required",
+        "extra_forbidden": "is not a field we know; check its spelling",
+        "string_pattern_mismatch": "holds characters that are not allowed here",
+    }
+    return fixed.get(kind, message.removeprefix("Value error, "))
+
+
+def for_api() -> bool:
+    """Whether the current request's asker is a program."""
+    return request.path.startswith("/api/")
+
+
+def _ours(error: SciServerError) -> Response:
+    body: dict[str, Any] = {"code": error.code, "message": str(error)}
+    if isinstance(error, Invalid):
+        body["problems"] = error.problems
+    if isinstance(error, Refused):
+        body["items"] = error.items
+    response = _answer(status_of(error), body)
+    wait = error.wait_s if isinstance(error, LockedOut) else RETRY_S
+    if isinstance(error, (LockedOut, Unavailable)):
+        response.headers["Retry-After"] = str(wait)
+    return response
+
+
+def _csrf(_: CSRFError) -> Response:
+    message = "This form is too old or was not made by this site. Load the page again and send it once more."
+    return _answer(400, {"code": "csrf", "message": message})
+
+
+def _http(error: HTTPException) -> Response:
+    if error.code is None or error.code < 400:
+        return make_response(error.get_response())
+    code = HTTP_CODES.get(error.code) or HTTPStatus(error.code).name.lower()
+    response = _answer(error.code, {"code": code, "message": error.description or HTTPStatus(error.code).phrase})
+    for name in ("Allow", "Retry-After"):
+        value = dict(error.get_headers()).get(name)
+        if value:
+            response.headers[name] = value
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    if current_app.config["PROPAGATE_EXCEPTIONS"]:
+        raise error
+    log.exception("request_failed", request_id=request_id())
+    message = "Something broke here, not at your side. Tell your administrator the request id."
+    return _answer(500, {"code": "internal", "message": message})
+
+
+def _answer(status: int, body: dict[str, Any]) -> Response:
+    body = body | {"request_id": request_id()}
+    if for_api():
+        response = jsonify(error=body)
+        if status == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
+    else:
+        response = make_response(render_template("error.html", status=status, error=body))
+    response.status_code = status
+    return response

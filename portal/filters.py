@@ -1,0 +1,45 @@
+"""How templates write sizes, times and states."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flask import Flask
+from markupsafe import Markup
+
+from sciserver_hpc.domain.resources import duration
+
+from .security import request_id
+from .states import LOOKS, look
+
+UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def init_app(app: Flask) -> None:
+    """Offer them to templates."""
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(size=size, when=when, duration=duration, visible=visible)
+    app.jinja_env.globals.update(look=look, LOOKS=LOOKS, request_id=request_id)
+
+
+def size(count: float) -> str:
+    """Bytes for people, by 1024 as Slurm counts: `512 B`, `1.5 kB`, `16 GB`."""
+    value, unit = float(count), 0
+    while value >= 1024 and unit < len(UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    number = f"{value:.1f}".removesuffix(".0") if value < 100 else f"{value:.0f}"
+    return f"{number} {UNITS[unit]}"
+
+
+def when(moment: datetime | None) -> Markup:
+    """A time in UTC, which the page's script turns into the reader's zone; exact in the title."""
+    if moment is None:
+        return Markup("–")
+    exact = moment.isoformat(timespec="seconds")
+    text = moment.strftime("%Y-%m-%d %H:%M UTC")
+    return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(exact, text)
+
+
+def visible(text: str) -> str:
+    """`text` with characters that could mislead a reader (controls, direction marks, bad bytes) made visible."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)

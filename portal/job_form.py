@@ -1,0 +1,154 @@
+"""The new-job form: fill, see what will happen, submit."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request
+from pydantic import ValidationError
+from werkzeug.wrappers import Response
+
+from sciserver_hpc.domain.catalogue import ComputeDomain
+from sciserver_hpc.domain.errors import AgentError, Conflict, Invalid, NotFound, Refused, SciServerError, Unavailable
+from sciserver_hpc.domain.jobs import JobRequest
+
+from .errors import problems, status_of
+from .guard import Access, allow, person
+from .job_fields import SHOWN_AT, command_line, from_request, resource_fields, to_request
+from .job_views import mounts, request_of
+from .services import services
+
+bp = Blueprint("job_form", __name__)
+PAGE = Access(page=True)
+UPLOADS = {"script_file": ("script", "script"), "notebook_file": ("notebook", "notebook")}
+"""File input → (text field it fills, kind of job it means)."""
+
+EXPECTED = (Invalid, Refused, NotFound, Conflict, AgentError, Unavailable)
+
+
+@dataclass
+class Draft:
+    """What stands in the form now: the fields as typed, and what is wrong with them."""
+
+    fields: dict[str, str]
+    problems: dict[str, str] = field(default_factory=dict)
+    status: int = 200
+    preview: dict[str, Any] | None = None
+
+
+@bp.get("/jobs/new")
+@allow(PAGE)
+def blank() -> tuple[str, int]:
+    """An empty form, or one filled with an earlier job's request (`again`)."""
+    earlier = request.args.get("again", type=int)
+    fields = from_request(request_of(person(), earlier)) if earlier else {}
+    kind = request.args.get("kind", "")
+    return _show(Draft(({"kind": kind} if kind in ("shell", "script", "notebook") else {}) | fields))
+
+
+@bp.post("/jobs/new")
+@allow(PAGE)
+def send() -> Response | tuple[str, int]:
+    """Submit, or show what would happen; what was typed stays when something is wrong."""
+    draft = Draft(_typed())
+    try:
+        asked = _request(draft)
+        if request.form.get("action") == "preview":
+            draft.preview = _preview(asked)
+            return _show(draft)
+        job, _ = services.jobs.submit(person(), asked, _key(asked))
+        return redirect(f"/jobs/{job.id}", 303)
+    except EXPECTED as error:
+        draft.problems, draft.status = _beside_fields(error), status_of(error)
+        return _show(draft)
+
+
+def _typed() -> dict[str, str]:
+    """The form's fields; an uploaded file takes the place of the text it stands for."""
+    fields = {key: value for key, value in request.form.items() if key not in ("csrf_token", "action")}
+    for name, (target, kind) in UPLOADS.items():
+        upload = request.files.get(name)
+        if upload and upload.filename and fields.get("kind") == kind:
+            fields[target] = upload.read().decode("utf-8", "replace")
+            fields["filename"] = upload.filename.replace("\\", "/").rpartition("/")[2]
+    return fields
+
+
+def _request(draft: Draft) -> JobRequest:
+    try:
+        return JobRequest.model_validate(to_request(draft.fields))
+    except ValidationError as error:
+        raise Invalid(problems(error)) from error
+    except ValueError as error:
+        raise Invalid({"kind": "choose what the job runs"}) from error
+
+
+def _key(asked: JobRequest) -> str:
+    """The form's key with the request's digest: a double click makes one job, an edited form another."""
+    form = request.form.get("key", "")[:64] or secrets.token_hex(8)
+    return f"form-{hashlib.sha256((form + asked.model_dump_json()).encode()).hexdigest()[:40]}"
+
+
+def _preview(asked: JobRequest) -> dict[str, Any]:
+    would = services.jobs.preview(person(), asked)
+    try:
+        start = services.jobs.test_only(person(), asked)
+    except SciServerError as error:
+        start = str(error)
+    return {
+        "options": would.options,
+        "script": would.script,
+        "spec": would.spec,
+        "mounts": mounts(would.spec),
+        "start": start,
+        "command": command_line(asked),
+    }
+
+
+def _beside_fields(error: SciServerError) -> dict[str, str]:
+    """Each problem under the name of the field it belongs to; `form` for the rest."""
+    if isinstance(error, Invalid):
+        return {_field(path): text for path, text in error.problems.items()}
+    if isinstance(error, Refused):
+        found: dict[str, str] = {}
+        for item, reason in error.items.items():
+            name = {"domain": "domain", "image": "image", "volume": "volumes"}.get(item.split(" ")[0], "form")
+            found[name] = "; ".join(filter(None, (found.get(name), f"{item}: {reason}")))
+        return found
+    return {"form": str(error)}
+
+
+def _field(path: str) -> str:
+    head, _, tail = path.partition(".")
+    if head == "resources" and tail:
+        return SHOWN_AT.get(tail, tail)
+    known = ("name", "domain", "image", "command", "script", "notebook", "arguments", "parameters", "volumes", "filename")
+    return head if head in known else "form"
+
+
+def _show(draft: Draft) -> tuple[str, int]:
+    domains = [d for d in services.catalogue.domains(person()) if d.batch]
+    chosen = _chosen(domains, draft.fields.get("domain"))
+    fields = {"kind": "shell", "key": secrets.token_hex(8)} | _defaults(chosen) | draft.fields
+    page = render_template(
+        "job_new.html",
+        fields=fields,
+        problems=draft.problems,
+        preview=draft.preview,
+        domains=domains,
+        images=services.catalogue.images(person()),
+        volumes=services.catalogue.volumes(person()),
+        limits=chosen.limits if chosen else None,
+    )
+    return page, draft.status
+
+
+def _chosen(domains: list[ComputeDomain], name: str | None) -> ComputeDomain | None:
+    return next((d for d in domains if d.name == name), domains[0] if domains else None)
+
+
+def _defaults(domain: ComputeDomain | None) -> dict[str, str]:
+    return resource_fields(domain.defaults.model_dump()) | {"domain": domain.name} if domain else {}

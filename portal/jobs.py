@@ -1,0 +1,162 @@
+"""Pages of jobs: the table, and one job with its tabs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request
+from pydantic import ValidationError
+from werkzeug.wrappers import Response
+
+from sciserver_hpc.domain.errors import AgentError, Conflict, Invalid, NotFound, Refused, Unavailable
+from sciserver_hpc.domain.jobs import Job
+from sciserver_hpc.domain.states import ACTIVE, JobState
+
+from .api.models import JobsQuery
+from .errors import problems
+from .guard import Access, allow, person
+from .job_views import request_of, shown, submission
+from .log_text import text_of
+from .services import services
+
+bp = Blueprint("jobs", __name__)
+PAGE = Access(page=True)
+PER_PAGE = 25
+TAIL = 64_000
+"""Bytes of a log shown at first."""
+
+STATE_CHOICES = (
+    ("", "Any state"),
+    (",".join(ACTIVE), "Active"),
+    (",".join(state for state in JobState if state.final), "Ended"),
+)
+
+
+@bp.get("/jobs")
+@allow(PAGE)
+def table() -> str:
+    """My jobs by the filters of the URL, newest first."""
+    asked, problem = _filters()
+    found = services.jobs.list(
+        person(),
+        states=asked.state or None,
+        domain=asked.domain,
+        name=asked.name,
+        after=asked.after,
+        before=asked.before,
+        before_id=asked.before_id,
+        limit=PER_PAGE + 1,
+    )
+    page = found[:PER_PAGE]
+    older = page[-1].id if len(found) > PER_PAGE else None
+    kept = {k: v for k, v in request.args.items() if v and k in ("state", "domain", "name")}
+    return render_template(
+        "jobs.html",
+        jobs=[shown(job) for job in page],
+        older=older,
+        kept=kept,
+        problem=problem,
+        choices=STATE_CHOICES,
+        states=tuple(JobState),
+        domains=[d.name for d in services.catalogue.domains(person())],
+    )
+
+
+@bp.post("/jobs/cancel")
+@allow(PAGE)
+def cancel_selected() -> Response | tuple[str, int]:
+    """Cancel each chosen job; those that cannot be are told, the others go on."""
+    failed: dict[str, str] = {}
+    for chosen in request.form.getlist("job", type=int)[:500]:
+        try:
+            services.jobs.cancel(person(), chosen)
+        except (Conflict, NotFound) as error:
+            failed[f"Job {chosen}"] = str(error)
+    if failed:
+        raise Refused(failed)
+    return redirect("/jobs", 303)
+
+
+@bp.get("/jobs/<int:job_id>")
+@allow(PAGE)
+def overview(job_id: int) -> str:
+    """State, cause, times, asked and used."""
+    job = services.jobs.get(person(), job_id)
+    return _page("job_overview.html", job, events=services.jobs.events(person(), job_id))
+
+
+@bp.get("/jobs/<int:job_id>/log")
+@allow(PAGE)
+def log(job_id: int) -> str:
+    """The end of stdout or stderr; the page's script follows it."""
+    job = services.jobs.get(person(), job_id)
+    stream = "stderr" if request.args.get("stream") == "stderr" else "stdout"
+    return _page("job_log.html", job, stream=stream, **_tail(job, stream))
+
+
+@bp.get("/jobs/<int:job_id>/script")
+@allow(PAGE)
+def script(job_id: int) -> str:
+    """What Slurm really got."""
+    job = services.jobs.get(person(), job_id)
+    return _page("job_script.html", job, sent=submission(person(), job_id))
+
+
+@bp.get("/jobs/<int:job_id>/provenance")
+@allow(PAGE)
+def provenance(job_id: int) -> str:
+    """What ran, on what, and the record the job left."""
+    job = services.jobs.get(person(), job_id)
+    return _page("job_provenance.html", job, record=_record(job_id))
+
+
+@bp.post("/jobs/<int:job_id>/cancel")
+@allow(PAGE)
+def cancel(job_id: int) -> Response:
+    """Ask for its end."""
+    services.jobs.cancel(person(), job_id)
+    return redirect(f"/jobs/{job_id}", 303)
+
+
+@bp.post("/jobs/<int:job_id>/again")
+@allow(PAGE)
+def again(job_id: int) -> Response:
+    """Submit the same once more."""
+    job, _ = services.jobs.submit(person(), request_of(person(), job_id))
+    return redirect(f"/jobs/{job.id}", 303)
+
+
+def _filters() -> tuple[JobsQuery, str]:
+    given = {k: v for k, v in request.args.items() if v and k in JobsQuery.model_fields}
+    try:
+        return JobsQuery.model_validate(given), ""
+    except ValidationError as error:
+        found = problems(error)
+        return JobsQuery(), "; ".join(f"{field}: {text}" for field, text in found.items())
+
+
+def _page(template: str, job: Job, **more: Any) -> str:
+    tab = template.removesuffix(".html").removeprefix("job_")
+    return render_template(template, job=shown(job), tab=tab, **more)
+
+
+def _tail(job: Job, stream: str) -> dict[str, Any]:
+    """The log's last piece, or why there is none yet."""
+    try:
+        chunk = services.results.log(person(), job.id, stream, -TAIL, TAIL)
+    except (AgentError, NotFound):
+        return {"text": "", "offset": 0, "next": 0, "size": 0, "problem": ""}
+    except Unavailable as error:
+        return {"text": "", "offset": 0, "next": 0, "size": 0, "problem": str(error)}
+    text, used = text_of(chunk.data, last=job.state.final)
+    return {"text": text, "offset": chunk.offset, "next": chunk.offset + used, "size": chunk.size, "problem": ""}
+
+
+def _record(job_id: int) -> str:
+    """provenance.json set out for reading; empty when the job left none that can be read."""
+    try:
+        data, _ = services.results.read(person(), job_id, "provenance.json", 0, 200_000)
+        return json.dumps(json.loads(data), indent=2, ensure_ascii=False)
+    except (AgentError, NotFound, Unavailable, Invalid, ValueError, RecursionError):
+        return ""

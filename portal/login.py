@@ -1,0 +1,66 @@
+"""Log in and out in the browser: the cookie holds a login token's secret and nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flask import Blueprint, make_response, redirect, render_template, request, session
+from flask_login import current_user
+from werkzeug.wrappers import Response
+
+from sciserver_hpc.domain.errors import BadCredentials, LockedOut, Unavailable
+
+from . import redirects
+from .errors import status_of
+from .guard import Access, allow, login_cookie, token
+from .services import services
+
+bp = Blueprint("login", __name__)
+
+
+@bp.get("/login")
+@allow(Access(public=True))
+def form() -> Response:
+    """The form; home for those who are in."""
+    if current_user.is_authenticated:
+        return redirect(redirects.local(request.args.get("next")))
+    return make_response(render_template("login.html"))
+
+
+@bp.post("/login")
+@allow(Access(public=True))
+def enter() -> Response:
+    """Check the password and start a fresh session."""
+    username, password = request.form.get("username", ""), request.form.get("password", "")
+    try:
+        _, secret, row = services.login.password(username, password, request.remote_addr or "")
+    except (BadCredentials, LockedOut, Unavailable) as error:
+        return make_response(render_template("login.html", problem=str(error)), status_of(error))
+    session.clear()
+    response = redirect(redirects.local(request.values.get("next")), 303)
+    _set_cookie(response, secret, row.expires_at)
+    return response
+
+
+@bp.post("/logout")
+@allow(Access(page=True))
+def leave() -> Response:
+    """End the token's life here and in the browser."""
+    services.login.logout(token())
+    session.clear()
+    response = redirect("/login", 303)
+    _set_cookie(response, "", datetime.fromtimestamp(0, services.clock.now().tzinfo))
+    return response
+
+
+def _set_cookie(response: Response, secret: str, expires: datetime) -> None:
+    """`__Host-`: this host only, whole site, TLS only (RFC 6265bis)."""
+    response.set_cookie(
+        login_cookie(),
+        secret,
+        expires=expires,
+        path="/",
+        secure=login_cookie().startswith("__Host-"),
+        httponly=True,
+        samesite="Lax",
+    )
