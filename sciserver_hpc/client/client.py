@@ -192,7 +192,7 @@ class Client:
         after: datetime | None = None,
         before: datetime | None = None,
     ) -> Iterator[JobView]:
-        """One's jobs, newest first, fetched page by page. `name`: a part of it; after, before: when accepted."""
+        """One's jobs, newest first, page by page. `name`: a part of it; after, before: when accepted."""
         query: dict[str, Any] = {
             "state": ",".join(JobState(state).value for state in states) or None,
             "domain": domain,

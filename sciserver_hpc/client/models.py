@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, ValidationError
 
+from ..domain.errors import SciServerError
 from ..domain.model import Model
 from ..domain.resources import Limits, Resources
 from ..domain.volumes import Mode
@@ -18,7 +19,12 @@ M = TypeVar("M", bound=BaseModel)
 
 def read(model: type[M], data: Any) -> M:
     """`data` as `model`, unknown fields passed over: the portal may be newer than this client."""
-    return model.model_validate(data, extra="ignore")
+    try:
+        return model.model_validate(data, extra="ignore")
+    except ValidationError as error:
+        raise SciServerError(
+            "The portal's answer is not understood; bring this program up to date."
+        ) from error
 
 
 class Me(Model):

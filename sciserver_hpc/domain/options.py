@@ -127,6 +127,19 @@ def fields(values: Values) -> dict[str, Any]:
     return found | ({"resources": resources} if resources else {})
 
 
+_PLACE = ("domain", "partition", "account", "qos")
+
+
+def merged(written: Values, given: Values) -> dict[str, Sequence[str]]:
+    """What was `given` on the command line over what is `written` in header lines.
+
+    Naming a domain or partition takes the place of all that the lines say on where to run.
+    """
+    moved = "domain" in given or "partition" in given
+    kept = {name: value for name, value in written.items() if not (moved and name in _PLACE)}
+    return kept | dict(given)
+
+
 def warnings(values: Values) -> tuple[str, ...]:
     """Sentences on what was asked and cannot be carried out word for word."""
     kinds = [sbatch.gpus(text).type for text in values.get("gres", ())[-1:]]
@@ -152,7 +165,7 @@ class Place(Protocol):
 
 def needs_place(values: Values) -> bool:
     """True when the domain can only be chosen by looking at all domains."""
-    return any(values.get(name) for name in ("partition", "account", "qos"))
+    return any(values.get(name) for name in _PLACE if name != "domain")
 
 
 def place(values: Values, domains: Sequence[Place]) -> str:
@@ -160,7 +173,7 @@ def place(values: Values, domains: Sequence[Place]) -> str:
 
     A partition may also be named by its domain. Raises Invalid when none fits.
     """
-    asked = {name: values[name][-1] for name in ("domain", "partition", "account", "qos") if values.get(name)}
+    asked = {name: values[name][-1] for name in _PLACE if values.get(name)}
     for domain in domains:
         have = {
             "domain": (domain.name,),
@@ -170,7 +183,7 @@ def place(values: Values, domains: Sequence[Place]) -> str:
         }
         if all(value in have[name] for name, value in asked.items()):
             return domain.name
-    culprit = next(name for name in ("partition", "account", "qos") if name in asked)
+    culprit = next(name for name in _PLACE[1:] if name in asked)
     offered = ", ".join(f"{domain.name} (partition {domain.partition})" for domain in domains) or "none"
     wanted = " with ".join(f"--{name}={value}" for name, value in asked.items())
     raise Invalid(

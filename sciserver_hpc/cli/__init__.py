@@ -1,0 +1,1 @@
+"""The programs: `sciserver`, `sciserver-submit` and its sisters for people, `sciserver-hpc` for admins."""
