@@ -27,8 +27,8 @@ class Client:
 
     url, token, ca: default to the environment (SCISERVER_URL, SCISERVER_TOKEN or SCISERVER_TOKEN_FILE,
     SCISERVER_CA), then to what `sciserver login` kept. timeout: seconds for one call. Calls that may be made
-    twice are tried again when the portal is away. Raises the errors of `sciserver_hpc.domain.errors`; every
-    method may raise Unavailable (no answer), BadCredentials (token missing or over) and Refused (not allowed).
+    twice are tried again when the portal is away. The errors are those of `sciserver_hpc.domain.errors`;
+    every method may raise Unavailable (no answer), BadCredentials (token missing or over) and Refused (not allowed).
     """
 
     def __init__(
@@ -237,8 +237,13 @@ class Client:
 
     def follow(self, job_id: int, stream: str = "stdout", offset: int = 0, poll: float = 3) -> Iterator[str]:
         """The text of a log as it is written, until the job is over."""
-        for piece in watch.pieces(lambda start: self.log(job_id, stream, start), self._pace(poll), offset):
-            yield piece.text
+        return (piece.text for piece in self.follow_pieces(job_id, stream, offset, poll))
+
+    def follow_pieces(
+        self, job_id: int, stream: str = "stdout", offset: int = 0, poll: float = 3
+    ) -> Iterator[LogPiece]:
+        """As `follow`, with positions, so that a program can go on where it stopped."""
+        return watch.pieces(lambda start: self.log(job_id, stream, start), self._pace(poll), offset)
 
     def files(self, job_id: int, path: str = "") -> list[FileEntry]:
         """Entries of a directory of the job folder. Raises NotFound."""
