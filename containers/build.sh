@@ -19,10 +19,11 @@ python_packages() {
 }
 
 # clean: nothing of the building machine (mirror, certificates, pip's configuration) and no caches stay.
+# /tmp and /var/tmp are the building machine's own during a build: leave them alone.
 clean() {
     mkdir -p /home/idies/workspace
     chmod 755 /home/idies /home/idies/workspace
     echo '# Packages are chosen when the image is built; name a mirror here to install more.' >/etc/apt/sources.list
-    rm -rf /.build /etc/apt/sources.list.d/* /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old \
-        /var/log/* /root/.cache /tmp/* /var/tmp/* /usr/share/doc/* /usr/share/man/*
+    rm -rf /.build /var/lib/apt/lists/* /var/cache/apt/* /usr/share/doc/* /usr/share/man/*
+    find /var/log -type f -delete
 }

@@ -44,7 +44,9 @@ def version(executable: Path) -> str:
     Raises Failed when it does not run.
     """
     try:
-        done = subprocess.run([executable, "version"], capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            [executable, "version"], capture_output=True, text=True, timeout=30, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Failed(STEP, f"{executable} does not run: {error}", _REMEDY) from error
     if done.returncode:

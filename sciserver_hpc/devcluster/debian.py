@@ -34,7 +34,11 @@ def mirror(etc: Path = Path("/etc/apt")) -> Source:
     Raises Failed when apt knows none.
     """
     for source in sources(etc):
-        if source.suite in SUITES and "main" in source.components and source.uri.startswith(("http", "file:")):
+        if (
+            source.suite in SUITES
+            and "main" in source.components
+            and source.uri.startswith(("http", "file:"))
+        ):
             return source
     raise Failed("mirror", f"no Debian mirror in {etc}", "add one to /etc/apt/sources.list (type deb, main)")
 
