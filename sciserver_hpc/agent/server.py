@@ -85,6 +85,8 @@ class Server:
     def serve(self) -> None:
         """Return when idle or told to quit, after the last answer under way."""
         while (wait := self._wait_s()) > 0:
+            if not self._has_room(wait):
+                continue
             self._listener.settimeout(wait)
             try:
                 peer, _ = self._listener.accept()
@@ -111,8 +113,13 @@ class Server:
             left = self._idle_s - (time.monotonic() - self._last)
             return 5.0 if self._busy else min(left, 5.0)
 
+    def _has_room(self, wait: float) -> bool:
+        """Wait until fewer than CONNECTIONS_MAX are open; those who connect meanwhile wait in the backlog."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._connections < CONNECTIONS_MAX, wait)
+
     def _welcome(self, peer: socket.socket) -> None:
-        if self._connections >= CONNECTIONS_MAX or not self._may_talk(peer):
+        if not self._may_talk(peer):
             peer.close()
             return
         with self._changed:
@@ -132,6 +139,7 @@ class Server:
         finally:
             with self._changed:
                 self._connections -= 1
+                self._changed.notify_all()
 
     def _converse(self, peer: socket.socket) -> None:
         settings: Settings | None = None
