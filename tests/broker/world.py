@@ -1,0 +1,185 @@
+"""A whole world for the broker: a store, a cluster and people's agents that a test can break at will."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sciserver_hpc.broker.tick import Broker, TickReport
+from sciserver_hpc.domain.errors import Unavailable
+from sciserver_hpc.domain.jobs import Job
+from sciserver_hpc.domain.scheduling import EndRecord, Owner, Submission, mark
+from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.store.migrate import upgrade
+from sciserver_hpc.store.sql_store import SqlStore
+from tests.fakes.clock import FakeClock
+from tests.fakes.jobs import make_job
+from tests.fakes.scheduler import FakeScheduler
+
+QUIET = timedelta(seconds=60)
+INTERVAL = timedelta(seconds=2)
+DIGEST = "d" * 64
+
+
+class Folders:
+    """End records by job folder, as the owners' agents read them."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, list[EndRecord]] = {}
+        self.down = False
+
+    def of(self, _owner: Owner) -> Folders:
+        if self.down:
+            raise Unavailable("agent", "does not start")
+        return self
+
+    def end_records(self, folders: Sequence[tuple[str, str]]) -> list[tuple[EndRecord, ...]]:
+        return [tuple(self.records.get(folder, ())) for _, folder in folders]
+
+
+def render(job: Job, _slurm_ids: dict[int, int]) -> Submission:
+    """The least a submission needs."""
+    return Submission(
+        uuid=job.uuid,
+        mark=mark(job.name, job.uuid),
+        root=job.spec.results_root,
+        folder=job.spec.folder,
+        files=(),
+        options=(),
+        script="#!/bin/bash\n",
+    )
+
+
+class Crash(BaseException):
+    """kill -9: nothing may catch it."""
+
+
+class Fuse:
+    """Burns down with each call of a broker's to the outside; at zero the broker dies, before or after it."""
+
+    def __init__(self) -> None:
+        self.left: int | None = None
+
+    def burn(self) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise Crash
+
+
+class Fused:
+    """`target` whose every method burns the fuse before and after."""
+
+    def __init__(self, target: object, fuse: Fuse) -> None:
+        self._target = target
+        self._fuse = fuse
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._target, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._fuse.burn()
+            answer = method(*args, **kwargs)
+            self._fuse.burn()
+            return answer
+
+        return call
+
+
+class World:
+    """Everything around one broker. `restart()` is what remains after kill -9: the rows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = FakeClock()
+        url = f"sqlite:///{folder / 'world.db'}"
+        upgrade(url)
+        self.store: Any = SqlStore(url, now=self.clock.now)
+        self.cluster = FakeScheduler(self.clock)
+        self.folders = Folders()
+        self.fuse = Fuse()
+        self.broker = self._new_broker()
+
+    def _new_broker(self) -> Broker:
+        store, cluster, folders = (Fused(it, self.fuse) for it in (self.store, self.cluster, self.folders))
+        return Broker(
+            store,
+            self.clock,
+            {"default": cluster},
+            folders,
+            render,
+            interval=INTERVAL,
+            quiet=QUIET,
+        )
+
+    def crash(self, after_calls: int) -> None:
+        """One turn that dies at its `after_calls`-th step to the outside, if it gets so far; a new broker."""
+        self.fuse.left = after_calls
+        try:
+            self.tick()
+        except Crash:
+            pass
+        finally:
+            self.fuse.left = None
+        self.restart()
+
+    def restart(self) -> None:
+        """A new broker that knows nothing but the store."""
+        self.broker.close()
+        self.broker = self._new_broker()
+
+    def close(self) -> None:
+        self.broker.close()
+        self.store.close()
+
+    # what people do ---------------------------------------------------------------------------------
+    def accept(self, **fields: Any) -> Job:
+        """A job as services leave it."""
+        job = make_job(self.store.next_job_id(), accepted_at=self.now, changed_at=self.now, **fields)
+        return self.store.add_job(job, DIGEST, "{}", None, "")  # type: ignore[no-any-return]
+
+    def ask_cancel(self, job: Job, by: str = "alice") -> None:
+        """What services write when somebody cancels."""
+        current = self.job(job)
+        wanted = current.model_copy(update={"cancel_requested": True, "cancel_by": by})
+        self.store.change_job(current, wanted, ())
+
+    # what nodes do ------------------------------------------------------------------------------------
+    def run(self, slurm_id: int) -> str:
+        """Slurm starts a copy: it claims its UUID as the wrapper does. A second copy leaves at once."""
+        job = self.store.job_by_uuid(self.uuid_of(slurm_id))
+        self.cluster.advance(slurm_id, JobState.RUNNING, node="n1")
+        if job.state.final or job.cancel_requested:
+            self.end(slurm_id, 96)
+            return "refused"
+        verdict = str(self.store.claim(job.uuid, DIGEST, slurm_id, 0, None, self.now))
+        if verdict != "run":
+            self.cluster.advance(slurm_id, JobState.SUCCEEDED, exit_code=0)
+        return verdict
+
+    def end(self, slurm_id: int, code: int = 0, state: JobState | None = None) -> None:
+        """The payload ends: the wrapper writes its record, Slurm notes the end."""
+        submission = self.cluster.submissions[slurm_id]
+        record = EndRecord(exit_code=code, slurm_id=slurm_id)
+        self.folders.records.setdefault(submission.folder, []).append(record)
+        slurms = state or (JobState.FAILED if code else JobState.SUCCEEDED)
+        self.cluster.advance(slurm_id, slurms, exit_code=code)
+
+    # what time does -----------------------------------------------------------------------------------
+    @property
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def tick(self, after_s: float = 2.0) -> TickReport:
+        """Let time pass, then one turn."""
+        self.clock.advance(after_s)
+        return self.broker.tick()
+
+    def job(self, job: Job) -> Job:
+        found = self.store.job(job.id)
+        assert found is not None
+        return found  # type: ignore[no-any-return]
+
+    def uuid_of(self, slurm_id: int) -> str:
+        return self.cluster.submissions[slurm_id].uuid
