@@ -181,8 +181,8 @@ class ImagesSettings(Section):
     )
     verify: Literal["changed", "always"] = Field(
         "changed",
-        description="Digest of an image's file at a job's start: `changed`, when its size or time differ from "
-        "the catalogue's; `always`, which reads the whole file.",
+        description="Digest of an image's file at a job's start: `changed`, when its size or time differ "
+        "from the catalogue's; `always`, which reads the whole file.",
     )
 
 

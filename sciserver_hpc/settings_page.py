@@ -18,8 +18,8 @@ _HEAD = """\
 One TOML file: the one the variable `SCISERVER_CONFIG` names, else `/etc/sciserver/sciserver.toml`. Each field
 can also be set by the environment, which wins: `SCISERVER_<SECTION>__<FIELD>`, as in
 `SCISERVER_DATABASE__URL=sqlite:////tmp/try.db`. Secrets stand in files of their own, which a `*_file` field
-names; the services refuse to start when such a file is missing, empty, a known default, too short, or readable
-by others.
+names; the services refuse to start when such a file is missing, empty, a known default, too short, or
+readable by others.
 
 This page is printed by `python -m sciserver_hpc.settings_page`.
 """

@@ -1,0 +1,81 @@
+"""What deciding about a request needs to know, gathered once and then only read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..domain.catalogue import Image
+from ..domain.jobs import JobRequest
+from ..domain.people import Person
+from ..ports import Clock, Store
+from .homes import Homes
+from .site import Recent, Rights, Site, Snapshot
+
+ImageCheck = Callable[[Image], str]
+"""What is wrong with an image's file, in a sentence; "" when it is the catalogued one."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that deciding needs to know."""
+
+    site: Snapshot
+    rights: Rights
+    volumes: frozenset[str]
+    """Addresses of user volumes that exist: the asker's, and those others the request names."""
+
+    defaults: frozenset[str]
+    """Addresses of the asker's default volumes, which are made on need."""
+
+    jobs: frozenset[int]
+    """Which of the jobs it depends on are the asker's."""
+
+    image_problem: ImageCheck
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Addresses that a request may name."""
+        return self.volumes | self.defaults
+
+    def knows(self, address: str) -> bool:
+        """Is this user volume there, or will it be?"""
+        return address in self.volumes or address in self.defaults
+
+
+class Gatherer:
+    """Gathers facts from the store."""
+
+    def __init__(self, store: Store, clock: Clock, site: Site, image_check: ImageCheck) -> None:
+        self._store = store
+        self._site = site
+        self._image_check = image_check
+        self._own_volumes: Recent[frozenset[str]] = Recent(clock)
+
+    def gather(self, person: Person, request: JobRequest) -> Facts:
+        """All facts about `request` of `person`."""
+        site = self._site.snapshot()
+        return Facts(
+            site=site,
+            rights=self._site.rights(person),
+            volumes=self._volumes(person, request),
+            defaults=Homes.defaults(person, site.roots.values()),
+            jobs=self._jobs(person, request),
+            image_problem=self._image_check,
+        )
+
+    def _volumes(self, person: Person, request: JobRequest) -> frozenset[str]:
+        mine = self._own_volumes.get(
+            person.username, lambda: frozenset(v.ref for v in self._store.user_volumes(person.username))
+        )
+        named = {mount.volume for mount in request.volumes}
+        if request.results:
+            named.add(request.results.volume)
+        others = [name.split("/") for name in sorted(named - mine) if name.count("/") == 2]
+        found = [self._store.user_volume(*parts) for parts in others]
+        return mine | {volume.ref for volume in found if volume}
+
+    def _jobs(self, person: Person, request: JobRequest) -> frozenset[int]:
+        wanted = sorted({dependency.job for dependency in request.dependencies})
+        jobs = self._store.jobs_by_id(wanted) if wanted else {}
+        return frozenset(job.id for job in jobs.values() if job.owner == person.username)

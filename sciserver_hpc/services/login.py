@@ -1,0 +1,172 @@
+"""Who is asking: passwords, login sessions and personal tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from ..domain.errors import BadCredentials, Invalid, NotFound, Unavailable
+from ..domain.names import Username, printable
+from ..domain.people import Person
+from ..domain.tokens import Scope, Token, TokenKind
+from ..ports import Clock, Directory, Store
+from .homes import Homes
+from .lockout import Lockout
+
+log = structlog.get_logger(__name__)
+
+PREFIX = "sht_"
+"""What every secret starts with, so that scanners can find one that leaked."""
+
+LOGIN_LIFETIME = timedelta(hours=24)
+LONGEST_LIFETIME = timedelta(days=365)
+PERSON_REFRESH = timedelta(minutes=15)
+"""How long what the directory said of a person holds; who was removed there is out after it."""
+
+PERSON_RETRY = timedelta(minutes=1)
+"""After the directory failed to answer, how long what was remembered serves."""
+
+_USERNAME: TypeAdapter[str] = TypeAdapter(Username)
+
+
+class Login:
+    """Logs people in and tells whose a token is."""
+
+    def __init__(self, store: Store, directory: Directory, clock: Clock, homes: Homes) -> None:
+        self._store = store
+        self._directory = directory
+        self._clock = clock
+        self._homes = homes
+        self._lockout = Lockout(store)
+        self._refresh_at: dict[str, datetime] = {}
+
+    def password(self, username: str, password: str, address: str) -> tuple[Person, str, Token]:
+        """Log in; return the person, the new token's secret and its row.
+
+        Raises BadCredentials, LockedOut (see lockout), Unavailable.
+        """
+        now = self._clock.now()
+        name = _known_form(username)
+        self._lockout.check(name, address, now)
+        try:
+            person = self._authenticate(name, password)
+        except BadCredentials:
+            self._lockout.failed(name, address, now)
+            log.info("login failed", user=name, address=address)
+            raise
+        self._lockout.succeeded(name, address)
+        self._remember(person)
+        self._homes.try_make(person)
+        secret, token = self._issue(
+            person.username, TokenKind.LOGIN, "login", frozenset(Scope), LOGIN_LIFETIME
+        )
+        log.info("logged in", user=name, address=address)
+        return person, secret, token
+
+    def personal_token(
+        self, person: Person, name: str, scopes: Iterable[Scope], lifetime: timedelta
+    ) -> tuple[str, Token]:
+        """Make a token for a program; return its secret, which is shown once, and its row.
+
+        Raises Invalid.
+        """
+        wanted = frozenset(scopes)
+        problems = _token_problems(name.strip(), wanted, lifetime)
+        if problems:
+            raise Invalid(problems)
+        return self._issue(person.username, TokenKind.PERSONAL, name.strip(), wanted, lifetime)
+
+    def resolve(self, secret: str) -> tuple[Person, Token] | None:
+        """The person and token of a bearer's secret; None when it is no live token of somebody who is still
+        in the directory."""
+        if not secret.startswith(PREFIX) or len(secret) > 100:
+            return None
+        token = self._store.token(digest(secret), self._clock.now())
+        person = self._current(token.username) if token else None
+        return (person, token) if person and token else None
+
+    def logout(self, token: Token) -> None:
+        """End this token."""
+        self._store.revoke_token(token.username, token.id)
+
+    def tokens(self, person: Person) -> list[Token]:
+        """The person's live tokens, newest first."""
+        return self._store.tokens(person.username, self._clock.now())
+
+    def revoke(self, person: Person, token_id: int) -> None:
+        """End one of the person's tokens. Raises NotFound."""
+        if not self._store.revoke_token(person.username, token_id):
+            raise NotFound(f"You have no token {token_id}.")
+
+    def _authenticate(self, name: str, password: str) -> Person:
+        """Names of no possible form and empty passwords are not asked about: LDAP takes an empty password for
+        an anonymous bind, which succeeds (RFC 4513 section 5.1.2)."""
+        if not name or not password:
+            raise BadCredentials("User name or password is wrong.")
+        return self._directory.authenticate(name, password)
+
+    def _issue(
+        self, username: str, kind: TokenKind, name: str, scopes: frozenset[Scope], lifetime: timedelta
+    ) -> tuple[str, Token]:
+        secret = PREFIX + secrets.token_urlsafe(32)
+        now = self._clock.now()
+        return secret, self._store.add_token(
+            username, kind, name, scopes, digest(secret), now, now + lifetime
+        )
+
+    def _remember(self, person: Person) -> None:
+        self._store.remember_person(person)
+        self._refresh_at[person.username] = self._clock.now() + PERSON_REFRESH
+
+    def _current(self, username: str) -> Person | None:
+        """The person as remembered, asked for anew once that is old; None once the directory lost them."""
+        now = self._clock.now()
+        due = self._refresh_at.get(username)
+        if due is not None and now < due:
+            return self._store.person(username)
+        self._refresh_at[username] = now + PERSON_RETRY
+        try:
+            person = self._directory.person(username)
+        except NotFound:
+            log.warning("token of somebody the directory does not know", user=username)
+            self._refresh_at.pop(username, None)
+            return None
+        except Unavailable as error:
+            log.warning("person not refreshed", user=username, error=str(error))
+            return self._store.person(username)
+        self._remember(person)
+        return person
+
+
+def digest(secret: str) -> str:
+    """What is stored of a secret: sha256, hex. Enough for 256 random bits; no salt to keep."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _known_form(username: str) -> str:
+    """`username` where it has the form of one, else ""."""
+    try:
+        return _USERNAME.validate_python(username)
+    except ValidationError:
+        return ""
+
+
+def _token_problems(name: str, scopes: frozenset[Scope], lifetime: timedelta) -> dict[str, str]:
+    problems: dict[str, str] = {}
+    if not 1 <= len(name) <= 64:
+        problems["name"] = "give the token a name of 1 to 64 characters, so that you know it again"
+    else:
+        try:
+            printable(name)
+        except ValueError as error:
+            problems["name"] = str(error)
+    if not scopes:
+        problems["scopes"] = f"choose at least one of: {', '.join(Scope)}"
+    if not timedelta(minutes=1) <= lifetime <= LONGEST_LIFETIME:
+        problems["lifetime"] = f"choose between 1 minute and {LONGEST_LIFETIME.days} days"
+    return problems
