@@ -1,0 +1,1 @@
+"""The database behind `ports.Store`: SQLAlchemy Core over SQLite (one host) or PostgreSQL (production)."""

@@ -1,0 +1,150 @@
+"""Jobs: adding them, changing them by compare and set, and the fence at their start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from hmac import compare_digest
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from ..domain.errors import Conflict
+from ..domain.jobs import EventKind, Job, JobEvent
+from .database import Database
+from .job_rows import JOB, MOVING, event_row, inserted, job_of, moving
+from .jobs import chunks
+from .schema import job_events, job_ids, job_requests, jobs
+
+Change = tuple[Job, Job, Sequence[JobEvent]]
+"""The job as it was read, as it shall be, and what is to be told of it."""
+
+_WRITE = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job_id"), jobs.c.version == bindparam("old_version"))
+    .values({name: bindparam(f"new_{name}") for name in MOVING})
+)
+
+
+class JobChanges:
+    """Writing queries on `jobs`, `job_requests` and `job_events`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def next_job_id(self) -> int:
+        """See `ports.Store`."""
+        with self._database.writing() as connection:
+            reserved: int = connection.execute(insert(job_ids).returning(job_ids.c.id)).scalar_one()
+        return reserved
+
+    def add_job(self, job: Job, claim_digest: str, request: str, key: str | None, fingerprint: str) -> Job:
+        """See `ports.Store`."""
+        row = inserted(job) | {
+            "claim_digest": claim_digest,
+            "idempotency_key": key,
+            "fingerprint": fingerprint,
+        }
+        first = JobEvent(at=job.accepted_at, kind=EventKind.STATE, state=job.state, text="Accepted.")
+        added = self._database.insert(jobs).values(row)
+        unless_repeated = added.on_conflict_do_nothing(index_elements=["owner", "idempotency_key"])
+        with self._database.writing() as connection:
+            if connection.execute(unless_repeated).rowcount == 0:
+                return _earlier(connection, job.owner, key, fingerprint)
+            connection.execute(insert(job_requests), {"job_id": job.id, "request": request})
+            connection.execute(insert(job_events), event_row(job.id, first))
+        return job
+
+    def change_job(self, old: Job, new: Job, events: Sequence[JobEvent]) -> Job | None:
+        """See `ports.Store`."""
+        return self.change_jobs([(old, new, events)])[0]
+
+    def change_jobs(self, changes: Sequence[tuple[Job, Job, Sequence[JobEvent]]]) -> list[Job | None]:
+        """See `ports.Store`.
+
+        Rows are locked first, in the order of their ids, so that two writers cannot wait for each other.
+        """
+        with self._database.writing() as connection:
+            versions = _lock(connection, sorted({old.id for old, _, _ in changes}))
+            stored = [_decide(change, versions) for change in changes]
+            writes = [
+                _write(old, job) for (old, _, _), job in zip(changes, stored, strict=True) if job is not None
+            ]
+            told = [
+                event_row(old.id, event)
+                for (old, _, events), job in zip(changes, stored, strict=True)
+                if job is not None
+                for event in events
+            ]
+            if writes:
+                connection.execute(_WRITE, writes)
+            if told:
+                connection.execute(insert(job_events), told)
+        return stored
+
+    def claim(
+        self,
+        uuid: str,
+        claim_digest: str,
+        slurm_id: int,
+        restarts: int,
+        task: int | None,
+        now: datetime,
+    ) -> str:
+        """See `ports.Store`.
+
+        Restarts and array tasks carry the Slurm id of their job, so the id alone decides.
+        """
+        wanted = select(jobs.c.id, jobs.c.state, jobs.c.claim_digest, jobs.c.claimed_by).where(
+            jobs.c.uuid == uuid
+        )
+        with self._database.writing() as connection:
+            row = connection.execute(wanted.with_for_update()).one_or_none()
+            if row is None or not compare_digest(row.claim_digest.encode(), claim_digest.encode()):
+                return "unknown"
+            if row.claimed_by is not None:
+                return "run" if row.claimed_by == slurm_id else "duplicate"
+            first = {"claimed_by": slurm_id, "version": jobs.c.version + 1, "changed_at": now}
+            connection.execute(update(jobs).where(jobs.c.id == row.id).values(first))
+            said = JobEvent(
+                at=now, kind=EventKind.CLAIM, state=row.state, text=_started(slurm_id, restarts, task)
+            )
+            connection.execute(insert(job_events), event_row(row.id, said))
+        return "run"
+
+
+def _earlier(connection: Connection, owner: str, key: str | None, fingerprint: str) -> Job:
+    wanted = select(*JOB, jobs.c.fingerprint).where(jobs.c.owner == owner, jobs.c.idempotency_key == key)
+    row = connection.execute(wanted).one()
+    if row.fingerprint != fingerprint:
+        raise Conflict(
+            f"The idempotency key was used before, for another request (job {row.id}). Use a new key."
+        )
+    return job_of(row[:-1])
+
+
+def _lock(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+    """Job id → version, of rows nobody else can change before this transaction ends."""
+    versions: dict[int, int] = {}
+    for chunk in chunks(ids):
+        wanted = select(jobs.c.id, jobs.c.version).where(jobs.c.id.in_(chunk)).order_by(jobs.c.id)
+        versions.update((row.id, row.version) for row in connection.execute(wanted.with_for_update()))
+    return versions
+
+
+def _decide(change: Change, versions: dict[int, int]) -> Job | None:
+    old, new, _ = change
+    if versions.get(old.id) != old.version:
+        return None
+    versions[old.id] = old.version + 1
+    return new.model_copy(update={"version": old.version + 1})
+
+
+def _write(old: Job, job: Job) -> dict[str, Any]:
+    values = {f"new_{name}": value for name, value in moving(job).items()}
+    return {"job_id": old.id, "old_version": old.version} | values
+
+
+def _started(slurm_id: int, restarts: int, task: int | None) -> str:
+    which = f"Slurm job {slurm_id}" + (f", array task {task}" if task is not None else "")
+    return f"{which} starts." if not restarts else f"{which} starts again (restart {restarts})."

@@ -1,0 +1,116 @@
+"""Jobs: reading and listing them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+
+from ..domain.jobs import Job, JobEvent
+from ..domain.states import ACTIVE, JobState
+from .database import Database
+from .job_rows import EVENT, JOB, event_of, job_of
+from .schema import job_events, job_requests, jobs
+
+_LOST_STAYS_FOR = timedelta(days=1)
+_CHUNK = 500
+"""Keys per IN (…): well under the number of parameters either engine takes."""
+
+
+class Jobs:
+    """Reading queries on `jobs`, `job_requests` and `job_events`."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    def job(self, job_id: int) -> Job | None:
+        """See `ports.Store`."""
+        return self._one(jobs.c.id == job_id)
+
+    def job_by_uuid(self, uuid: str) -> Job | None:
+        """See `ports.Store`."""
+        return self._one(jobs.c.uuid == uuid)
+
+    def job_by_key(self, owner: str, key: str) -> tuple[Job, str] | None:
+        """See `ports.Store`."""
+        wanted = select(*JOB, jobs.c.fingerprint).where(jobs.c.owner == owner, jobs.c.idempotency_key == key)
+        with self._database.reading() as connection:
+            row = connection.execute(wanted).one_or_none()
+        return None if row is None else (job_of(row[:-1]), row.fingerprint)
+
+    def jobs(
+        self,
+        *,
+        owner: str | None = None,
+        states: Sequence[JobState] | None = None,
+        domain: str | None = None,
+        name: str | None = None,
+        after: datetime | None = None,
+        before: datetime | None = None,
+        before_id: int | None = None,
+        limit: int = 50,
+    ) -> list[Job]:
+        """See `ports.Store`.
+
+        `after` and `before` bound the moment of acceptance: after ≤ accepted_at < before.
+        """
+        columns = jobs.c
+        filters: tuple[tuple[Any, Callable[[Any], ColumnElement[bool]]], ...] = (
+            (owner, lambda value: columns.owner == value),
+            (states, columns.state.in_),
+            (domain, lambda value: columns.domain == value),
+            (name, lambda value: columns.name.contains(value, autoescape=True)),
+            (after, lambda value: columns.accepted_at >= value),
+            (before, lambda value: columns.accepted_at < value),
+            (before_id, lambda value: columns.id < value),
+        )
+        wanted = select(*JOB).where(*(test(value) for value, test in filters if value is not None))
+        return self._many(wanted.order_by(columns.id.desc()).limit(limit))
+
+    def active_jobs(self) -> list[Job]:
+        """See `ports.Store`."""
+        lost = and_(jobs.c.state == JobState.LOST, jobs.c.changed_at > self._now() - _LOST_STAYS_FOR)
+        return self._many(select(*JOB).where(or_(jobs.c.state.in_(ACTIVE), lost)).order_by(jobs.c.id))
+
+    def jobs_by_id(self, job_ids: Sequence[int]) -> dict[int, Job]:
+        """See `ports.Store`."""
+        found = (self._many(select(*JOB).where(jobs.c.id.in_(chunk))) for chunk in chunks(job_ids))
+        return {job.id: job for some in found for job in some}
+
+    def count_jobs(self, owner: str, states: Sequence[JobState]) -> int:
+        """See `ports.Store`."""
+        wanted = select(func.count()).where(jobs.c.owner == owner, jobs.c.state.in_(states))
+        with self._database.reading() as connection:
+            return connection.execute(wanted).scalar_one()
+
+    def request(self, job_id: int) -> str | None:
+        """See `ports.Store`."""
+        wanted = select(job_requests.c.request).where(job_requests.c.job_id == job_id)
+        with self._database.reading() as connection:
+            return connection.execute(wanted).scalar_one_or_none()
+
+    def events(self, job_id: int) -> list[JobEvent]:
+        """See `ports.Store`.
+
+        Oldest first.
+        """
+        wanted = select(*EVENT).where(job_events.c.job_id == job_id).order_by(job_events.c.id)
+        with self._database.reading() as connection:
+            return [event_of(row) for row in connection.execute(wanted)]
+
+    def _one(self, condition: ColumnElement[bool]) -> Job | None:
+        found = self._many(select(*JOB).where(condition))
+        return found[0] if found else None
+
+    def _many(self, wanted: Select[*tuple[object, ...]]) -> list[Job]:
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted).all()
+        return [job_of(row) for row in rows]
+
+
+def chunks(job_ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """`job_ids` in pieces that fit into one statement."""
+    return (job_ids[start : start + _CHUNK] for start in range(0, len(job_ids), _CHUNK))

@@ -1,0 +1,187 @@
+"""All tables.
+
+What is filtered, sorted or compared is a column; the rest of a model is JSON text in one. A change here needs
+a migration in `migrations/versions`: a test compares the two on both engines.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from .columns import Id, Instant
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("username", String(32), primary_key=True),
+    Column("uid", BigInteger, nullable=False),
+    Column("gid", BigInteger, nullable=False),
+    Column("full_name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("groups", Text, nullable=False),
+    Column("admin", Boolean, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("username", String(32), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("last_used_at", Instant),
+    UniqueConstraint("digest"),
+    Index("ix_tokens_username", "username"),
+    sqlite_autoincrement=True,
+)
+
+login_failures = Table(
+    "login_failures",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("key_digest", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    Index("ix_login_failures_key_digest_at", "key_digest", "at"),
+    Index("ix_login_failures_at", "at"),
+)
+
+offers = Table(
+    "offers",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+)
+"""The catalogue: domains, images, root and data volumes, in the order the site wrote them."""
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("subject_kind", String(16), nullable=False),
+    Column("subject_name", String(64), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("resource_kind", String(16), nullable=False),
+    Column("resource_name", String(255), nullable=False),
+    Column("granted_by", Text, nullable=False),
+    Column("expires", Instant),
+    Index("ix_grants_subject", "subject_kind", "subject_name"),
+)
+
+user_volumes = Table(
+    "user_volumes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("root", String(64), nullable=False),
+    Column("owner", String(32), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("description", Text, nullable=False),
+    UniqueConstraint("root", "owner", "name"),
+    Index("ix_user_volumes_owner", "owner"),
+    sqlite_autoincrement=True,
+)
+
+job_ids = Table("job_ids", metadata, Column("id", Id, primary_key=True), sqlite_autoincrement=True)
+"""One row per job id ever reserved: ids grow, and none comes twice."""
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("uuid", String(32), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("owner", String(32), nullable=False),
+    Column("uid", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("domain", String(64), nullable=False),
+    Column("image", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("restarts", Integer, nullable=False),
+    Column("slurm_id", BigInteger),
+    Column("claimed_by", BigInteger),
+    Column("cluster", String(64), nullable=False),
+    Column("spec", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("expected_start", Instant),
+    Column("node", Text, nullable=False),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("cancel_by", Text),
+    Column("tasks", Text, nullable=False),
+    Column("end", Text),
+    Column("usage", Text),
+    Column("accepted_at", Instant, nullable=False),
+    Column("submitted_at", Instant),
+    Column("started_at", Instant),
+    Column("ended_at", Instant),
+    Column("not_before", Instant),
+    Column("attempts", Integer, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("claim_digest", String(64), nullable=False),
+    Column("idempotency_key", Text),
+    Column("fingerprint", Text, nullable=False),
+    UniqueConstraint("uuid"),
+    UniqueConstraint("owner", "idempotency_key"),
+    Index("ix_jobs_owner_id", "owner", "id"),
+    Index("ix_jobs_owner_state", "owner", "state"),
+    Index("ix_jobs_state_id", "state", "id"),
+)
+
+job_requests = Table(
+    "job_requests",
+    metadata,
+    Column("job_id", Id, ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
+    Column("request", Text, nullable=False),
+)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("job_id", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Index("ix_job_events_job_id_id", "job_id", "id"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+)
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("key", String(255), primary_key=True),
+    Column("value", Text, nullable=False),
+)

@@ -1,0 +1,66 @@
+"""`ports.Store` on a SQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+
+from sqlalchemy import text
+
+from ..domain.errors import Unavailable
+from . import migrate
+from .catalogue import Catalogue
+from .database import Database
+from .engine import make_engine
+from .job_changes import JobChanges
+from .jobs import Jobs
+from .leadership import Leadership
+from .people import People
+from .tokens import Tokens
+from .volumes import Volumes
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class SqlStore(People, Tokens, Catalogue, Volumes, Jobs, JobChanges, Leadership):
+    """The whole store: one part per noun, all over one `Database`.
+
+    `url`: see `engine.make_engine`. Connects at first use; close it when done. `now` serves `active_jobs`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        password: str | None = None,
+        *,
+        timeout_s: float = 5.0,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self._database = Database(make_engine(url, password, timeout_s=timeout_s))
+        self._now = now
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """See `ports.Store`."""
+        return self._database.transaction()
+
+    def ping(self) -> str:
+        """See `ports.Store`.
+
+        A schema of another version than this program's counts as no answer.
+        """
+        with self._database.reading() as connection:
+            name = connection.dialect.name
+            function = "sqlite_version()" if name == "sqlite" else "current_setting('server_version')"
+            version = connection.execute(text(f"SELECT {function}")).scalar_one()
+            schema, wanted = migrate.revision(connection), migrate.head()
+        if schema != wanted:
+            found = f"its schema is {schema or 'missing'}, this program needs {wanted}"
+            raise Unavailable("database", f"{found}; an administrator runs `sciserver-hpc db upgrade`")
+        return f"{'SQLite' if name == 'sqlite' else 'PostgreSQL'} {version}, schema {schema}"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.close()

@@ -1,0 +1,53 @@
+"""User volumes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from ..domain.volumes import UserVolume
+from .database import Database
+from .schema import user_volumes
+
+
+class Volumes:
+    """Queries on `user_volumes`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def user_volumes(self, owner: str) -> list[UserVolume]:
+        """See `ports.Store`.
+
+        Sorted by root, then name.
+        """
+        theirs = select(user_volumes).where(user_volumes.c.owner == owner)
+        ordered = theirs.order_by(user_volumes.c.root, user_volumes.c.name)
+        with self._database.reading() as connection:
+            return [UserVolume.model_validate(dict(row._mapping)) for row in connection.execute(ordered)]
+
+    def user_volume(self, root: str, owner: str, name: str) -> UserVolume | None:
+        """See `ports.Store`."""
+        with self._database.reading() as connection:
+            return _find(connection, root, owner, name)
+
+    def add_user_volume(self, root: str, owner: str, name: str, description: str) -> UserVolume:
+        """See `ports.Store`."""
+        row = {"root": root, "owner": owner, "name": name, "description": description}
+        with self._database.writing() as connection:
+            connection.execute(self._database.insert(user_volumes).values(row).on_conflict_do_nothing())
+            found = _find(connection, root, owner, name)
+        if found is None:
+            raise AssertionError("a row written in this transaction is there")
+        return found
+
+
+def _find(connection: Connection, root: str, owner: str, name: str) -> UserVolume | None:
+    row = connection.execute(select(user_volumes).where(*_address(root, owner, name))).one_or_none()
+    return None if row is None else UserVolume.model_validate(dict(row._mapping))
+
+
+def _address(root: str, owner: str, name: str) -> tuple[ColumnElement[Any], ...]:
+    columns = user_volumes.c
+    return columns.root == root, columns.owner == owner, columns.name == name
