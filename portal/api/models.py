@@ -59,7 +59,7 @@ class TokenRequest(Model):
 
     name: JobName
     scopes: tuple[Scope, ...] = Field(min_length=1, max_length=len(Scope))
-    days: int = Field(default=30, ge=1, le=366)
+    days: int = Field(default=30, ge=1, le=365)
 
 
 class TokenAnswer(Model):

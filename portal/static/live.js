@@ -1,0 +1,52 @@
+// Live regions: fetch this same page again, put in what changed, piece by piece, so that focus, scroll and ticked boxes stay.
+const EVERY = 2000;
+
+const regions = (root) => [...root.querySelectorAll("[data-live]")];
+
+export function keepLive(prepare) {
+  const waiting = () => document.querySelector("#state, #home, #jobs")?.hasAttribute("data-final") === false;
+  if (!waiting()) return;
+  let running = false;
+  const look = async () => {
+    if (running || document.hidden || !waiting()) return;
+    running = true;
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "error" });
+      if (answer.ok) renew(new DOMParser().parseFromString(await answer.text(), "text/html"), prepare);
+    } catch { /* The next look may do better; what is shown stays. */ } finally { running = false; }
+  };
+  setInterval(look, EVERY);
+  document.addEventListener("visibilitychange", look);
+}
+
+function renew(page, prepare) {
+  for (const old of regions(document)) {
+    const fresh = page.getElementById(old.id);
+    if (!fresh) continue;
+    prepare(fresh);
+    merge(old, fresh);
+  }
+}
+
+// Make `old` like `fresh`, touching only what differs.
+function merge(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  if (old.nodeName !== fresh.nodeName || old.id !== fresh.id) { old.replaceWith(fresh); return; }
+  if (old.nodeType !== Node.ELEMENT_NODE) { if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue; return; }
+  for (const name of old.getAttributeNames()) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const name of fresh.getAttributeNames()) if (old.getAttribute(name) !== fresh.getAttribute(name)) old.setAttribute(name, fresh.getAttribute(name));
+  mergeChildren(old, fresh);
+}
+
+function mergeChildren(old, fresh) {
+  const byId = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+  let place = old.firstChild;
+  for (const wanted of [...fresh.childNodes]) {
+    const known = wanted.id ? byId.get(wanted.id) : place;
+    if (known && known !== place) old.insertBefore(known, place);
+    if (!known) { old.insertBefore(wanted, place); continue; }
+    place = known.nextSibling;
+    merge(known, wanted);
+  }
+  while (place) { const next = place.nextSibling; place.remove(); place = next; }
+}

@@ -1,0 +1,43 @@
+// What every page shares: times in the reader's zone, the theme button, copy buttons; and what a page has of its own.
+import { keepLive } from "./live.js";
+import { followLog } from "./log.js";
+
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+export function localTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const moment = new Date(time.dateTime);
+    if (!Number.isNaN(moment.valueOf())) time.textContent = exact.format(moment);
+  }
+}
+
+function themeButton(button) {
+  const words = { system: "follow the system", light: "light", dark: "dark" };
+  const next = { system: "light", light: "dark", dark: "system" };
+  const current = () => localStorage.getItem("theme") ?? "system";
+  const tell = () => button.setAttribute("aria-label", `Theme: ${words[current()]}`);
+  button.addEventListener("click", () => {
+    const chosen = next[current()];
+    if (chosen === "system") { localStorage.removeItem("theme"); delete document.documentElement.dataset.theme; }
+    else { localStorage.setItem("theme", chosen); document.documentElement.dataset.theme = chosen; }
+    tell();
+  });
+  button.hidden = false;
+  tell();
+}
+
+function copyButton(button) {
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    button.textContent = "Copied";
+  });
+}
+
+document.documentElement.classList.add("script");
+for (const element of document.querySelectorAll(".needs-script")) element.hidden = false;
+localTimes(document);
+themeButton(document.getElementById("theme"));
+document.querySelectorAll("[data-copy]").forEach(copyButton);
+keepLive(localTimes);
+const log = document.getElementById("log");
+if (log?.dataset.job) followLog(log);
