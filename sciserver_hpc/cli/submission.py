@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import ValidationError
 
 from ..client import Client, Preview
 from ..domain import headers, options
 from ..domain.errors import Invalid
-from ..domain.jobs import JobRequest, Kind
-from ..domain.problems import problems
+from ..domain.jobs import Kind
 from ..domain.views import JobView
 from .table import clean
 from .verb import INTERRUPTED, connect, leave, print_json
@@ -35,7 +33,7 @@ def run(given: Mapping[str, Any]) -> None:
     client = connect()
     if options.needs_place(values):
         values["domain"] = (options.place(values, client.domains()),)
-    request = _request(payload, values)
+    request = client.request(**(payload | options.fields(values)))
     as_json = given["as_json"]
     if given["dry_run"]:
         _show_preview(client.preview(request), as_json)
@@ -93,13 +91,6 @@ def _read(path: str) -> str:
         raise Invalid({path: "it is not UTF-8 text; a program is started from a script."}) from error
     except OSError as error:
         raise Invalid({path: f"it cannot be read: {error.strerror}."}) from error
-
-
-def _request(payload: dict[str, Any], values: options.Values) -> JobRequest:
-    try:
-        return JobRequest.model_validate(payload | options.fields(values))
-    except ValidationError as error:
-        raise Invalid(problems(error)) from error
 
 
 def _tell(job: JobView, as_json: bool, parsable: bool) -> None:

@@ -77,10 +77,11 @@ def _option(field: str) -> str:
 
 
 def connect() -> Client:
-    """The portal of this person; closed when the command ends."""
+    """The portal of this person, closed when the command ends; or the one a caller gave as context object."""
     from ..client import Client  # noqa: PLC0415 (requests and pydantic are slow to load)
 
-    return click.get_current_context().with_resource(Client())
+    context = click.get_current_context()
+    return context.find_object(Client) or context.with_resource(Client())
 
 
 def print_json(value: Any) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -26,9 +27,11 @@ class Client:
     """A portal, as one person.
 
     url, token, ca: default to the environment (SCISERVER_URL, SCISERVER_TOKEN or SCISERVER_TOKEN_FILE,
-    SCISERVER_CA), then to what `sciserver login` kept. timeout: seconds for one call. Calls that may be made
-    twice are tried again when the portal is away. The errors are those of `sciserver_hpc.domain.errors`;
-    every method may raise Unavailable (no answer), BadCredentials (token missing or over) and Refused (not allowed).
+    SCISERVER_CA), then to what `sciserver login` kept. timeout: seconds for one call. sleep: how to wait.
+    Calls that may be made twice are tried again when the portal is away.
+
+    The errors are those of `sciserver_hpc.domain.errors`; every method may raise Unavailable (no answer),
+    BadCredentials (token missing or over), Refused (not allowed).
     """
 
     def __init__(
@@ -37,10 +40,11 @@ class Client:
         token: str | None = None,
         ca: str | None = None,
         timeout: float = 30,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.credentials = credentials.find(url, token, ca)
         found = self.credentials
-        self._http = Transport(found.url, found.token, found.ca, timeout)
+        self._http = Transport(found.url, found.token, found.ca, timeout, sleep)
 
     @classmethod
     def login(
@@ -125,6 +129,26 @@ class Client:
         self._http.json("DELETE", f"/tokens/{token_id:d}")
 
     # submitting ---------------------------------------------------------------------------------------
+    def request(self, **fields: Any) -> JobRequest:
+        """The JobRequest of `fields`. Of resources given as a mapping, the rest is the domain's default.
+
+        Raises Invalid.
+        """
+        asked = fields.get("resources")
+        if isinstance(asked, Mapping):
+            fields["resources"] = self._defaults(fields.get("domain")) | dict(asked)
+        try:
+            return JobRequest.model_validate(fields)
+        except ValidationError as error:
+            raise Invalid(problems(error)) from error
+
+    def _defaults(self, domain: str | None) -> dict[str, Any]:
+        """Default resources of `domain`; None: of the one the portal would choose."""
+        for offered in self.domains():
+            if offered.name == domain or (domain is None and offered.batch):
+                return offered.defaults.model_dump()
+        return {}
+
     def submit(self, request: JobRequest | None = None, *, key: str | None = None, **fields: Any) -> JobView:
         """Submit `request`, or the JobRequest of `fields`.
 
@@ -133,10 +157,9 @@ class Client:
         request).
         """
         key = key or uuid.uuid4().hex
+        body = _body(request or self.request(**fields))
         try:
-            answer = self._http.json(
-                "POST", "/jobs", safe=True, json=_body(request, fields), headers={"Idempotency-Key": key}
-            )
+            answer = self._http.json("POST", "/jobs", safe=True, json=body, headers={"Idempotency-Key": key})
         except Unavailable as error:
             again = f"{error.detail} The job may have been accepted; submit it again with key {key}"
             raise Unavailable(error.system, f"{again} to get that one and no second.") from error
@@ -165,18 +188,16 @@ class Client:
             kind=Kind.NOTEBOOK, notebook=_text(Path(path)), parameters=dict(parameters or {}), **fields
         )
 
-    def preview(self, request: JobRequest | None = None, **fields: Any) -> Preview:
+    def preview(self, request: JobRequest) -> Preview:
         """What Slurm would get; nothing is submitted."""
-        query = {"preview": "1"}
-        return read(
-            Preview, self._http.json("POST", "/jobs", safe=True, params=query, json=_body(request, fields))
-        )
+        return read(Preview, self._ask(request, "preview"))
 
-    def test_only(self, request: JobRequest | None = None, **fields: Any) -> str:
+    def test_only(self, request: JobRequest) -> str:
         """What Slurm says it would do (sbatch --test-only); nothing is submitted."""
-        query = {"test_only": "1"}
-        answer = self._http.json("POST", "/jobs", safe=True, params=query, json=_body(request, fields))
-        return str(answer["message"])
+        return str(self._ask(request, "test_only")["message"])
+
+    def _ask(self, request: JobRequest, what: str) -> Any:
+        return self._http.json("POST", "/jobs", safe=True, params={what: "1"}, json=_body(request))
 
     # watching -----------------------------------------------------------------------------------------
     def job(self, job_id: int) -> JobView:
@@ -275,12 +296,8 @@ class Client:
         return watch.Pace(most, self._http.sleep)
 
 
-def _body(request: JobRequest | None, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The request as JSON, without what was not said. Raises Invalid."""
-    try:
-        request = request or JobRequest.model_validate(dict(fields))
-    except ValidationError as error:
-        raise Invalid(problems(error)) from error
+def _body(request: JobRequest) -> dict[str, Any]:
+    """The request as JSON, without what was not said."""
     return request.model_dump(mode="json", exclude_unset=True)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import requests
 
-from ..domain.errors import Refused, Unavailable
+from ..domain.errors import AgentError, NotFound, Refused, Unavailable
 from ..domain.files import FileEntry, FileKind
 
 OWN = ".sciserver"
@@ -57,7 +57,10 @@ def tree(
             directory(target, to)
         else:
             directory(target.parent, to)
-            fetched.saved.append(content(path, target))
+            try:
+                fetched.saved.append(content(path, target))
+            except (NotFound, AgentError) as error:
+                fetched.skipped[path] = str(error).rstrip(".")
     return fetched
 
 
@@ -81,8 +84,6 @@ def _unfit(entry: FileEntry) -> str:
     """Why an entry is not fetched; empty when it may be."""
     if entry.name in ("", ".", "..") or "/" in entry.name or "\0" in entry.name:
         return "its name is no file name"
-    if not entry.name.isascii() and any("\ud800" <= character <= "\udfff" for character in entry.name):
-        return "its name is not UTF-8 text"
     if entry.kind not in (FileKind.FILE, FileKind.DIRECTORY):
         return "it is a symbolic link" if entry.kind is FileKind.LINK else "it is no regular file"
     return ""

@@ -70,12 +70,13 @@ def pieces(look: Callable[[int], LogPiece], pace: Pace, offset: int) -> Iterator
         except Unavailable as error:
             pace.failure(error)
         else:
-            if piece.next > offset:
+            grown = piece.next > offset
+            if grown:
                 pace.news()
                 yield piece
             offset = piece.next
             if piece.final and offset >= piece.size:
                 return
-            if offset < piece.size:
+            if grown and offset < piece.size:
                 continue
         pace.pause()
