@@ -1,4 +1,4 @@
-"""The development certificate authority, made by openssl(1) at first start and kept in the state directory."""
+"""The development certificate authority, made by openssl(1) at first start and kept in the state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def authority(state: State) -> Path:
     certificate, key = state.etc / "ca.pem", state.secrets / "ca.key"
     if not certificate.exists():
         _openssl("req", "-x509", *_CURVE, "-keyout", key, "-out", certificate, "-days", _DAYS,
-                 "-subj", "/CN=SciServer HPC development CA", "-addext", "keyUsage=critical,keyCertSign")  # fmt: skip
+                 "-subj", "/CN=SciServer HPC development CA",
+                 "-addext", "keyUsage=critical,keyCertSign")  # fmt: skip
         certificate.chmod(0o644)
     return certificate
 
@@ -44,7 +45,12 @@ def certificate(state: State, service: str, owner: tuple[int, int]) -> tuple[Pat
 
 def _openssl(*arguments: str | Path) -> None:
     done = subprocess.run(
-        ["openssl", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False, umask=0o077
+        ["openssl", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        umask=0o077,
     )
     if done.returncode:
         raise Failed("certificate authority", done.stderr.strip(), "./dev clean, then try again")

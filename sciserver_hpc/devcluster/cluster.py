@@ -6,7 +6,20 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import accounting, broker, cgroup, mariadb, munge, nginx, nslcd, portal, postgres, sharedfs, slapd, slurm
+from . import (
+    accounting,
+    broker,
+    cgroup,
+    mariadb,
+    munge,
+    nginx,
+    nslcd,
+    portal,
+    postgres,
+    sharedfs,
+    slapd,
+    slurm,
+)
 from .daemon import Daemon, start
 from .errors import Failed
 from .mounts import mounts
@@ -58,13 +71,31 @@ def parts(state: State) -> tuple[Part, ...]:
     return (*PARTS, *database)
 
 
+def choose_database(state: State, kind: str) -> None:
+    """Settle where the cluster keeps its rows.
+
+    Raises Failed when it keeps them elsewhere already.
+    """
+    if state.facts().get("database", kind) != kind or (kind == "postgresql" and _has_sqlite(state)):
+        raise Failed(
+            "database", f"{state.root} keeps its rows elsewhere", "run ./dev clean, or name another state"
+        )
+    state.remember(database=kind)
+
+
+def _has_sqlite(state: State) -> bool:
+    return (state.root / "database" / "sciserver.db").exists()
+
+
 def up(state: State, say: Callable[[str], None]) -> Namespace:
     """Start what does not run and answer; what does is left alone.
 
     Raises Failed.
     """
     if os.geteuid() != 0:
-        raise Failed("up", "the cluster's daemons run under accounts of their own", "run it as root or by sudo")
+        raise Failed(
+            "up", "the cluster's daemons run under accounts of their own", "run it as root or by sudo"
+        )
     state.make()
     sharedfs.prepare(state)
     namespace = Namespace(state)
@@ -72,7 +103,9 @@ def up(state: State, say: Callable[[str], None]) -> Namespace:
     for part in parts(state):
         _start(namespace, part, say)
     if not wait(lambda: slurm.nodes_are_up(namespace), 30, pause=0.2):
-        raise Failed("slurm", "not all nodes are idle", "see sinfo in ./dev shell", state.logs / "slurmctld.log")
+        raise Failed(
+            "slurm", "not all nodes are idle", "see sinfo in ./dev shell", state.logs / "slurmctld.log"
+        )
     return namespace
 
 

@@ -6,10 +6,12 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Protocol
 
 from .errors import Failed
-from .namespace import Command, Namespace
-from .processes import end, wait
+from .namespace import Command
+from .processes import Process, Records, end, wait
+from .state import State
 
 
 @dataclass(frozen=True)
@@ -25,23 +27,36 @@ class Daemon:
     patience: float = 30
 
 
-def start(namespace: Namespace, daemon: Daemon) -> bool:
+class Host(Protocol):
+    """Where daemons run: the cluster's namespace, or the machine as it is."""
+
+    @property
+    def state(self) -> State: ...
+    @property
+    def records(self) -> Records: ...
+    def spawn(self, name: str, command: Command, log: IO[bytes]) -> Process | None:
+        """Start a process that stays and record it; None when it ended at once."""
+        ...
+
+
+def start(host: Host, daemon: Daemon) -> bool:
     """Start `daemon` unless it lives and answers; return whether it was started.
 
     Raises Failed when it ends at once or does not answer in time: it is ended again then.
     """
-    live = namespace.records.live().get(daemon.name)
+    live = host.records.live().get(daemon.name)
     if live and daemon.ready():
         return False
     if live:
         end([live])
-    log = namespace.state.logs / f"{daemon.name}.log"
+    log = host.state.logs / f"{daemon.name}.log"
     with log.open("ab") as file:
-        started = namespace.spawn(daemon.name, daemon.command, file)
+        started = host.spawn(daemon.name, daemon.command, file)
     if started is None or not wait(lambda: not started.alive or daemon.ready(), daemon.patience):
         end([started] if started else [])
         raise Failed(daemon.name, f"no answer within {daemon.patience:.0f} s", _AGAIN, log)
     if not started.alive:
+        host.records.forget([daemon.name])
         raise Failed(daemon.name, "it ended right after its start", _AGAIN, log)
     return True
 

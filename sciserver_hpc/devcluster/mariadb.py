@@ -40,7 +40,8 @@ def daemon(namespace: Namespace) -> Daemon:
     argv = [
         "mariadbd", "--no-defaults", f"--datadir={state.root / 'mariadb'}", f"--socket={socket(state)}",
         f"--pid-file={state.run / 'mysqld' / 'mariadbd.pid'}", "--skip-networking",
-        "--innodb-buffer-pool-size=256M", "--innodb-lock-wait-timeout=900", "--innodb-flush-log-at-trx-commit=2",
+        "--innodb-buffer-pool-size=256M", "--innodb-lock-wait-timeout=900",
+        "--innodb-flush-log-at-trx-commit=2",
     ]  # fmt: skip
     return Daemon("mariadbd", Command(argv, user="mysql"), lambda: answers(socket(state)), patience=60)
 

@@ -1,4 +1,4 @@
-"""A private mount namespace: what the cluster needs under /etc, /run and /dev is bound there and nowhere else.
+"""A private mount namespace: what the cluster needs under /etc, /run and /dev is bound there alone.
 
 A holder process keeps it open. When the holder was killed, a new one joins through any daemon that still
 lives in it. See mount_namespaces(7), nsenter(1), setpriv(1).
@@ -32,7 +32,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Command:
-    """What to run in the namespace: as `user` (None: root), in `directory`, with exactly `env` beside PATH."""
+    """What to run in the namespace: as `user` (None: root), in `directory`, with `env` added to a bare one."""
 
     argv: Sequence[str]
     user: str | None = None
@@ -64,8 +64,8 @@ class Namespace:
             self._hold(["nsenter", "--target", str(survivor.pid), "--mount", "--"])
             return
         holder = self._hold(["unshare", "--mount", "--propagation", "private", "--"])
-        mine = os.stat("/proc/self/ns/mnt")
-        if not wait(lambda: not os.path.samestat(mine, os.stat(f"/proc/{holder.pid}/ns/mnt")), 5):
+        mine = _mounts_of("self")
+        if not wait(lambda: not os.path.samestat(mine, _mounts_of(holder.pid)), 5):
             raise Failed("namespace", "unshare --mount had no effect", _PRIVILEGE)
         for mount in mounts:
             self._bind(mount)
@@ -144,7 +144,7 @@ class Namespace:
         holder = self.holder
         if holder is None:
             return []
-        inside = os.stat(f"/proc/{holder.pid}/ns/mnt")
+        inside = _mounts_of(holder.pid)
         parents = _parents()
         found = {pid for pid in parents if _in_namespace(pid, inside)}
         while more := {pid for pid, parent in parents.items() if parent in found} - found:
@@ -165,9 +165,14 @@ def _program(pid: int) -> str:
         return ""
 
 
+def _mounts_of(pid: int | str) -> os.stat_result:
+    """What tells the mount namespace of a process (namespaces(7))."""
+    return Path(f"/proc/{pid}/ns/mnt").stat()
+
+
 def _in_namespace(pid: int, inside: os.stat_result) -> bool:
     try:
-        return os.path.samestat(inside, os.stat(f"/proc/{pid}/ns/mnt"))
+        return os.path.samestat(inside, _mounts_of(pid))
     except OSError:
         return False
 

@@ -55,7 +55,12 @@ def prepare(namespace: Namespace) -> None:
     directory(state.run / "slapd", 0o755, openldap)
     data = directory(state.root / "ldap", 0o700, openldap)
     conf = _CONF.format(
-        run=state.run / "slapd", ca=ca.authority(state), certificate=certificate, key=key, base=BASE, data=data
+        run=state.run / "slapd",
+        ca=ca.authority(state),
+        certificate=certificate,
+        key=key,
+        base=BASE,
+        data=data,
     )
     State.write(_conf(state), conf)
     if not (data / "data.mdb").exists():

@@ -141,7 +141,8 @@ def prepare(namespace: Namespace) -> None:
     options = slurm_options(state, host, constraint.slurm)
     nodes = node_options(state, host, node_memory_mb())
     State.write(
-        etc / "slurm.conf", render(SLURM, "slurm.conf.j2", options=options, nodes=nodes, partitions=PARTITIONS)
+        etc / "slurm.conf",
+        render(SLURM, "slurm.conf.j2", options=options, nodes=nodes, partitions=PARTITIONS),
     )
     State.write(etc / "cgroup.conf", render(SLURM, "cgroup.conf.j2", options=constraint.cgroup))
     State.write(

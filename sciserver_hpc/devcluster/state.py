@@ -135,9 +135,7 @@ class State:
         return path.read_text()
 
     @staticmethod
-    def write(
-        path: Path, text: str, *, mode: int = 0o644, owner: tuple[int, int] | None = None
-    ) -> Path:
+    def write(path: Path, text: str, *, mode: int = 0o644, owner: tuple[int, int] | None = None) -> Path:
         """Write a file whole or not at all, with its mode and owner from the first moment."""
         new = path.with_name(f".{path.name}.new")
         new.unlink(missing_ok=True)

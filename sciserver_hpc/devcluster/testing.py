@@ -1,0 +1,110 @@
+"""`./dev test`: what CI checks, in the order of what it costs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from . import cluster, commands, demo
+from .errors import Failed
+from .mounts import CHECKOUT
+from .namespace import Command, Namespace
+from .state import State
+
+TOOLS = Path(sys.executable).parent
+SHELL_SCRIPTS = ("dev", ".ci/run")
+
+LINT: tuple[tuple[str, ...], ...] = (
+    ("ruff", "check", "--quiet"),
+    ("ruff", "format", "--check", "--quiet"),
+    ("mypy",),
+    ("lint-imports", "--no-cache"),
+)
+
+
+def lint() -> int:
+    """Every linter; 0 when all are content."""
+    failed = [" ".join(argv) for argv in LINT if _call([str(TOOLS / argv[0]), *argv[1:]])]
+    if _shellcheck():
+        failed.append("shellcheck")
+    for one in failed:
+        click.echo(f"dev: not content: {one}", err=True)
+    return 1 if failed else 0
+
+
+def _shellcheck() -> int:
+    """shellcheck(1), where it is installed: `./dev test` installs it, an ordinary user may not."""
+    try:
+        return _call(["shellcheck", *SHELL_SCRIPTS])
+    except FileNotFoundError:
+        click.echo("dev: shell scripts are not checked: shellcheck is not installed")
+        return 0
+
+
+def run(quick: bool, paths: Sequence[str]) -> int:
+    """Lint and unit tests, then (unless `quick`) the tests on a cluster; `paths`: only these tests."""
+    code = 0
+    if not paths:
+        with _timed("lint"):
+            code = lint()
+    with _timed("unit tests"):
+        code |= _none_is_fine(_call(_pytest("not cluster", paths, "--numprocesses=2")))
+    if not quick:
+        code |= on_cluster(paths)
+    return code
+
+
+def on_cluster(paths: Sequence[str]) -> int:
+    """The tests marked `cluster`, inside a cluster of their own, which goes away afterwards."""
+    state = State(Path(os.environ.get("SCISERVER_DEV_STATE", "/var/lib/sciserver-hpc-dev") + "-test"))
+    namespace = Namespace(state)
+    try:
+        with _timed("test cluster up"):
+            cluster.down(state, _silent)
+            demo.bring_up(state)
+        with _timed("cluster tests"):
+            env = commands.environment(state) | {
+                "SCISERVER_DEV_STATE": str(state.root),
+                "HOME": "/root",
+                "PATH": f"{state.root / 'bin'}:{TOOLS}:{os.environ['PATH']}",
+            }
+            argv = namespace.argv(Command(_pytest("cluster", paths), directory=str(CHECKOUT)))
+            return _none_is_fine(subprocess.call(argv, env=os.environ | env))
+    finally:
+        cluster.down(state, _silent)
+
+
+def _pytest(marker: str, paths: Sequence[str], *options: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", marker, *options, *paths]
+
+
+def _none_is_fine(code: int) -> int:
+    """pytest's 5 (no test was selected) happens for PATHS of one kind only."""
+    return 0 if code == 5 else code
+
+
+def _call(argv: Sequence[str]) -> int:
+    return subprocess.call(argv, cwd=CHECKOUT, stdin=subprocess.DEVNULL)
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
+@contextmanager
+def _timed(stage: str) -> Iterator[None]:
+    begin = time.monotonic()
+    click.echo(f"dev: {stage} …")
+    try:
+        yield
+    except Failed:
+        click.echo(f"dev: {stage} failed after {time.monotonic() - begin:.0f} s")
+        raise
+    click.echo(f"dev: {stage}: {time.monotonic() - begin:.0f} s")
