@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from flask import Response
 
-from sciserver_hpc.domain.files import FileKind
 from sciserver_hpc.domain.errors import AgentError
+from sciserver_hpc.domain.files import FileKind
 from sciserver_hpc.domain.people import Person
 
 from .security import USER_FILE_POLICY

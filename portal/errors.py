@@ -8,7 +8,6 @@ from typing import Any
 import structlog
 from flask import Flask, current_app, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
@@ -51,29 +50,11 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
-def problems(error: ValidationError) -> dict[str, str]:
-    """A sentence per field from pydantic's complaint; `request` names the whole."""
-    found: dict[str, str] = {}
-    for item in error.errors(include_url=False, include_context=False, include_input=False):
-        field = ".".join(str(part) for part in item["loc"]) or "request"
-        found.setdefault(field, _sentence(item["type"], item["msg"]))
-    return found
-
-
 def status_of(error: SciServerError) -> int:
     """The HTTP status for an error of the house."""
     if isinstance(error, AgentError):
         return AGENT_STATUS.get(error.reason, 409)
     return STATUS.get(type(error), 500)
-
-
-def _sentence(kind: str, message: str) -> str:
-    fixed = {
-        "missing": "is required",
-        "extra_forbidden": "is not a field we know; check its spelling",
-        "string_pattern_mismatch": "holds characters that are not allowed here",
-    }
-    return fixed.get(kind, message.removeprefix("Value error, "))
 
 
 def for_api() -> bool:
@@ -103,7 +84,9 @@ def _http(error: HTTPException) -> Response:
     if error.code is None or error.code < 400:
         return make_response(error.get_response())
     code = HTTP_CODES.get(error.code) or HTTPStatus(error.code).name.lower()
-    response = _answer(error.code, {"code": code, "message": error.description or HTTPStatus(error.code).phrase})
+    response = _answer(
+        error.code, {"code": code, "message": error.description or HTTPStatus(error.code).phrase}
+    )
     for name in ("Allow", "Retry-After"):
         value = dict(error.get_headers()).get(name)
         if value:

@@ -13,7 +13,13 @@ from sciserver_hpc.domain.jobs import JobRequest, Kind
 VOLUME = "volume:"
 """Prefix of a volume's field; its value is a mode, or empty for no mount."""
 
-NUMBERS = {"cpus": "cpus", "memory_gb": "memory_mb", "hours": "time_limit_s", "minutes": "time_limit_s", "gpus": "gpus"}
+NUMBERS = {
+    "cpus": "cpus",
+    "memory_gb": "memory_mb",
+    "hours": "time_limit_s",
+    "minutes": "time_limit_s",
+    "gpus": "gpus",
+}
 SHOWN_AT = {"memory_mb": "memory_gb", "time_limit_s": "hours"}
 """Where the problem of a resource is shown, when its field has another name."""
 
@@ -41,7 +47,9 @@ def to_request(fields: Mapping[str, str]) -> dict[str, Any]:
 
 def from_request(asked: JobRequest) -> dict[str, str]:
     """The fields that stand for `asked`, to fill the form for another run."""
-    fields = asked.model_dump(include={"name", "domain", "image", "command", "script", "notebook", "filename"})
+    fields = asked.model_dump(
+        include={"name", "domain", "image", "command", "script", "notebook", "filename"}
+    )
     fields |= {"kind": asked.kind, "arguments": "\n".join(asked.arguments)}
     fields["parameters"] = "\n".join(f"{name}={json.dumps(v)}" for name, v in asked.parameters.items())
     fields |= {f"{VOLUME}{mount.volume}": mount.mode for mount in asked.volumes}

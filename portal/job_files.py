@@ -109,7 +109,9 @@ def _whole(job_id: int, path: str, most: int) -> bytes:
     while read < size:
         piece, size = services.results.read(person(), job_id, path, read, 4_000_000)
         if size > most:
-            raise AgentError("too_large", f"Too large to show (over {most // 1_000_000} MB); download it instead.")
+            raise AgentError(
+                "too_large", f"Too large to show (over {most // 1_000_000} MB); download it instead."
+            )
         if not piece:
             break
         parts.append(piece)

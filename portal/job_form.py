@@ -12,13 +12,22 @@ from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
 from sciserver_hpc.domain.catalogue import ComputeDomain
-from sciserver_hpc.domain.errors import AgentError, Conflict, Invalid, NotFound, Refused, SciServerError, Unavailable
+from sciserver_hpc.domain.errors import (
+    AgentError,
+    Conflict,
+    Invalid,
+    NotFound,
+    Refused,
+    SciServerError,
+    Unavailable,
+)
 from sciserver_hpc.domain.jobs import JobRequest
+from sciserver_hpc.domain.problems import problems
 
-from .errors import problems, status_of
+from .errors import status_of
 from .guard import Access, allow, person
 from .job_fields import SHOWN_AT, command_line, from_request, resource_fields, to_request
-from .job_views import mounts, request_of
+from .job_views import mounts
 from .services import services
 
 bp = Blueprint("job_form", __name__)
@@ -44,7 +53,7 @@ class Draft:
 def blank() -> tuple[str, int]:
     """An empty form, or one filled with an earlier job's request (`again`)."""
     earlier = request.args.get("again", type=int)
-    fields = from_request(request_of(person(), earlier)) if earlier else {}
+    fields = from_request(services.jobs.request(person(), earlier)) if earlier else {}
     kind = request.args.get("kind", "")
     return _show(Draft(({"kind": kind} if kind in ("shell", "script", "notebook") else {}) | fields))
 
@@ -125,7 +134,18 @@ def _field(path: str) -> str:
     head, _, tail = path.partition(".")
     if head == "resources" and tail:
         return SHOWN_AT.get(tail, tail)
-    known = ("name", "domain", "image", "command", "script", "notebook", "arguments", "parameters", "volumes", "filename")
+    known = (
+        "name",
+        "domain",
+        "image",
+        "command",
+        "script",
+        "notebook",
+        "arguments",
+        "parameters",
+        "volumes",
+        "filename",
+    )
     return head if head in known else "form"
 
 

@@ -11,12 +11,12 @@ from werkzeug.wrappers import Response
 
 from sciserver_hpc.domain.errors import AgentError, Conflict, Invalid, NotFound, Refused, Unavailable
 from sciserver_hpc.domain.jobs import Job
+from sciserver_hpc.domain.problems import problems
 from sciserver_hpc.domain.states import ACTIVE, JobState
 
 from .api.models import JobsQuery
-from .errors import problems
 from .guard import Access, allow, person
-from .job_views import request_of, shown, submission
+from .job_views import shown
 from .log_text import text_of
 from .services import services
 
@@ -100,7 +100,7 @@ def log(job_id: int) -> str:
 def script(job_id: int) -> str:
     """What Slurm really got."""
     job = services.jobs.get(person(), job_id)
-    return _page("job_script.html", job, sent=submission(person(), job_id))
+    return _page("job_script.html", job, sent=services.jobs.script(person(), job_id))
 
 
 @bp.get("/jobs/<int:job_id>/provenance")
@@ -123,7 +123,7 @@ def cancel(job_id: int) -> Response:
 @allow(PAGE)
 def again(job_id: int) -> Response:
     """Submit the same once more."""
-    job, _ = services.jobs.submit(person(), request_of(person(), job_id))
+    job, _ = services.jobs.submit(person(), services.jobs.request(person(), job_id))
     return redirect(f"/jobs/{job.id}", 303)
 
 
@@ -150,7 +150,13 @@ def _tail(job: Job, stream: str) -> dict[str, Any]:
     except Unavailable as error:
         return {"text": "", "offset": 0, "next": 0, "size": 0, "problem": str(error)}
     text, used = text_of(chunk.data, last=job.state.final)
-    return {"text": text, "offset": chunk.offset, "next": chunk.offset + used, "size": chunk.size, "problem": ""}
+    return {
+        "text": text,
+        "offset": chunk.offset,
+        "next": chunk.offset + used,
+        "size": chunk.size,
+        "problem": "",
+    }
 
 
 def _record(job_id: int) -> str:

@@ -9,10 +9,11 @@ from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
 from sciserver_hpc.domain.errors import Invalid
+from sciserver_hpc.domain.problems import problems
 from sciserver_hpc.domain.tokens import Scope
 
 from .api.models import TokenRequest
-from .errors import problems, status_of
+from .errors import status_of
 from .guard import Access, allow, person, token
 from .services import services
 

@@ -6,8 +6,8 @@ from flask import Response, abort, request
 from pydantic import ValidationError
 
 from sciserver_hpc.domain.errors import Invalid
+from sciserver_hpc.domain.problems import problems
 
-from ..errors import problems
 from ..guard import Access, bearer
 from ..services import services
 from .models import ClaimRequest

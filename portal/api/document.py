@@ -59,7 +59,10 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "security": [] if route.access.public else [{"bearer": _scopes(route)}],
         "parameters": [*_in_path(route), *_in_query(route), *_in_header(route)],
-        "responses": {str(route.status): _success(route), "default": _content(ErrorAnswer, "What went wrong.")},
+        "responses": {
+            str(route.status): _success(route),
+            "default": _content(ErrorAnswer, "What went wrong."),
+        },
     }
     if route.body is not None:
         operation["requestBody"] = _content(route.body) | {"required": True}
@@ -113,6 +116,4 @@ def _in_header(route: Route) -> list[dict[str, Any]]:
     return [{"name": name, "in": "header", "schema": {"type": "string"}} for name in route.headers]
 
 
-ROUTES = (
-    Route("GET", "/openapi.json", openapi, Access(public=True), "This document."),
-)
+ROUTES = (Route("GET", "/openapi.json", openapi, Access(public=True), "This document."),)

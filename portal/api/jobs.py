@@ -8,7 +8,7 @@ from sciserver_hpc.domain.jobs import JobRequest
 from sciserver_hpc.domain.tokens import Scope
 
 from ..guard import Access, person
-from ..job_views import mounts, shown, submission
+from ..job_views import mounts, shown
 from ..services import services
 from .models import (
     EventsAnswer,
@@ -78,7 +78,7 @@ def cancel_job(job_id: int) -> JobAnswer:
 
 def job_script(job_id: int) -> ScriptAnswer:
     """What Slurm got."""
-    sent = submission(person(), job_id)
+    sent = services.jobs.script(person(), job_id)
     return ScriptAnswer(options=sent.options, script=sent.script)
 
 

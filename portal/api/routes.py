@@ -11,8 +11,8 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel, ValidationError
 
 from sciserver_hpc.domain.errors import Invalid
+from sciserver_hpc.domain.problems import problems
 
-from ..errors import problems
 from ..guard import Access, allow
 
 Asked = TypeVar("Asked", bound=BaseModel)

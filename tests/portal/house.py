@@ -1,0 +1,290 @@
+"""The portal over the real services, with SQLite, and fakes where the outside begins."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from portal import create_app
+from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
+from sciserver_hpc.domain.catalogue import ComputeDomain, Image, Site as Offer
+from sciserver_hpc.domain.errors import AgentError, BadCredentials, NotFound, Refused, Unavailable
+from sciserver_hpc.domain.files import FileEntry, FileKind
+from sciserver_hpc.domain.jobs import EventKind, Job, JobEvent
+from sciserver_hpc.domain.people import Person
+from sciserver_hpc.domain.resources import Limits
+from sciserver_hpc.domain.scheduling import Owner, Submission
+from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.domain.volumes import DataVolume, RootKind, RootVolume
+from sciserver_hpc.render import Surroundings
+from sciserver_hpc.services.catalogue import Catalogue
+from sciserver_hpc.services.facts import Gatherer
+from sciserver_hpc.services.homes import Homes
+from sciserver_hpc.services.jobs import JobRules, Jobs
+from sciserver_hpc.services.login import Login
+from sciserver_hpc.services.results import Results
+from sciserver_hpc.services.site import Site
+from sciserver_hpc.settings import Settings
+from sciserver_hpc.store.migrate import upgrade
+from sciserver_hpc.store.sql_store import SqlStore
+from tests.fakes.clock import FakeClock
+
+URL = "https://localhost"
+PASSWORD = "correct horse"
+PEOPLE = {
+    name: Person(username=name, uid=uid, gid=uid, full_name=full, email=f"{name}@example.org", groups=groups)
+    for name, uid, full, groups in (
+        ("alice", 2001, "Alice Adams", frozenset({"astro"})),
+        ("bob", 2002, "Bob Brown", frozenset({"astro"})),
+    )
+}
+FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class People:
+    """A directory of two."""
+
+    def __init__(self) -> None:
+        self.down = False
+
+    def authenticate(self, username: str, password: str) -> Person:
+        person = self.person(username) if username in PEOPLE or self.down else None
+        if person is None or password != PASSWORD:
+            raise BadCredentials("User name or password is wrong.")
+        return person
+
+    def person(self, username: str) -> Person:
+        if self.down:
+            raise Unavailable("ldap", "no answer within 5 s")
+        if username not in PEOPLE:
+            raise NotFound(f"There is no user {username}.")
+        return PEOPLE[username]
+
+
+@dataclass
+class Disk:
+    """Every user's agent: files by absolute path, in memory."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    down: bool = False
+
+    def of(self, _owner: Owner) -> Disk:
+        if self.down:
+            raise Unavailable("agent", "does not start")
+        return self
+
+    def make_volume(self, root: str, owner: str, name: str) -> None:
+        """Every directory is there."""
+
+    def listing(self, root: str, path: str, limit: int = 10_000) -> list[FileEntry]:
+        base = posixpath.join(root, path).rstrip("/") + "/"
+        names = {name.removeprefix(base).split("/")[0] for name in self.files if name.startswith(base)}
+        if not names:
+            raise AgentError("not_found", "There is no such folder.")
+        return [self.stat(root, f"{path}/{name}") for name in sorted(names)][:limit]
+
+    def stat(self, root: str, path: str) -> FileEntry:
+        place = posixpath.join(root, path)
+        data = self.files.get(place)
+        if data is None and not any(name.startswith(place + "/") for name in self.files):
+            raise AgentError("not_found", "There is no such file.")
+        kind = FileKind.DIRECTORY if data is None else FileKind.FILE
+        when = datetime(2026, 1, 15, 12, tzinfo=UTC)
+        return FileEntry(name=posixpath.basename(path), kind=kind, size=len(data or b""), modified_at=when, mode=0o600)
+
+    def read(self, root: str, path: str, offset: int = 0, length: int = 1_000_000) -> tuple[bytes, int]:
+        data = self.files.get(posixpath.join(root, path))
+        if data is None:
+            raise AgentError("not_found", "There is no such file.")
+        start = offset if offset >= 0 else max(0, len(data) + offset)
+        return data[start : start + length], len(data)
+
+
+class Testing:
+    """A scheduler that says when it would start a job."""
+
+    refusal = ""
+
+    def test_only(self, owner: Owner, job: Submission) -> str:
+        if self.refusal:
+            raise Refused({"slurm": self.refusal})
+        return "Job 7 to start at 2026-01-15T12:05:00 using 2 processors on nodes n1"
+
+
+class Waker:
+    """Nobody sleeps."""
+
+    def wake(self) -> None:
+        """Nothing to do."""
+
+
+def grants() -> tuple[Grant, ...]:
+    """Everyone may use what there is, but the image `secret`."""
+    everyone = Subject(kind="everyone")
+    wanted = (("domain", "batch"), ("domain", "interactive"), ("image", "python"), ("image", "r"))
+    use = [Grant(subject=everyone, action=Action.USE, resource=Resource(kind=k, name=n)) for k, n in wanted]
+    data = Resource(kind="data_volume", name="sunspots")
+    return (*use, Grant(subject=everyone, action=Action.READ, resource=data))
+
+
+def offer() -> Offer:
+    """A small site."""
+    images = [
+        Image(
+            name=name,
+            version="1.0",
+            path=f"/images/{name}.sif",
+            sha256=f"{number}" * 64,
+            size=4096,
+            mtime_ns=1,
+            title=title,
+            kernels=kernels,
+        )
+        for number, (name, title, kernels) in enumerate(
+            (("python", "Python", ("python3",)), ("r", "R", ("ir",)), ("secret", "Secret", ())), 1
+        )
+    ]
+    limits = Limits(cpus=8, memory_mb=16384, time_limit_s=8 * 3600)
+    roots = ("Storage", "Temporary")
+    domains = [
+        ComputeDomain(
+            name=name,
+            description=text,
+            partition=name,
+            images=("python", "r", "secret"),
+            root_volumes=roots,
+            data_volumes=("sunspots",),
+            limits=limits,
+        )
+        for name, text in (("batch", "long jobs"), ("interactive", "short jobs"))
+    ]
+    return Offer(
+        domains=tuple(domains),
+        images=tuple(images),
+        root_volumes=(
+            RootVolume(name="Storage", path="/shared/Storage"),
+            RootVolume(name="Temporary", path="/shared/Temporary", kind=RootKind.TEMPORARY),
+        ),
+        data_volumes=(DataVolume(name="sunspots", path="/shared/data/sunspots", description="Since 1700"),),
+        grants=grants(),
+    )
+
+
+class House:
+    """All of it: `app`, `services`, and what a test sets or breaks (`clock`, `people`, `disk`, `scheduler`)."""
+
+    def __init__(self, folder: Path, url: str = URL) -> None:
+        database = f"sqlite:///{folder}/portal.db"
+        upgrade(database)
+        self.clock = FakeClock(datetime(2026, 1, 15, 12, tzinfo=UTC))
+        self.store = SqlStore(database, now=self.clock.now)
+        self.store.apply_site(offer())
+        self.people, self.disk, self.scheduler = People(), Disk(), Testing()
+        self.services = self._services(folder, url)
+        self.app: Flask = create_app(self.services)
+
+    def close(self) -> None:
+        self.store.close()
+
+    def browser(self, username: str | None = None) -> Browser:
+        """A browser, logged in where a name is given."""
+        browser = Browser(self.app.test_client())
+        if username:
+            assert browser.log_in(username).status_code == 303
+        return browser
+
+    def token(self, username: str) -> str:
+        """A login token's secret."""
+        return self.services.login.password(username, PASSWORD, "192.0.2.1")[1]
+
+    def personal(self, username: str, *scopes: Any, lifetime: timedelta = timedelta(days=1)) -> str:
+        return self.services.login.personal_token(PEOPLE[username], "test", scopes, lifetime)[0]
+
+    def move(self, job_id: int, state: JobState, text: str = "", **fields: Any) -> Job:
+        """The broker saw the job in `state`."""
+        old = self.store.job(job_id)
+        assert old is not None
+        now = self.clock.now()
+        new = old.model_copy(update={"state": state, "changed_at": now, **fields})
+        event = JobEvent(at=now, kind=EventKind.STATE, state=state, text=text or f"Now {state}")
+        stored = self.store.change_job(old, new, [event])
+        assert stored is not None
+        return stored
+
+    def write(self, job_id: int, path: str, data: bytes) -> None:
+        """The job wrote a file to its folder."""
+        job = self.store.job(job_id)
+        assert job is not None
+        self.disk.files[f"{job.spec.path}/{path}"] = data
+
+    def _services(self, folder: Path, url: str) -> Any:
+        site = Site(self.store, self.clock)
+        homes = Homes(self.store, self.disk)  # type: ignore[arg-type]
+        gatherer = Gatherer(self.store, self.clock, site, lambda image: None)
+        schedulers: Any = {"default": self.scheduler}
+        rules = JobRules(Surroundings(claim_url=url), b"k" * 32, 1000)
+        jobs = Jobs(self.store, self.clock, Waker(), schedulers, site, gatherer, homes, rules)
+        login = Login(self.store, self.people, self.clock, homes)  # type: ignore[arg-type]
+        return SimpleNamespace(
+            settings=settings(folder, url),
+            clock=self.clock,
+            store=self.store,
+            directory=self.people,
+            agents=self.disk,
+            schedulers=schedulers,
+            login=login,
+            jobs=jobs,
+            results=Results(jobs, self.disk),  # type: ignore[arg-type]
+            catalogue=Catalogue(self.store, site),
+        )
+
+
+class Browser:
+    """A test client that knows the form token."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+
+    def get(self, path: str, **more: Any) -> Any:
+        return self.client.get(path, base_url=URL, **more)
+
+    def post(self, path: str, data: dict[str, Any] | None = None, **more: Any) -> Any:
+        """A form as a page of ours would send it."""
+        form = {"csrf_token": self.form_token(), **(data or {})}
+        headers = {"Referer": f"{URL}/", **more.pop("headers", {})}
+        return self.client.post(path, base_url=URL, data=form, headers=headers, **more)
+
+    def form_token(self) -> str:
+        page = self.get("/login")
+        if page.status_code == 302:
+            page = self.get("/me")
+        return page.text.partition('name="csrf_token" value="')[2].partition('"')[0]
+
+    def log_in(self, username: str, password: str = PASSWORD, **more: str) -> Any:
+        return self.post("/login", {"username": username, "password": password, **more})
+
+
+def settings(folder: Path, url: str) -> Settings:
+    """Settings with a key in a file, as a site has them."""
+    key = folder / "portal.key"
+    key.write_text("0f" * 32)
+    key.chmod(0o600)
+    return Settings.model_validate(
+        {
+            "portal": {"url": url, "secret_key_file": str(key), "runtime_dir": str(folder)},
+            "directory": {"kind": "static", "users_file": str(folder / "users.toml")},
+        }
+    )
+
+
+def shell(command: str = "hostname", **more: Any) -> dict[str, Any]:
+    """The least a shell job asks for, as JSON."""
+    return {"kind": "shell", "command": command, **more}

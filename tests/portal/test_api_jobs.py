@@ -1,0 +1,184 @@
+"""The API of jobs, as programs use it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sciserver_hpc.domain.states import JobState
+
+from .house import House, shell
+
+API = "/api/v1"
+
+
+class Caller:
+    """A program with a bearer token."""
+
+    def __init__(self, house: House, username: str) -> None:
+        self._client = house.app.test_client()
+        self._headers = {"Authorization": f"Bearer {house.token(username)}"}
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        return self._client.open(
+            API + path,
+            method=method,
+            json=body,
+            base_url="https://localhost",
+            headers=self._headers | {key.replace("_", "-"): value for key, value in headers.items()},
+        )
+
+
+@pytest.fixture
+def alice(house: House) -> Caller:
+    return Caller(house, "alice")
+
+
+def test_a_job_is_accepted_and_shown(alice: Caller) -> None:
+    answer = alice("POST", "/jobs", shell(name="cycle"))
+    assert answer.status_code == 201
+    job = answer.json["job"]
+    assert answer.headers["Location"] == f"{API}/jobs/{job['id']}"
+    assert (job["name"], job["state"], job["image"]) == ("cycle", "ACCEPTED", "python")
+    assert alice("GET", f"/jobs/{job['id']}").json["job"]["uuid"] == job["uuid"]
+
+
+def test_the_same_key_makes_one_job(alice: Caller) -> None:
+    first = alice("POST", "/jobs", shell(), Idempotency_Key="k1")
+    again = alice("POST", "/jobs", shell(), Idempotency_Key="k1")
+    other = alice("POST", "/jobs", shell("date"), Idempotency_Key="k1")
+    assert (first.status_code, again.status_code, other.status_code) == (201, 200, 409)
+    assert first.json["job"]["id"] == again.json["job"]["id"]
+
+
+def test_a_job_that_did_not_change_is_not_sent_again(house: House, alice: Caller) -> None:
+    number = alice("POST", "/jobs", shell()).json["job"]["id"]
+    tag = alice("GET", f"/jobs/{number}").headers["ETag"]
+    assert alice("GET", f"/jobs/{number}", If_None_Match=tag).status_code == 304
+    house.move(number, JobState.SUBMITTING)
+    assert alice("GET", f"/jobs/{number}", If_None_Match=tag).json["job"]["state"] == "SUBMITTING"
+
+
+def test_pages_go_on_where_the_last_ended(alice: Caller) -> None:
+    made = [alice("POST", "/jobs", shell(name=f"n{i}")).json["job"]["id"] for i in range(5)]
+    first = alice("GET", "/jobs?limit=3").json
+    second = alice("GET", f"/jobs?limit=3&before_id={first['next']}").json
+    assert [job["id"] for job in first["jobs"] + second["jobs"]] == made[::-1]
+    assert second["next"] is None
+
+
+def test_jobs_are_found_by_state_and_name(alice: Caller) -> None:
+    kept = alice("POST", "/jobs", shell(name="sunspots")).json["job"]["id"]
+    gone = alice("POST", "/jobs", shell(name="quakes")).json["job"]["id"]
+    alice("POST", f"/jobs/{gone}/cancel")
+    assert [job["id"] for job in alice("GET", "/jobs?state=ACCEPTED,RUNNING").json["jobs"]] == [kept]
+    assert [job["id"] for job in alice("GET", "/jobs?name=quake").json["jobs"]] == [gone]
+
+
+def test_preview_and_test_only_make_nothing(alice: Caller) -> None:
+    volumes = [{"volume": "sunspots"}]
+    preview = alice("POST", "/jobs?preview=1", shell(volumes=volumes)).json
+    assert preview["script"].startswith("#!/bin/bash")
+    assert preview["mounts"][0]["volume"] == "sunspots"
+    assert "to start at" in alice("POST", "/jobs?test_only=1", shell()).json["message"]
+    assert alice("GET", "/jobs").json["jobs"] == []
+
+
+def test_a_cancelled_job_says_so(alice: Caller) -> None:
+    number = alice("POST", "/jobs", shell()).json["job"]["id"]
+    assert alice("POST", f"/jobs/{number}/cancel").json["job"]["state"] == "CANCELLED"
+    texts = [event["text"] for event in alice("GET", f"/jobs/{number}/events").json["events"]]
+    assert any("alice" in text for text in texts)
+
+
+def test_the_script_is_what_slurm_gets_without_any_secret(alice: Caller) -> None:
+    number = alice("POST", "/jobs", shell()).json["job"]["id"]
+    sent = alice("GET", f"/jobs/{number}/script").json
+    assert any(option.startswith("--job-name=") for option in sent["options"])
+    assert sent["script"].startswith("#!/bin/bash")
+
+
+def test_a_log_is_read_piece_by_piece(house: House, alice: Caller) -> None:
+    number = alice("POST", "/jobs", shell()).json["job"]["id"]
+    house.write(number, "stdout.txt", "Zoë".encode())
+    first = alice("GET", f"/jobs/{number}/log?length=3").json
+    assert (first["text"], first["next"], first["final"]) == ("Zo", 2, False)
+    house.move(number, JobState.SUCCEEDED)
+    second = alice("GET", f"/jobs/{number}/log?offset=2").json
+    assert (second["text"], second["next"], second["final"]) == ("ë", 4, True)
+
+
+def test_files_come_as_downloads(house: House, alice: Caller) -> None:
+    number = alice("POST", "/jobs", shell()).json["job"]["id"]
+    house.write(number, "out/page ü.html", b"<script>alert(1)</script>")
+    entries = alice("GET", f"/jobs/{number}/files?path=out").json["entries"]
+    assert [entry["name"] for entry in entries] == ["page ü.html"]
+    answer = alice("GET", f"/jobs/{number}/files/content?path=out/page%20%C3%BC.html")
+    assert answer.data == b"<script>alert(1)</script>"
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_large_file_comes_whole(house: House, alice: Caller) -> None:
+    number = alice("POST", "/jobs", shell()).json["job"]["id"]
+    data = bytes(range(256)) * 20_000
+    house.write(number, "big.bin", data)
+    assert alice("GET", f"/jobs/{number}/files/content?path=big.bin").data == data
+
+
+@pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "a/../../b", "a%00b"])
+def test_a_path_stays_in_the_folder(alice: Caller, path: str) -> None:
+    number = alice("POST", "/jobs", shell()).json["job"]["id"]
+    assert alice("GET", f"/jobs/{number}/files/content?path={path}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (shell(name="a\nb"), "name"),
+        (shell(name="‮evil"), "name"),
+        (shell("x" * 1_000_001), "command"),
+        (shell("a\0b"), "command"),
+        (shell("\ud800"), "command"),
+        (shell(image="../x"), "image"),
+        (shell(color="red"), "color"),
+        (shell(resources={"cpus": 0}), "resources.cpus"),
+        ({"kind": "notebook", "notebook": "no"}, "notebook"),
+        ({"kind": "shell"}, "request"),
+        ([], "request"),
+    ],
+)
+def test_bad_fields_are_named(alice: Caller, body: Any, field: str) -> None:
+    answer = alice("POST", "/jobs", body)
+    assert answer.status_code == 422
+    assert field in answer.json["error"]["problems"]
+
+
+def test_what_is_over_a_limit_says_the_limit(alice: Caller) -> None:
+    answer = alice("POST", "/jobs", shell(domain="batch", resources={"time_limit_s": 86400}))
+    assert "at most 8 h in domain batch" in str(answer.json["error"])
+
+
+def test_what_is_not_granted_is_refused_by_item(alice: Caller) -> None:
+    wanted = [{"volume": "Storage/bob/persistent", "mode": "rw"}]
+    answer = alice("POST", "/jobs", shell(image="secret", volumes=wanted))
+    assert answer.status_code in (403, 422)
+    assert "image secret" in str(answer.json["error"]) and "bob" in str(answer.json["error"])
+
+
+def test_a_claim_runs_once(house: House, alice: Caller) -> None:
+    number = alice("POST", "/jobs", shell()).json["job"]["id"]
+    job = house.move(number, JobState.SUBMITTING)
+    secret = house.services.jobs._claim_secret(job.uuid)
+    client = house.app.test_client()
+
+    def claim(slurm_id: int, secret: str = secret) -> Any:
+        form = {"uuid": job.uuid, "slurm_id": slurm_id, "restarts": 0, "task": ""}
+        headers = {"Authorization": f"Bearer {secret}"}
+        return client.post(f"{API}/jobs/claim", data=form, headers=headers)
+
+    assert [claim(7).text.splitlines()[0], claim(8).text.splitlines()[0]] == ["run", "duplicate"]
+    assert claim(7, "wrong").text.splitlines()[0] == "unknown"
+    assert claim(7).mimetype == "text/plain"
