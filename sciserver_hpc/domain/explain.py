@@ -45,7 +45,8 @@ def _live(job: Job, now: datetime) -> str:
     sentence = _LIVE[job.state](job, now)
     if not job.cancel_requested:
         return sentence
-    return f"Being cancelled{f' by {job.cancel_by}' if job.cancel_by else ''}. Until Slurm has done so: {sentence}"
+    by = f" by {job.cancel_by}" if job.cancel_by else ""
+    return f"Being cancelled{by}. Until Slurm has done so: {sentence}"
 
 
 def _accepted(job: Job, now: datetime) -> str:
@@ -67,7 +68,9 @@ def _submitting(job: Job, now: datetime) -> str:
     wait = _span(job.not_before - now)
     if job.submitted_at is None:
         return f"Slurm could not be reached. The next try is in {wait}; nothing for you to do."
-    return f"Being submitted to Slurm. Should its answer be lost, the next try is in {wait}, never a second copy."
+    return (
+        f"Being submitted to Slurm. Should its answer be lost, it is looked up before a next try in {wait}."
+    )
 
 
 def _pending(job: Job, now: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Slurm's reasons for a pending job, in sentences: squeue(1), section JOB REASON CODES, Slurm 22.05 to 26.05."""
+"""Slurm's reasons for a pending job, in sentences (squeue(1), JOB REASON CODES, Slurm 22.05 to 26.05)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _EXACT = {
     "None": "Slurm has not looked at it yet.",
     "": "Slurm has not looked at it yet.",
     "Resources": f"it is next in line, waiting for free cores or memory. {_WAIT}",
-    "Priority": "jobs of higher priority go first. A shorter time limit or less memory may let it in earlier.",
+    "Priority": "jobs of higher priority go first. A shorter time limit may let it in earlier.",
     "Dependency": "it waits for a job it depends on.",
-    "DependencyNeverSatisfied": "a job it depends on did not end as needed, so it can never start. Cancel it.",
+    "DependencyNeverSatisfied": "a job it depends on did not end as needed: it can never start. Cancel it.",
     "BeginTime": "its start time has not come yet; after a requeue Slurm waits two minutes.",
     "JobHeldUser": "it is held by you. `scontrol release` lets it go.",
     "JobHeldAdmin": f"it is held by an administrator. {_ADMIN}",
@@ -60,7 +60,7 @@ _FAMILIES = (
 
 
 def why_pending(reason: str) -> str:
-    """The end of a sentence that begins with "Pending: ". Unknown reasons are quoted: Slurm's text is data."""
+    """The end of a sentence that begins with "Pending: ". Unknown reasons are quoted."""
     word = reason.strip().strip("()")
     known = _EXACT.get(word) or _EXACT.get(re.split(r"[,;(]", word, maxsplit=1)[0].strip())
     if known:

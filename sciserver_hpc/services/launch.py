@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import structlog
+
 from ..domain.access import Action
-from ..domain.jobs import Job, JobSpec
+from ..domain.jobs import EventKind, Job, JobSpec
+from ..domain.lifecycle import step
 from ..domain.states import JobState
-from .site import Rights, Snapshot
+from ..ports import Clock, Store
+from .digest import digest
+from .site import Rights, Site, Snapshot
+
+log = structlog.get_logger(__name__)
+
+_TRIES = 5
+"""How often an event is tried anew when the broker changed the same row meanwhile."""
+
+_REASONS = {
+    "duplicate": "another copy of this job has claimed the start",
+    "unknown": "no job with this uuid and secret",
+}
 
 _OVER = frozenset(
     {
@@ -18,6 +33,50 @@ _OVER = frozenset(
     }
 )
 """Final states no run may follow: out of NODE_FAIL and PREEMPTED a job is requeued, LOST was ignorance."""
+
+
+class Launch:
+    """Answers jobs that are about to start."""
+
+    def __init__(self, store: Store, clock: Clock, site: Site) -> None:
+        self._store = store
+        self._clock = clock
+        self._site = site
+
+    def claim(
+        self, uuid: str, secret: str, slurm_id: int, restarts: int = 0, task: int | None = None
+    ) -> tuple[str, str]:
+        """(`run`, `duplicate`, `refused` or `unknown`, reason). Raises Unavailable."""
+        before = self._store.job_by_uuid(uuid)
+        verdict = self._store.claim(uuid, digest(secret), slurm_id, restarts, task, self._clock.now())
+        if before is None or verdict != "run":
+            return verdict, _REASONS.get(verdict, "")
+        reason = standing(before) or self._withdrawn(before)
+        if reason:
+            self._note(before.id, f"Start refused: {reason}")
+            return "refused", reason
+        if before.claimed_by is None:
+            self._note(before.id, f"Start claimed by Slurm job {slurm_id}")
+        return "run", ""
+
+    def _withdrawn(self, job: Job) -> str:
+        person = self._store.person(job.owner)
+        if person is None:
+            return f"{job.owner} is not known here any more"
+        return withdrawn(job.spec, self._site.load(), self._site.load_rights(person))
+
+    def _note(self, job_id: int, text: str) -> None:
+        """Put a line into the job's history once; array tasks all say the same."""
+        if any(event.text == text for event in self._store.events(job_id)):
+            return
+        for _ in range(_TRIES):
+            job = self._store.job(job_id)
+            if job is None:
+                return
+            change = step(job, self._clock.now(), text, EventKind.CLAIM)
+            if self._store.change_job(change.old, change.new, change.events) is not None:
+                return
+        log.warning("event not recorded", job=job_id, text=text)
 
 
 def standing(job: Job) -> str:

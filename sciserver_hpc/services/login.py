@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from ..domain.names import Username, printable
 from ..domain.people import Person
 from ..domain.tokens import Scope, Token, TokenKind
 from ..ports import Clock, Directory, Store
+from .digest import digest
 from .homes import Homes
 from .lockout import Lockout
 
@@ -141,11 +141,6 @@ class Login:
             return self._store.person(username)
         self._remember(person)
         return person
-
-
-def digest(secret: str) -> str:
-    """What is stored of a secret: sha256, hex. Enough for 256 random bits; no salt to keep."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _known_form(username: str) -> str:

@@ -1,0 +1,84 @@
+"""From a job's row and its kept request to what its owner's agent gets."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from ..domain.errors import Invalid, NotFound
+from ..domain.jobs import Job, JobRequest, JobSpec
+from ..domain.problems import problems
+from ..domain.scheduling import Submission
+from ..ports import Store
+from ..render import Surroundings, render
+from .resolve import payload_files
+
+HIDDEN = "(hidden)"
+"""Stands where a preview would show the claim secret."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What Slurm would get: the resolved spec, sbatch's options and the wrapper script."""
+
+    spec: JobSpec
+    options: tuple[str, ...]
+    script: str
+
+
+class Renderer:
+    """Renders jobs. `claim_key`: the portal's key, from which each job's claim secret is derived."""
+
+    def __init__(self, store: Store, surroundings: Surroundings, claim_key: bytes) -> None:
+        self._store = store
+        self._surroundings = surroundings
+        self._claim_key = claim_key
+
+    def submission(self, job: Job, slurm_ids: Mapping[int, int]) -> Submission:
+        """What the owner's agent gets for `job`. `slurm_ids`: job id → Slurm id of those to wait for there.
+
+        Dependencies not in `slurm_ids` are met already. Raises NotFound, Invalid.
+        """
+        return self._render(job, self.request(job), self.claim_secret(job.uuid), slurm_ids)
+
+    def without_secret(self, job: Job, request: JobRequest) -> Submission:
+        """The same for looking at: no secret in it, dependencies by the Slurm ids known so far."""
+        ids = [dependency.job for dependency in job.spec.dependencies]
+        others = self._store.jobs_by_id(ids) if ids else {}
+        known = {other.id: other.slurm_id for other in others.values() if other.slurm_id}
+        return self._render(job, request, HIDDEN, known)
+
+    def preview(self, job: Job, request: JobRequest) -> Preview:
+        """What Slurm gets for `job`, to show."""
+        submission = self.without_secret(job, request)
+        return Preview(job.spec, submission.options, submission.script)
+
+    def request(self, job: Job) -> JobRequest:
+        """What was asked. Raises NotFound, Invalid (a request of a version that knew other fields)."""
+        text = self._store.request(job.id)
+        if text is None:
+            raise NotFound(f"The text of job {job.id} is no longer kept.")
+        try:
+            return JobRequest.model_validate_json(text)
+        except ValidationError as error:
+            raise Invalid(problems(error)) from error
+
+    def claim_secret(self, uuid: str) -> str:
+        """The secret a job shows at its start: derived, so that the broker can write it down at submission
+        while the database holds nothing but its digest."""
+        return hmac.new(self._claim_key, f"claim {uuid}".encode(), hashlib.sha256).hexdigest()
+
+    def _render(self, job: Job, request: JobRequest, secret: str, slurm_ids: Mapping[int, int]) -> Submission:
+        waiting = tuple(d for d in job.spec.dependencies if d.job in slurm_ids)
+        return render(
+            job.spec.model_copy(update={"dependencies": waiting}),
+            job.id,
+            files=payload_files(request),
+            claim_secret=secret,
+            surroundings=self._surroundings,
+            slurm_ids=slurm_ids,
+        )
