@@ -10,6 +10,11 @@ from ..domain.scheduling import mark
 OUTPUT = ".sciserver/slurm-%j.out"
 """Where the wrapper's own words go; `%j` is Slurm's pattern for the job id."""
 
+ENVIRONMENT = ".sciserver/environment"
+"""File of the variables the wrapper starts with, NUL-separated (sbatch --export-file)."""
+
+ENVIRONMENT_TEXT = "LANG=C.UTF-8\0"
+
 
 def options(spec: JobSpec, slurm_ids: Mapping[int, int]) -> tuple[str, ...]:
     """Everything asked of Slurm for `spec`.
@@ -23,17 +28,21 @@ _FIXED = (
     "--no-requeue",
     # A copy started again keeps the words of the one before it.
     "--open-mode=append",
-    # NONE would make the node run the user's login shell first, and hold the job when that fails.
-    "--export=NIL",
 )
 
 
 def _identity(spec: JobSpec) -> list[str]:
+    """Name and paths.
+
+    `--export-file` alone keeps the submitter's environment out of the job: NONE, NIL and lists also make the
+    node run the user's login shell before the job (Slurm 22.05), and hold the job when that fails.
+    """
     return [
         f"--job-name={mark(spec.name, spec.uuid)}",
         f"--chdir={spec.path}",
         # Standard error follows standard output where no --error is given. Slurm expands % in this path.
         f"--output={spec.path.replace('%', '%%')}/{OUTPUT}",
+        f"--export-file={spec.path}/{ENVIRONMENT}",
     ]
 
 

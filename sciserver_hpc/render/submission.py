@@ -79,4 +79,5 @@ def _own_files(spec: JobSpec, job_id: int, files: Mapping[str, str], claim_secre
     return [
         Payload(path="provenance.json", text=provenance(spec, job_id, dict(files))),
         Payload(path=".sciserver/claim.header", text=header),
+        Payload(path=sbatch.ENVIRONMENT, text=sbatch.ENVIRONMENT_TEXT),
     ]

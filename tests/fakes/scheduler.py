@@ -5,10 +5,10 @@
     [outcome] = cluster.submit(owner, [submission])   # ids are 1001, 1002, …
     cluster.advance(1001, JobState.RUNNING, node="n1")
     cluster.advance(1001, JobState.FAILED, exit_code=3)   # accounting shows it `accounting_lag` later
-    cluster.purge(1001)                               # as slurmctld does after MinJobAge: accounting alone knows it
+    cluster.purge(1001)                               # as slurmctld does after MinJobAge; accounting still knows it
     cluster.forget(1001)                              # nobody knows it any more
     cluster.live_down = cluster.accounting_down = True    # outages of slurmctld and slurmdbd
-    cluster.queue(submission, other_owner)            # a job somebody submitted by hand, maybe with a forged name
+    cluster.queue(submission, other_owner)            # submitted by hand, perhaps under a forged name
     cluster.calls["observe"]                          # how often each method was called
     cluster.found(uuid)                               # ids of all copies of a job
 
@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from itertools import count
 from typing import Any, Protocol
 
 from sciserver_hpc.domain.errors import Refused, Unavailable
@@ -36,7 +37,7 @@ from sciserver_hpc.domain.scheduling import (
     uuid_of,
 )
 from sciserver_hpc.domain.states import JobState
-from sciserver_hpc.scheduler.copies import true_copies
+from sciserver_hpc.scheduler.matching import match
 
 
 class Reply(Enum):
@@ -73,7 +74,7 @@ class FakeScheduler:
         self._clock = clock
         self._replies: deque[Reply] = deque()
         self._records: dict[int, _Record] = {}
-        self._next_id = 1001
+        self._ids = count(1001)
         self.live_down = False
         self.accounting_down = False
         self.accounting_lag = timedelta(0)
@@ -88,8 +89,7 @@ class FakeScheduler:
 
     def queue(self, submission: Submission, owner: Owner) -> int:
         """Queue without any reply, as if submitted by hand."""
-        slurm_id = self._next_id
-        self._next_id += 1
+        slurm_id = next(self._ids)
         self.submissions[slurm_id] = submission
         sighting = Sighting(
             slurm_id=slurm_id, uuid=uuid_of(submission.mark), uid=owner.uid, state=JobState.PENDING
@@ -148,7 +148,7 @@ class FakeScheduler:
         if self._replies and self._replies[0] is Reply.REJECT:
             self._replies.popleft()
             raise Refused({"slurm": "allocation failure: Invalid account specified"})
-        return f"Job {self._next_id} to start at {self._clock.now():%Y-%m-%dT%H:%M:%S} using 1 processors"
+        return f"Job {len(self.submissions) + 1001} to start at {self._clock.now():%Y-%m-%dT%H:%M:%S} using 1 processors"
 
     def cancel(self, owner: Owner, slurm_ids: Sequence[int]) -> None:
         self.calls["cancel"] += 1
@@ -181,7 +181,7 @@ class FakeScheduler:
             return None
         seen = {s.slurm_id: s for s in self._accounted()}
         seen |= {i: r.sighting for i, r in self._records.items() if r.live}
-        return true_copies(jobs, seen.values())
+        return match(jobs, seen.values())
 
     def ping(self) -> str:
         self.calls["ping"] += 1

@@ -4,7 +4,7 @@
 # copy. Few external commands: each costs a fork, and the job waits.
 
 PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin
-export PATH
+export PATH HOME=${HOME:-~} # unset, ~ is the home of the account
 umask 077
 
 readonly slurm_id=${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}
