@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
@@ -196,7 +196,7 @@ class EventsAnswer(Model):
 class LogQuery(Model):
     """`offset`: byte to start at; negative counts from the end."""
 
-    stream: str = Field(default="stdout", pattern=r"^(stdout|stderr)\Z")
+    stream: Literal["stdout", "stderr"] = "stdout"
     offset: int = Field(default=0, ge=-MAX_INT, le=MAX_INT)
     length: int = Field(default=65536, ge=1, le=MAX_LOG)
 
