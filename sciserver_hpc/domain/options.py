@@ -52,7 +52,9 @@ def volume(text: str) -> VolumeMount:
 
 def results(text: str) -> VolumeMount:
     """The user volume that receives the job folder; it is always written to."""
-    return VolumeMount(volume=volume(text.removesuffix(":rw")).volume, mode=Mode.READ_WRITE)
+    if text.endswith(":ro"):
+        raise ValueError("results are written, so their volume cannot be read only; leave :ro out")
+    return VolumeMount(volume=volume(text).volume, mode=Mode.READ_WRITE)
 
 
 def parameter(text: str) -> tuple[str, Any]:

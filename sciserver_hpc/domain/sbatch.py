@@ -18,6 +18,7 @@ _TIME_UNITS = {"days": 86400, "dh": 3600, "dm": 60, "ds": 1, "h": 3600, "hm": 60
 _MEMORY = re.compile(r"([0-9]{1,9})([KMGT]?)B?\Z", re.IGNORECASE)
 _KIB = {"K": 1, "M": 1024, "": 1024, "G": 1024**2, "T": 1024**3}
 _ARRAY_PART = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7})(?::([0-9]{1,5}))?)?\Z")
+_GPUS = re.compile(r"gpu(?::(?P<type>[A-Za-z_][A-Za-z0-9_.-]*))?(?::(?P<number>[0-9]{1,9}))?\Z")
 _DEPENDENCIES = ("afterok", "afternotok", "afterany")
 
 
@@ -63,13 +64,10 @@ class Gpus(NamedTuple):
 
 def gpus(text: str) -> Gpus:
     """Read a generic resource: `gpu`, `gpu:2`, `gpu:a100`, `gpu:a100:2`."""
-    kind, *rest = text.split(":")
-    if kind != "gpu" or len(rest) > 2 or "" in rest:
+    found = _GPUS.match(text)
+    if found is None:
         raise ValueError(f"{text!r}: only GPUs can be asked for, as in gpu:2 or gpu:a100:2")
-    count = rest.pop() if rest and rest[-1].isdecimal() else "1"
-    if len(rest) > 1 or not count.isascii():
-        raise ValueError(f"{text!r}: the last part is a number of GPUs, as in gpu:a100:2")
-    return Gpus(int(count), rest[0] if rest else "")
+    return Gpus(int(found["number"] or 1), found["type"] or "")
 
 
 def array(text: str) -> str:

@@ -45,8 +45,10 @@ class FakePortal:
         self.calls: list[str] = []
         self.logs: dict[str, bytes] = {"stdout": b"", "stderr": b""}
         self.files: dict[str, bytes | str | None] = {}
-        """Path → content; None: a directory, "link": a symbolic link, "gone": a file removed since. `!` before a
-        name that no directory could hold."""
+        """Path → content; None: a directory, "link": a symbolic link, "gone": a file removed since.
+
+        With `!` before a name that no directory could hold.
+        """
         self.trouble: list[int | str] = []
         """Statuses to answer instead; "lost": do the work, then break the connection."""
         self.pages = 50
