@@ -1,0 +1,84 @@
+"""The portal behind TLS on a free loopback port, and a browser to look at it."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.serving import make_server
+
+from .house import PASSWORD, House
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
+
+
+@contextmanager
+def serving(house: House, folder: Path) -> Iterator[str]:
+    """`house` over HTTPS with a certificate of its own; yields its URL."""
+    certificate, key = _certificate(folder)
+    server = make_server("127.0.0.1", 0, house.app, threaded=True, ssl_context=(certificate, key))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"https://localhost:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, without a window."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def page_of(
+    browser: Browser, url: str, *, width: dict[str, int] = DESKTOP, dark: bool = False, script: bool = True
+) -> Iterator[Page]:
+    """A page of a fresh person's browser."""
+    context = browser.new_context(
+        base_url=url,
+        ignore_https_errors=True,
+        viewport=width,
+        color_scheme="dark" if dark else "light",
+        java_script_enabled=script,
+    )
+    context.set_default_timeout(15_000)
+    yield context.new_page()
+    context.close()
+
+
+def log_in(page: Page, username: str = "alice") -> None:
+    """Through the form, as people do."""
+    page.goto("/login")
+    page.get_by_label("User name").fill(username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url("**/")
+
+
+def _certificate(folder: Path) -> tuple[str, str]:
+    certificate, key = str(folder / "tls.pem"), str(folder / "tls.key")
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    subprocess.run(
+        [*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=30
+    )
+    return certificate, key
