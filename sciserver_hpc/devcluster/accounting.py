@@ -22,10 +22,9 @@ def cluster(namespace: Namespace) -> None:
 
 
 def prepare(namespace: Namespace) -> None:
-    """Make QOS, accounts and users.
-
-    What is there stays.
-    """
+    """Make QOS, accounts and users, once for a state directory."""
+    if namespace.state.facts().get("accounting"):
+        return
     for qos, priority in QOS.items():
         _add(namespace, "qos", qos, f"priority={priority}")
     names = f"qos={','.join(QOS)}"
@@ -34,6 +33,7 @@ def prepare(namespace: Namespace) -> None:
     for person in PEOPLE:
         _add(namespace, "user", person.username, f"account={person.account}", f"cluster={CLUSTER}",
              "fairshare=10", names, "defaultqos=normal")  # fmt: skip
+    namespace.state.remember(accounting=True)
 
 
 def _add(namespace: Namespace, *words: str) -> None:

@@ -12,9 +12,11 @@ from typing import IO, Any
 import click
 
 from ..client import Client
+from ..directory import static
 from ..domain.access import Action, Grant, Resource, Subject
 from ..domain.catalogue import ComputeDomain, Site
 from ..domain.errors import SciServerError
+from ..domain.people import Person
 from ..domain.resources import Limits
 from ..domain.volumes import RootVolume
 from . import commands, demo, runtime, site, toml
@@ -180,16 +182,16 @@ def _tree(state: State) -> None:
 
 
 def _write_user(state: State) -> None:
-    users = state.secrets / "users.toml"
-    if not users.exists():
-        State.write(users, "", mode=0o600)
+    me = Person(username=getpass.getuser(), uid=os.getuid(), gid=os.getgid())
+    State.write(state.secrets / "users.toml", static.entry(me, password(state)), mode=0o600)
 
 
 def _catalogue(state: State, found: runtime.Runtime) -> Site:
     me = Subject(kind="everyone")
     domain = ComputeDomain(
         name="local", description="This machine.", partition="local", interactive=True,
-        images=(found.image.name,), root_volumes=ROOTS, limits=Limits(cpus=os.cpu_count(), time_limit_s=86_400),
+        images=(found.image.name,), root_volumes=ROOTS,
+        limits=Limits(cpus=os.cpu_count(), time_limit_s=86_400),
     )  # fmt: skip
     things = (("domain", domain.name), ("image", found.image.name))
     return Site(

@@ -32,7 +32,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Command:
-    """What to run in the namespace: as `user` (None: root), in `directory`, with `env` added to a bare one."""
+    """What to run in the namespace: as `user` (None: root), in `directory`, `env` added to a bare one."""
 
     argv: Sequence[str]
     user: str | None = None

@@ -1,0 +1,68 @@
+"""A PID is ours only together with its start time."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sciserver_hpc.devcluster.processes import Process, Records, end, process, wait
+from sciserver_hpc.devcluster.state import State
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["sleep", "60"]) as popen:
+        yield popen
+        popen.kill()
+
+
+def of(child: subprocess.Popen[bytes]) -> Process:
+    found = process("sleeper", child.pid)
+    assert found
+    return found
+
+
+def test_ended_by_its_record(child: subprocess.Popen[bytes]) -> None:
+    end([of(child)])
+    assert child.wait() == -signal.SIGTERM
+
+
+def test_a_stopped_process_is_ended_too(child: subprocess.Popen[bytes]) -> None:
+    child.send_signal(signal.SIGSTOP)
+    end([of(child)])
+    assert child.wait() == -signal.SIGTERM
+
+
+def test_a_process_deaf_to_term_is_killed() -> None:
+    script = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
+    with subprocess.Popen(["bash", "-c", script], stdout=subprocess.PIPE) as deaf:
+        assert deaf.stdout and deaf.stdout.readline() == b"ready\n"
+        end([of(deaf)], patience=0.2)
+        assert deaf.wait() == -signal.SIGKILL
+
+
+def test_a_reused_pid_is_left_alone(child: subprocess.Popen[bytes]) -> None:
+    earlier = Process("sleeper", child.pid, of(child).started - 1)
+    assert not earlier.alive
+    earlier.send(signal.SIGKILL)
+    end([earlier])
+    assert child.poll() is None
+
+
+def test_a_zombie_is_not_alive(child: subprocess.Popen[bytes]) -> None:
+    found = of(child)
+    child.kill()
+    assert wait(lambda: not found.alive, 5)
+
+
+def test_records_keep_the_order_of_starting(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:
+    state = State(tmp_path / "state")
+    state.make()
+    records = Records(state)
+    for name in ("one", "two", "one"):
+        records.add(Process(name, child.pid, of(child).started))
+    assert [p.name for p in records.all()] == ["two", "one"]
+    records.forget(["two"])
+    assert list(records.live()) == ["one"]
