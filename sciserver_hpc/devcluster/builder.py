@@ -58,10 +58,10 @@ def build(order: Order) -> Path:
 
     Raises Failed, naming the log.
     """
-    (order.directory / "pip.conf").write_text(pip_configuration())
+    _describe_machine(order.directory / "machine")
     work = order.directory / "work"
     work.mkdir()
-    argv = ["nice", "-n", "10", *_apptainer(order)]
+    argv = ["nice", "-n", "10", str(order.apptainer), "build", "--fakeroot", "image.sif", order.recipe]
     if os.geteuid() == 0:
         argv = _as_account(order.directory, argv)
     else:
@@ -90,12 +90,12 @@ def _remote(value: str) -> str:
     return " ".join(word for word in value.split() if not word.startswith(("file:", "/")))
 
 
-def _apptainer(order: Order) -> list[str]:
-    arguments = {"MIRROR": debian.mirror().uri, "PIP_CONF": str(order.directory / "pip.conf")}
-    if CA_BUNDLE.exists():
-        arguments["CA_BUNDLE"] = str(CA_BUNDLE)
-    given = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
-    return [str(order.apptainer), "build", "--fakeroot", *given, "image.sif", order.recipe]
+def _describe_machine(machine: Path) -> None:
+    """Write what the recipes' setup.sh wants to know of this machine."""
+    machine.mkdir()
+    (machine / "mirror").write_text(debian.mirror().uri)
+    (machine / "pip.conf").write_text(pip_configuration())
+    (machine / "ca.crt").write_bytes(CA_BUNDLE.read_bytes() if CA_BUNDLE.exists() else b"")
 
 
 def _environment(work: Path) -> dict[str, str]:
