@@ -42,7 +42,8 @@ def run(given: Mapping[str, Any]) -> None:
         print_json({"message": message}) if as_json else click.echo(clean(message))
     else:
         job = client.submit(request, key=given["key"])
-        _tell(job, as_json and "wait" not in values, "parsable" in values)
+        if not as_json or "wait" not in values:
+            _tell(job, as_json, "parsable" in values)
         if "wait" in values:
             _wait(client, job, as_json, "parsable" in values)
 

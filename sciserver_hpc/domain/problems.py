@@ -13,6 +13,11 @@ _BY_FIELD = {
     "array": "array indices as in 0-9, 1,3,5 or 0-99%10",
     "volume": "<Root>/<owner>/<name>, or a data volume's name",
 }
+_BY_KIND = {
+    "missing": "is required",
+    "extra_forbidden": "is no known field; check its spelling",
+    "string_too_short": "is empty",
+}
 
 
 def problems(error: ValidationError) -> dict[str, str]:
@@ -28,7 +33,7 @@ def problems(error: ValidationError) -> dict[str, str]:
 def _sentence(kind: str, message: str, field: str) -> str:
     if kind == "string_pattern_mismatch" and field in _BY_FIELD:
         return f"must be {_BY_FIELD[field]}."
-    if kind == "extra_forbidden":
-        return "is no known field; check its spelling."
+    if kind in _BY_KIND:
+        return f"{_BY_KIND[kind]}."
     text = message.removeprefix("Value error, ").removeprefix("Input ")
     return f"{text}."
