@@ -122,6 +122,7 @@ class Server:
     def _connection(self, dn: str, password: str) -> ldap3.Connection:
         parts = urlsplit(self.url)
         seconds = math.ceil(self.timeout_s)
+        secret: Any = password.encode("utf-8") or None  # ldap3 alters text (SASLprep), but not bytes
         server = ldap3.Server(
             parts.hostname or "",
             port=parts.port,
@@ -134,7 +135,7 @@ class Server:
         return ldap3.Connection(
             server,
             user=dn or None,
-            password=password.encode("utf-8") or None,  # bytes go as they are, text would be "prepared"
+            password=secret,
             authentication=ldap3.SIMPLE if dn else ldap3.ANONYMOUS,
             auto_referrals=False,
             check_names=False,

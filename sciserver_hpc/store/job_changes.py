@@ -48,8 +48,9 @@ class JobChanges:
         first = JobEvent(at=job.accepted_at, kind=EventKind.STATE, state=job.state, text="Accepted.")
         added = self._database.insert(jobs).values(row)
         unless_repeated = added.on_conflict_do_nothing(index_elements=["owner", "idempotency_key"])
+        new = unless_repeated.returning(jobs.c.id)
         with self._database.writing() as connection:
-            if connection.execute(unless_repeated).rowcount == 0:
+            if connection.execute(new).one_or_none() is None:
                 return _earlier(connection, job.owner, key, fingerprint)
             connection.execute(insert(job_requests), {"job_id": job.id, "request": request})
             connection.execute(insert(job_events), event_row(job.id, first))

@@ -29,7 +29,7 @@ class Leadership:
             where=or_(leases.c.holder == holder, leases.c.expires_at <= now),
         )
         with self._database.writing() as connection:
-            return connection.execute(taken).rowcount > 0
+            return connection.execute(taken.returning(leases.c.name)).one_or_none() is not None
 
     def release(self, holder: str) -> None:
         """See `ports.Store`."""

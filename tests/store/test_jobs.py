@@ -1,0 +1,218 @@
+"""Jobs: adding, reading, listing, changing, claiming."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from sciserver_hpc.domain.errors import Conflict, Invalid
+from sciserver_hpc.domain.jobs import End, EventKind, Job, JobEvent, Usage
+from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.store.sql_store import SqlStore
+from tests.fakes.clock import FakeClock
+from tests.fakes.jobs import NOON, make_job
+
+DIGEST = "d" * 64
+
+
+def add(store: SqlStore, job: Job | None = None, key: str | None = None, fingerprint: str = "f") -> Job:
+    return store.add_job(job or make_job(store.next_job_id()), DIGEST, '{"kind": "shell"}', key, fingerprint)
+
+
+def event(text: str, state: JobState = JobState.PENDING) -> JobEvent:
+    return JobEvent(at=NOON, kind=EventKind.STATE, state=state, text=text)
+
+
+def full(job_id: int) -> Job:
+    """A job with something in every field."""
+    east = timezone(timedelta(hours=5))
+    return make_job(
+        job_id,
+        state=JobState.TIMEOUT,
+        restarts=2,
+        slurm_id=2**40,
+        claimed_by=2**40,
+        reason="Priority",
+        expected_start=NOON + timedelta(microseconds=1),
+        node="n1",
+        cancel_requested=True,
+        cancel_by="bob",
+        tasks={"RUNNING": 3, "PENDING": 4},
+        end=End(exit_code=3, summary="Ω ‘ended’", advice="\\ \" '; DROP TABLE jobs; --", by="bob"),
+        usage=Usage(elapsed_s=3, cpu_s=0.25, max_rss=2**40),
+        submitted_at=NOON.astimezone(east),
+        started_at=datetime(2038, 1, 19, 3, 14, 8, 999999, tzinfo=UTC),
+        ended_at=datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+        not_before=NOON,
+        attempts=4,
+    )
+
+
+def test_a_job_comes_back_as_it_was(store: SqlStore) -> None:
+    job = full(store.next_job_id())
+    assert store.add_job(job, DIGEST, "{}", None, "f") == job
+    assert store.job(job.id) == store.job_by_uuid(job.uuid) == job
+    assert store.jobs_by_id([job.id, 99]) == {job.id: job}
+
+
+def test_a_job_read_is_like_one_validated(store: SqlStore) -> None:
+    found = store.job(add(store, full(store.next_job_id())).id)
+    assert found is not None
+    again = Job.model_validate(found.model_dump())
+    assert again == found
+    assert again.model_dump_json() == found.model_dump_json()
+    moments = (found.accepted_at, found.submitted_at, found.started_at, found.ended_at, found.not_before)
+    assert all(moment is not None and moment.utcoffset() == timedelta(0) for moment in moments)
+
+
+def test_what_is_not_there_is_none(store: SqlStore) -> None:
+    assert store.job(1) is None
+    assert store.job_by_uuid("0" * 32) is None
+    assert store.job_by_key("alice", "k") is None
+    assert store.request(1) is None
+    assert store.jobs_by_id([]) == {}
+    assert store.events(1) == []
+
+
+def test_the_first_event_and_the_request_are_kept(store: SqlStore) -> None:
+    job = add(store)
+    assert [(e.at, e.kind, e.state) for e in store.events(job.id)] == [
+        (NOON, EventKind.STATE, JobState.ACCEPTED)
+    ]
+    assert store.request(job.id) == '{"kind": "shell"}'
+
+
+def test_a_key_used_again_gives_the_first_job(store: SqlStore) -> None:
+    first = add(store, key="k")
+    again = add(store, make_job(store.next_job_id(), name="other"), key="k")
+    assert again == first
+    assert store.job_by_key("alice", "k") == (first, "f")
+    assert len(store.jobs()) == len(store.events(first.id)) == 1
+
+
+def test_a_key_is_its_owners(store: SqlStore) -> None:
+    alices = add(store, key="k")
+    bobs = add(store, make_job(store.next_job_id(), owner="bob"), key="k")
+    assert alices.id != bobs.id
+    assert store.job_by_key("carol", "k") is None
+
+
+def test_a_key_used_for_another_request_is_a_conflict(store: SqlStore) -> None:
+    add(store, key="k")
+    with pytest.raises(Conflict, match="Use a new key"):
+        add(store, key="k", fingerprint="g")
+
+
+def test_jobs_without_a_key_are_all_kept(store: SqlStore) -> None:
+    assert [add(store).id, add(store).id] == [1, 2]
+    assert len(store.jobs()) == 2
+
+
+def test_one_uuid_twice_is_a_conflict(store: SqlStore) -> None:
+    job = add(store)
+    with pytest.raises(Conflict):
+        add(store, make_job(store.next_job_id(), uuid=job.uuid))
+
+
+def test_lists_are_newest_first_in_pages(store: SqlStore) -> None:
+    ids = [add(store).id for _ in range(5)]
+    page = store.jobs(limit=2)
+    rest = store.jobs(before_id=page[-1].id)
+    assert [job.id for job in page + rest] == ids[::-1]
+
+
+def test_lists_are_filtered(store: SqlStore) -> None:
+    later = NOON + timedelta(hours=1)
+    add(store, make_job(store.next_job_id(), name="100%_a\\b"))
+    add(
+        store,
+        make_job(store.next_job_id(), owner="bob", domain="gpu", state=JobState.FAILED, accepted_at=later),
+    )
+    assert [job.id for job in store.jobs(owner="bob")] == [2]
+    assert [job.id for job in store.jobs(domain="gpu")] == [2]
+    assert [job.id for job in store.jobs(states=[JobState.ACCEPTED, JobState.RUNNING])] == [1]
+    assert store.jobs(states=[]) == []
+    assert [job.id for job in store.jobs(after=later)] == [2]
+    assert [job.id for job in store.jobs(before=later)] == [1]
+    assert [job.id for job in store.jobs(name="0%_a\\")] == [1]
+    assert store.jobs(name="00__a") == store.jobs(owner="bob", domain="batch") == []
+
+
+def test_jobs_are_counted_by_owner_and_state(store: SqlStore) -> None:
+    for owner, state in (
+        ("alice", JobState.ACCEPTED),
+        ("alice", JobState.FAILED),
+        ("bob", JobState.ACCEPTED),
+    ):
+        add(store, make_job(store.next_job_id(), owner=owner, state=state))
+    assert store.count_jobs("alice", [JobState.ACCEPTED, JobState.RUNNING]) == 1
+    assert store.count_jobs("carol", [JobState.ACCEPTED]) == 0
+
+
+def test_active_jobs_are_the_unfinished_and_the_lately_lost(store: SqlStore, clock: FakeClock) -> None:
+    for state in JobState:
+        add(store, make_job(store.next_job_id(), state=state, changed_at=clock.now()))
+    unfinished = [job.id for job in store.jobs(limit=99) if not job.state.final][::-1]
+    lost = [job.id for job in store.jobs(states=[JobState.LOST])]
+    assert [job.id for job in store.active_jobs()] == unfinished + lost
+    clock.advance(24 * 3600)
+    assert [job.id for job in store.active_jobs()] == unfinished
+
+
+def test_a_change_is_written_with_its_events(store: SqlStore) -> None:
+    job = add(store)
+    new = full(job.id).model_copy(update={"uuid": job.uuid, "spec": job.spec, "state": JobState.PENDING})
+    stored = store.change_job(job, new, [event("one"), event("two")])
+    assert stored == store.job(job.id) == new.model_copy(update={"version": 2})
+    assert [e.text for e in store.events(job.id)][1:] == ["one", "two"]
+
+
+def test_a_change_of_an_old_copy_is_not_written(store: SqlStore) -> None:
+    job = add(store)
+    first = store.change_job(job, job.model_copy(update={"reason": "first"}), [])
+    late = store.change_job(job, job.model_copy(update={"reason": "late"}), [event("late")])
+    assert late is None
+    assert store.job(job.id) == first
+    assert len(store.events(job.id)) == 1
+
+
+def test_many_changes_succeed_and_fail_one_by_one(store: SqlStore) -> None:
+    jobs = [add(store) for _ in range(3)]
+    store.change_job(jobs[1], jobs[1], [])
+    gone = make_job(99)
+    moved = [
+        (job, job.model_copy(update={"reason": "x"}), [event("moved")]) for job in (*jobs, gone, jobs[0])
+    ]
+    stored = store.change_jobs(moved)
+    assert [job and job.id for job in stored] == [1, None, 3, None, None]
+    assert [len(store.events(job.id)) for job in jobs] == [2, 1, 2]
+    assert store.change_jobs([]) == []
+
+
+def test_the_first_to_claim_a_start_wins(store: SqlStore) -> None:
+    job = add(store)
+    assert store.claim(job.uuid, DIGEST, 7, 0, None, NOON) == "run"
+    assert store.claim(job.uuid, DIGEST, 8, 0, None, NOON) == "duplicate"
+    assert store.claim(job.uuid, DIGEST, 7, 1, None, NOON) == "run"
+    assert store.claim(job.uuid, DIGEST, 7, 0, 3, NOON) == "run"
+    found = store.job(job.id)
+    assert found is not None
+    assert (found.claimed_by, found.version) == (7, 2)
+    assert [e.text for e in store.events(job.id) if e.kind is EventKind.CLAIM] == ["Slurm job 7 starts."]
+
+
+@pytest.mark.parametrize("digest", ["", "e" * 64, "D" * 64, "dé"])
+def test_a_claim_without_the_secret_learns_nothing(store: SqlStore, digest: str) -> None:
+    job = add(store)
+    assert store.claim(job.uuid, digest, 7, 0, None, NOON) == "unknown"
+    assert store.claim("0" * 32, digest, 7, 0, None, NOON) == "unknown"
+    assert store.job(job.id) == job
+
+
+def test_numbers_and_texts_no_database_holds_are_told_as_such(store: SqlStore) -> None:
+    for ask in (lambda: store.jobs(name="\0"), lambda: store.jobs(name="\ud800"), lambda: store.job(2**70)):
+        try:
+            assert not ask()
+        except Invalid as error:
+            assert "cannot hold" in str(error)
