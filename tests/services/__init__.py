@@ -1,0 +1,1 @@
+"""Services over a real SQLite store and fakes of everything else."""

@@ -1,0 +1,189 @@
+"""A small site to test services in.
+
+People: alice (group astro), bob, carol. Domains: batch (python, r), quick (sessions only), closed (granted to
+nobody). Images: python, r, plain (no kernels, runs in batch), hidden (granted to nobody).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
+from sciserver_hpc.domain.catalogue import ComputeDomain, Image, Site
+from sciserver_hpc.domain.errors import BadCredentials, NotFound, Unavailable
+from sciserver_hpc.domain.jobs import JobRequest, Kind
+from sciserver_hpc.domain.people import Person
+from sciserver_hpc.domain.resources import Limits, Resources
+from sciserver_hpc.domain.volumes import DataVolume, RootKind, RootVolume
+from sciserver_hpc.render import Surroundings
+from sciserver_hpc.services.accepting import Acceptor
+from sciserver_hpc.services.catalogue import Catalogue
+from sciserver_hpc.services.facts import Gatherer
+from sciserver_hpc.services.homes import Homes
+from sciserver_hpc.services.jobs import Jobs
+from sciserver_hpc.services.launch import Launch
+from sciserver_hpc.services.login import Login
+from sciserver_hpc.services.rendering import Renderer
+from sciserver_hpc.services.results import Results
+from sciserver_hpc.services.site import Site as SiteView
+from sciserver_hpc.store import migrate
+from sciserver_hpc.store.sql_store import SqlStore
+from tests.fakes.agents import FakeAgents
+from tests.fakes.clock import FakeClock
+from tests.fakes.scheduler import FakeScheduler
+
+ALICE = Person(username="alice", uid=2001, gid=2001, full_name="Alice", groups=frozenset({"astro"}))
+BOB = Person(username="bob", uid=2002, gid=2002, full_name="Bob")
+CAROL = Person(username="carol", uid=2003, gid=2003, full_name="Carol")
+PASSWORDS = {"alice": "wonderland", "bob": "builder", "carol": "christmas"}
+
+
+class FakePeople:
+    """A directory of alice, bob and carol: `ports.Directory`. `down` makes it silent, `asked` counts logins."""
+
+    def __init__(self) -> None:
+        self.people = {person.username: person for person in (ALICE, BOB, CAROL)}
+        self.down = False
+        self.asked: list[str] = []
+
+    def authenticate(self, username: str, password: str) -> Person:
+        self._answer()
+        self.asked.append(username)
+        if username not in self.people or PASSWORDS[username] != password:
+            raise BadCredentials("User name or password is wrong.")
+        return self.people[username]
+
+    def person(self, username: str) -> Person:
+        self._answer()
+        if username not in self.people:
+            raise NotFound(f"no {username}")
+        return self.people[username]
+
+    def ping(self) -> str:
+        self._answer()
+        return "people in memory"
+
+    def _answer(self) -> None:
+        if self.down:
+            raise Unavailable("ldap", "timed out")
+
+
+class CountingWaker:
+    """`ports.Waker`."""
+
+    def __init__(self) -> None:
+        self.woken = 0
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+def grant(action: Action, kind: str, name: str, subject: Subject | None = None, **more: Any) -> Grant:
+    """A grant, to everyone unless told otherwise."""
+    who = subject or Subject(kind="everyone")
+    return Grant(subject=who, action=action, resource=Resource(kind=kind, name=name), **more)
+
+
+def image(name: str, kernels: tuple[str, ...]) -> Image:
+    return Image(
+        name=name,
+        version="1.0",
+        path=f"/images/{name}.sif",
+        sha256="a" * 64,
+        size=4096,
+        mtime_ns=1,
+        kernels=kernels,
+    )
+
+
+BATCH = ComputeDomain(
+    name="batch",
+    partition="batch",
+    account="science",
+    images=("python", "r", "plain", "hidden"),
+    root_volumes=("Storage", "Temporary"),
+    data_volumes=("sdss", "secret"),
+    limits=Limits(cpus=8, nodes=1, memory_mb=4096, time_limit_s=8 * 3600),
+    defaults=Resources(cpus=2, memory_mb=2048, time_limit_s=7200),
+)
+
+SITE = Site(
+    domains=(
+        ComputeDomain(name="closed", partition="closed", images=("python",)),
+        ComputeDomain(name="quick", partition="interactive", interactive=True, batch=False, images=("python",)),
+        BATCH,
+    ),
+    images=(
+        image("python", ("python3",)),
+        image("r", ("ir",)),
+        image("plain", ()),
+        image("hidden", ("python3",)),
+    ),
+    root_volumes=(
+        RootVolume(name="Storage", path="/shared/Storage", kind=RootKind.STORAGE),
+        RootVolume(name="Temporary", path="/shared/Temporary", kind=RootKind.TEMPORARY),
+        RootVolume(name="Elsewhere", path="/elsewhere", kind=RootKind.STORAGE),
+    ),
+    data_volumes=(
+        DataVolume(name="sdss", path="/data/sdss", description="Sky survey"),
+        DataVolume(name="secret", path="/data/secret"),
+        DataVolume(name="far", path="/data/far"),
+    ),
+    grants=(
+        grant(Action.USE, "domain", "batch"),
+        grant(Action.USE, "domain", "quick"),
+        grant(Action.USE, "image", "python"),
+        grant(Action.USE, "image", "r"),
+        grant(Action.USE, "image", "plain"),
+        grant(Action.READ, "data_volume", "sdss"),
+        grant(Action.READ, "data_volume", "far"),
+        grant(Action.READ, "user_volume", "Storage/bob/shared", Subject(kind="group", name="astro")),
+        grant(Action.READ, "user_volume", "Storage/bob/gone", Subject(kind="user", name="alice")),
+    ),
+)
+
+
+class World:
+    """Everything wired, with handles on the fakes."""
+
+    def __init__(self, directory: Path) -> None:
+        url = f"sqlite:///{directory}/sciserver.db"
+        migrate.upgrade(url)
+        self.clock = FakeClock()
+        self.store = SqlStore(url, now=self.clock.now)
+        self.store.apply_site(SITE)
+        self.agents = FakeAgents()
+        for root in SITE.root_volumes:
+            for person in (ALICE, BOB, CAROL):
+                self.agents.make_directory(f"{root.path}/{person.username}", person.uid)
+        self.store.add_user_volume("Storage", "bob", "shared", "Bob's")
+        self.store.add_user_volume("Storage", "bob", "private", "Bob's own")
+        self.people = FakePeople()
+        self.scheduler = FakeScheduler(self.clock)
+        self.waker = CountingWaker()
+        self.image_problem = ""
+        self.homes = Homes(self.store, self.agents)
+        self.site = SiteView(self.store, self.clock)
+        self.login = Login(self.store, self.people, self.clock, self.homes)
+        self.catalogue = Catalogue(self.store, self.site)
+        self.renderer = Renderer(self.store, Surroundings("https://portal:8443"), b"k" * 32)
+        self.jobs = self.make_jobs()
+        self.results = Results(self.jobs, self.agents)
+
+    def make_jobs(self, max_active: int = 100) -> Jobs:
+        gatherer = Gatherer(self.store, self.clock, self.site, lambda _image: self.image_problem)
+        acceptor = Acceptor(self.store, self.clock, gatherer, self.homes, self.renderer, max_active)
+        launch = Launch(self.store, self.clock, self.site)
+        schedulers = {"default": self.scheduler}
+        return Jobs(self.store, self.clock, self.waker, schedulers, acceptor, self.renderer, launch)
+
+    def apply(self, **changes: Any) -> None:
+        """Change the site, and let what is remembered of it grow old."""
+        self.store.apply_site(SITE.model_copy(update=changes))
+        self.clock.advance(2)
+
+
+def shell(**fields: Any) -> JobRequest:
+    """A shell job's request."""
+    return JobRequest(**{"kind": Kind.SHELL, "command": "echo hello"} | fields)
