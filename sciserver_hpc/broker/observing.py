@@ -58,10 +58,11 @@ class Observer:
         since = self._clock.now() - OVERLAP if endings else None
         seen = self._scheduler.observe(since)
         self._note_answer(seen)
-        copies = _copies_of(jobs, seen.sightings)
-        absent = [job for job in jobs if not copies.get(job.uuid)] if seen.live_complete else []
-        copies |= self._look_up(absent)
-        self._judge([job for job in jobs if copies.get(job.uuid)], copies)
+        copies = _copies_of(jobs, seen)
+        absent = [job for job in jobs if true_copy(job, copies[job.uuid]) is None]
+        if seen.live_complete:
+            copies |= self._look_up(absent)
+        self._judge(jobs, copies)
         return seen
 
     def _note_answer(self, seen: Observation) -> None:
@@ -79,8 +80,9 @@ class Observer:
         found = self._scheduler.look_up(asked)
         if found is None:
             return {}
-        self._judge_unknown([job for job in asked if job.uuid not in found])
-        return {uuid: [sighting] for uuid, sighting in found.items()}
+        copies = {job.uuid: [found[job.uuid]] if job.uuid in found else [] for job in asked}
+        self._judge_unknown([job for job in asked if true_copy(job, copies[job.uuid]) is None])
+        return copies
 
     def _worth_asking(self, job: Job) -> bool:
         if job.state is JobState.SUBMITTING:
@@ -111,17 +113,16 @@ class Observer:
 
     def _judge(self, jobs: Sequence[Job], copies: Mapping[str, Sequence[Sighting]]) -> None:
         now = self._clock.now()
-        chosen = {job.uuid: true_copy(job, copies[job.uuid]) for job in jobs}
-        ended = [job for job in jobs if is_over(chosen[job.uuid])]
-        records = self._records(job for job in ended if not _settled(job))
+        chosen = [(job, copy) for job in jobs if (copy := true_copy(job, copies[job.uuid]))]
+        records = self._records(job for job, copy in chosen if is_over(copy) and not _settled(job))
         steps: list[Step | None] = []
-        for job in jobs:
+        for job, copy in chosen:
             if job.uuid in records:
                 written = records[job.uuid]
-                copy = true_copy(job, copies[job.uuid], written)
-                steps.append(after_end(job, copy, written, now, GRACE))
+                writer = true_copy(job, copies[job.uuid], written) or copy
+                steps.append(after_end(job, writer, written, now, GRACE))
             else:
-                steps.append(after_sighting(job, chosen[job.uuid], now))
+                steps.append(after_sighting(job, copy, now))
         record(self._store, [one for one in steps if one is not None])
 
     def _records(self, jobs: Iterable[Job]) -> dict[str, tuple[EndRecord, ...]]:
@@ -141,15 +142,20 @@ class Observer:
         return records
 
 
-def _copies_of(jobs: Iterable[Job], sightings: Iterable[Sighting]) -> dict[str, list[Sighting]]:
-    """Sightings of each job by uuid: more than one when a doubted submission was queued after all."""
+def _copies_of(jobs: Iterable[Job], seen: Observation) -> dict[str, list[Sighting]]:
+    """Sightings of each job by uuid: more than one when a doubted submission was queued after all.
+
+    Without the live half only the copy that is known counts: another one may be the true one, and unseen.
+    """
     by_uuid = {job.uuid: job for job in jobs}
     by_slurm_id = {job.slurm_id: job for job in by_uuid.values() if job.slurm_id is not None}
-    copies: dict[str, list[Sighting]] = {}
-    for sighting in sightings:
+    copies: dict[str, list[Sighting]] = {uuid: [] for uuid in by_uuid}
+    for sighting in seen.sightings:
         job = by_uuid.get(sighting.uuid) if sighting.uuid else by_slurm_id.get(sighting.slurm_id)
-        if job is not None and is_of(sighting, job):
-            copies.setdefault(job.uuid, []).append(sighting)
+        if job is None or not is_of(sighting, job):
+            continue
+        if seen.live_complete or sighting.slurm_id in (job.slurm_id, job.claimed_by):
+            copies[job.uuid].append(sighting)
     return copies
 
 

@@ -61,6 +61,8 @@ def end_of(job: Job, sighting: Sighting, records: Sequence[EndRecord]) -> tuple[
     record = max(records, key=lambda r: (r.exit_code != 0, r.exit_code), default=None)
     if state is JobState.SUCCEEDED:
         return _after_success(job, sighting, record)
+    if job.cancel_requested and record is not None and record.cause == "refused":
+        return JobState.CANCELLED, cancelled_end(job.cancel_by)
     maker = _MAKERS.get(state, _failed)
     return state, maker(job, sighting, record)
 

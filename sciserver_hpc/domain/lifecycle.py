@@ -90,15 +90,15 @@ def is_of(sighting: Sighting, job: Job) -> bool:
     return sighting.slurm_id == job.slurm_id
 
 
-def true_copy(job: Job, copies: Sequence[Sighting], records: Sequence[EndRecord] = ()) -> Sighting:
-    """Of several copies (at least one) the one that counts.
+def true_copy(job: Job, copies: Sequence[Sighting], records: Sequence[EndRecord] = ()) -> Sighting | None:
+    """Of several copies the one that counts; None when there is none, or not the one that claimed its start.
 
     The one that claimed its start; else the one that wrote `records`; else the one we know, unless it is over
     while another lives (it found itself second at the fence and left); else the oldest.
     """
     by_id = {copy.slurm_id: copy for copy in copies}
-    if job.claimed_by in by_id:
-        return by_id[job.claimed_by]
+    if job.claimed_by is not None or not copies:
+        return by_id.get(job.claimed_by or 0)
     written = [copy for copy in copies if records_of(copy, records)]
     live = [copy for copy in copies if not is_over(copy)]
     known = by_id.get(job.slurm_id) if job.slurm_id is not None else None

@@ -150,21 +150,21 @@ class World:
         """Slurm starts a copy: it claims its UUID as the wrapper does. A second copy leaves at once."""
         job = self.store.job_by_uuid(self.uuid_of(slurm_id))
         self.cluster.advance(slurm_id, JobState.RUNNING, node="n1")
-        if job.state.final or job.cancel_requested:
-            self.end(slurm_id, 96)
+        over = job.state.final and job.state is not JobState.LOST
+        if over or job.cancel_requested:
+            self.end(slurm_id, 96, cause="refused")
             return "refused"
         verdict = str(self.store.claim(job.uuid, DIGEST, slurm_id, 0, None, self.now))
         if verdict != "run":
             self.cluster.advance(slurm_id, JobState.SUCCEEDED, exit_code=0)
         return verdict
 
-    def end(self, slurm_id: int, code: int = 0, state: JobState | None = None) -> None:
+    def end(self, slurm_id: int, code: int = 0, cause: str = "") -> None:
         """The payload ends: the wrapper writes its record, Slurm notes the end."""
         submission = self.cluster.submissions[slurm_id]
-        record = EndRecord(exit_code=code, slurm_id=slurm_id)
+        record = EndRecord(exit_code=code, slurm_id=slurm_id, cause=cause)
         self.folders.records.setdefault(submission.folder, []).append(record)
-        slurms = state or (JobState.FAILED if code else JobState.SUCCEEDED)
-        self.cluster.advance(slurm_id, slurms, exit_code=code)
+        self.cluster.advance(slurm_id, JobState.FAILED if code else JobState.SUCCEEDED, exit_code=code)
 
     # what time does -----------------------------------------------------------------------------------
     @property
