@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import stat
@@ -81,20 +82,20 @@ class Server:
         self._last = time.monotonic()
         self._idle_s = HELLO_S
         self._quitting = False
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
+        self._poll = select.poll()
+        self._poll.register(self._wake, select.POLLIN)
+        self._poll.register(listener, select.POLLIN)
+        listener.setblocking(False)
 
     def serve(self) -> None:
         """Return when idle or told to quit, after the last answer under way."""
         while (wait := self._wait_s()) > 0:
             if not self._has_room(wait):
                 continue
-            self._listener.settimeout(wait)
-            try:
-                peer, _ = self._listener.accept()
-            except TimeoutError:
-                continue
-            except OSError:
-                break
-            self._welcome(peer)
+            if self._somebody_comes(wait):
+                with suppress(OSError):  # they may have gone again
+                    self._welcome(self._listener.accept()[0])
         self._listener.close()
         with self._changed:
             self._changed.wait_for(lambda: self._busy == 0)
@@ -102,8 +103,7 @@ class Server:
     def quit(self) -> None:
         """End after the answers under way; new connections are refused from now on."""
         self._quitting = True
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
+        os.eventfd_write(self._wake, 1)
 
     def _wait_s(self) -> float:
         """Seconds to wait for a connection before looking again whether it is time to end; 0: it is."""
@@ -112,6 +112,11 @@ class Server:
                 return 0.0
             left = self._idle_s - (time.monotonic() - self._last)
             return 5.0 if self._busy else min(left, 5.0)
+
+    def _somebody_comes(self, wait: float) -> bool:
+        """Wait for a connection, at most `wait` seconds, or until told to quit."""
+        ready = dict(self._poll.poll(wait * 1000))
+        return self._listener.fileno() in ready and not self._quitting
 
     def _has_room(self, wait: float) -> bool:
         """Wait until fewer than CONNECTIONS_MAX are open; those who connect meanwhile wait in the backlog."""

@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -119,12 +119,14 @@ class Starter:
         for uid, started in self._started.items():
             if not started.wait(0):
                 with suppress(_Nobody, Unavailable, Refused, AgentError, NotSent, Lost):
-                    connection = self._open(uid)
-                    self._hello(connection)
-                    connection.call({"verb": "quit"}, HELLO_S)
-                    connection.close()
+                    self._end(uid)
                 started.wait(HELLO_S)
         self._started.clear()
+
+    def _end(self, uid: int) -> None:
+        with closing(self._open(uid)) as connection:
+            self._hello(connection)
+            connection.call({"verb": "quit"}, HELLO_S)
 
     def _path(self, uid: int, kind: str) -> str:
         return str(self._directory / f"{uid}.{kind}")
