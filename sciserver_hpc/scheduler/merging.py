@@ -34,7 +34,7 @@ def _over(row: Row) -> bool:
 
 
 def _enriched(live: Row, accounted: Row | None) -> Row:
-    """`live` with what only accounting knows of the same job's end; an id comes round again, a name does not."""
+    """`live` with what only accounting knows of its end; an id comes round again, a name does not."""
     if accounted is None or not _over(live) or (accounted.name, accounted.uid) != (live.name, live.uid):
         return live
     return replace(live, cancelled_by=accounted.cancelled_by, usage=accounted.usage)

@@ -91,9 +91,7 @@ class SlurmCommands:
         version = self._commands.run("squeue", ["--version"]).strip()
         answer = self._commands.run("scontrol", ["ping"]).strip()
         if " UP" not in answer:
-            raise Unavailable(
-                "slurm", answer.splitlines()[0][:500] if answer else "scontrol ping said nothing"
-            )
+            raise Unavailable("slurm", answer[:500] or "scontrol ping said nothing")
         return f"{version}: {answer.splitlines()[0]}"
 
     @staticmethod

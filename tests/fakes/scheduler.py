@@ -5,7 +5,7 @@
     [outcome] = cluster.submit(owner, [submission])   # ids are 1001, 1002, …
     cluster.advance(1001, JobState.RUNNING, node="n1")
     cluster.advance(1001, JobState.FAILED, exit_code=3)   # accounting shows it `accounting_lag` later
-    cluster.purge(1001)                               # as slurmctld does after MinJobAge; accounting still knows it
+    cluster.purge(1001)                               # slurmctld forgets it, accounting does not
     cluster.forget(1001)                              # nobody knows it any more
     cluster.live_down = cluster.accounting_down = True    # outages of slurmctld and slurmdbd
     cluster.queue(submission, other_owner)            # submitted by hand, perhaps under a forged name
@@ -148,7 +148,7 @@ class FakeScheduler:
         if self._replies and self._replies[0] is Reply.REJECT:
             self._replies.popleft()
             raise Refused({"slurm": "allocation failure: Invalid account specified"})
-        return f"Job {len(self.submissions) + 1001} to start at {self._clock.now():%Y-%m-%dT%H:%M:%S} using 1 processors"
+        return f"Job {len(self.submissions) + 1001} to start at {self._clock.now():%Y-%m-%dT%H:%M:%S}"
 
     def cancel(self, owner: Owner, slurm_ids: Sequence[int]) -> None:
         self.calls["cancel"] += 1
