@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import timedelta
 
 from flask import Blueprint, make_response, redirect, render_template, request, session
 from flask_login import current_user
@@ -38,7 +38,7 @@ def enter() -> Response:
         return make_response(render_template("login.html", problem=str(error)), status_of(error))
     session.clear()
     response = redirect(redirects.local(request.values.get("next")), 303)
-    _set_cookie(response, secret, row.expires_at)
+    _set_cookie(response, secret, row.expires_at - services.clock.now())
     return response
 
 
@@ -49,16 +49,16 @@ def leave() -> Response:
     services.login.logout(token())
     session.clear()
     response = redirect("/login", 303)
-    _set_cookie(response, "", datetime.fromtimestamp(0, services.clock.now().tzinfo))
+    _set_cookie(response, "", timedelta(0))
     return response
 
 
-def _set_cookie(response: Response, secret: str, expires: datetime) -> None:
+def _set_cookie(response: Response, secret: str, lifetime: timedelta) -> None:
     """`__Host-`: this host only, whole site, TLS only (RFC 6265bis)."""
     response.set_cookie(
         login_cookie(),
         secret,
-        expires=expires,
+        max_age=lifetime,
         path="/",
         secure=login_cookie().startswith("__Host-"),
         httponly=True,

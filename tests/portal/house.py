@@ -25,11 +25,14 @@ from sciserver_hpc.domain.scheduling import Owner, Submission
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.volumes import DataVolume, RootKind, RootVolume
 from sciserver_hpc.render import Surroundings
+from sciserver_hpc.services.accepting import Acceptor
 from sciserver_hpc.services.catalogue import Catalogue
 from sciserver_hpc.services.facts import Gatherer
 from sciserver_hpc.services.homes import Homes
-from sciserver_hpc.services.jobs import JobRules, Jobs
+from sciserver_hpc.services.jobs import Jobs
+from sciserver_hpc.services.launch import Launch
 from sciserver_hpc.services.login import Login
+from sciserver_hpc.services.rendering import Renderer
 from sciserver_hpc.services.results import Results
 from sciserver_hpc.services.site import Site
 from sciserver_hpc.settings import Settings
@@ -230,8 +233,10 @@ class House:
         homes = Homes(self.store, self.disk)  # type: ignore[arg-type]
         gatherer = Gatherer(self.store, self.clock, site, lambda image: None)
         schedulers: Any = {"default": self.scheduler}
-        rules = JobRules(Surroundings(claim_url=url), b"k" * 32, 1000)
-        jobs = Jobs(self.store, self.clock, Waker(), schedulers, site, gatherer, homes, rules)
+        self.renderer = Renderer(self.store, Surroundings(claim_url=url), b"k" * 32)
+        acceptor = Acceptor(self.store, self.clock, gatherer, homes, self.renderer, 1000)
+        launch = Launch(self.store, self.clock, site)
+        jobs = Jobs(self.store, self.clock, Waker(), schedulers, acceptor, self.renderer, launch)
         login = Login(self.store, self.people, self.clock, homes)  # type: ignore[arg-type]
         return SimpleNamespace(
             settings=settings(folder, url),

@@ -171,7 +171,7 @@ def test_what_is_not_granted_is_refused_by_item(alice: Caller) -> None:
 def test_a_claim_runs_once(house: House, alice: Caller) -> None:
     number = alice("POST", "/jobs", shell()).json["job"]["id"]
     job = house.move(number, JobState.SUBMITTING)
-    secret = house.services.jobs._claim_secret(job.uuid)
+    secret = house.renderer.claim_secret(job.uuid)
     client = house.app.test_client()
 
     def claim(slurm_id: int, secret: str = secret) -> Any:
