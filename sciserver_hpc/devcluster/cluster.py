@@ -68,7 +68,7 @@ WEB: tuple[Part, ...] = (
 def parts(state: State) -> tuple[Part, ...]:
     """What this cluster runs; PostgreSQL only where it was asked for."""
     database = (Part(postgres.daemon, postgres.prepare, postgres.after),) if postgres.chosen(state) else ()
-    return (*PARTS, *database)
+    return (*PARTS, *database, *WEB)
 
 
 def choose_database(state: State, kind: str) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from . import ca, postgres, slapd, toml
+from . import apptainer, ca, postgres, slapd, toml
 from .accounts import ADMIN_GROUP, SERVICE, owner
 from .mounts import AGENT
 from .state import State, directory
@@ -49,7 +49,7 @@ def values(state: State) -> dict[str, Any]:
         "agents": {"transport": "sudo", "python": "/usr/bin/python3", "program": state.src / AGENT},
         "clusters": {"default": {"kind": "slurm"}},
         "broker": {"tick_s": 1.0, "quiet_s": 30.0},
-        "images": {"apptainer": "/usr/bin/apptainer"},
+        "images": {"apptainer": apptainer.ensure()},
         "jobs": {"claim_url": url(state), "ca_file": ca.authority(state)},
         "catalogue": {"file": state.etc / "site.toml"},
     }

@@ -25,9 +25,17 @@ ASTRO_ONLY = "survey"
 def prepare(namespace: Namespace) -> None:
     """Make sure of images and data, and write site.toml."""
     state = namespace.state
-    offered = data.ensure(state.shared / "data")
-    site = catalogue(state, images.ensure(), [*offered, _astro_only(state, offered[0])])
-    write(state, site)
+    found = images.ensure(say=_say)
+    titles = {one.name: one.title for one in data.DATA_SETS}
+    offered = [
+        DataVolume(name=name, path=str(path), description=titles[name])
+        for name, path in data.ensure(state.shared / "data", _say).items()
+    ]
+    write(state, catalogue(state, found, [*offered, _astro_only(state, offered[0])]))
+
+
+def _say(line: str) -> None:
+    print(f"dev: {line}", flush=True)
 
 
 def write(state: State, site: Site) -> None:
