@@ -44,8 +44,8 @@ def up(database: str | None) -> None:
     if database:
         state.make()
         cluster.choose_database(state, database)
-    started = demo.bring_up(state)
-    demo.tell_accounts(state, anew=started)
+    demo.bring_up(state)
+    demo.tell_accounts(state)
 
 
 @dev.command()

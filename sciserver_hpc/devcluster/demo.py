@@ -27,8 +27,8 @@ PATIENCE = 300
 _ANSWER = re.compile(r"^ANSWER .*$", re.MULTILINE)
 
 
-def bring_up(state: State) -> bool:
-    """Start the cluster with progress lines; return whether anything had to be started."""
+def bring_up(state: State) -> None:
+    """Start the cluster, telling what was started."""
     started: list[str] = []
 
     def say(line: str) -> None:
@@ -39,13 +39,12 @@ def bring_up(state: State) -> bool:
     commands.prepare(state)
     if started:
         click.echo(f"dev: {cgroup.found().sentence}")
-    return bool(started)
 
 
-def tell_accounts(state: State, *, anew: bool) -> None:
-    """The portal's address; the accounts' passwords when they are new (`anew`) or never shown before."""
+def tell_accounts(state: State, *, again: bool = False) -> None:
+    """The portal's address; the accounts' passwords the first time, or `again`."""
     click.echo(f"\nPortal:    {settings.url(state)}  (certificate authority: {state.etc / 'ca.pem'})")
-    if not anew and state.facts().get("passwords_told"):
+    if not again and state.facts().get("passwords_told"):
         click.echo(f"Passwords: in {state.secrets}/password.*, readable by root")
         return
     for person in PEOPLE:
@@ -68,7 +67,7 @@ def run(state: State) -> None:
         raise Failed(
             "demo", str(error), "see ./dev status and ./dev logs portal", state.logs / "portal.log"
         ) from error
-    tell_accounts(state, anew=True)
+    tell_accounts(state, again=True)
 
 
 def show(client: Client, who: str) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+import secrets
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -122,8 +122,7 @@ def slurmdbd_options(state: State) -> Options:
 def first_job_id(state: State) -> int:
     """Far from those of another cluster on this machine: job ids name cgroups, and jobs of two clusters with
     one id and one user would share theirs."""
-    digest = hashlib.sha256(str(state.root).encode()).digest()
-    return 1000 * (1 + int.from_bytes(digest[:2], "big") % 50_000) + 1
+    return int(state.fact("first_job_id", lambda: 1000 * (1 + secrets.randbelow(50_000)) + 1))
 
 
 def node_memory_mb() -> int:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def dumps(values: Mapping[str, Any]) -> str:
@@ -15,10 +18,10 @@ def dumps(values: Mapping[str, Any]) -> str:
 
 def _table(path: tuple[str, ...], values: Mapping[str, Any]) -> Iterator[str]:
     plain = {k: v for k, v in values.items() if v is not None and not _nested(v)}
-    yield from (f"{_scalar(key)} = {_value(value)}" for key, value in plain.items())
+    yield from (f"{_key(key)} = {_value(value)}" for key, value in plain.items())
     for key, value in values.items():
         inner = (*path, key)
-        header = ".".join(map(_scalar, inner))
+        header = ".".join(map(_key, inner))
         if isinstance(value, Mapping):
             yield from ("", f"[{header}]", *_table(inner, value))
         elif _nested(value):
@@ -30,6 +33,10 @@ def _nested(value: Any) -> bool:
     return isinstance(value, Mapping) or (
         isinstance(value, list | tuple) and bool(value) and isinstance(value[0], Mapping)
     )
+
+
+def _key(key: str) -> str:
+    return key if _BARE.fullmatch(key) else _scalar(key)
 
 
 def _value(value: Any) -> str:

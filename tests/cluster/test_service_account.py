@@ -18,6 +18,12 @@ def agent(cluster: Cluster, *flags: str) -> list[str]:
     return ["/usr/bin/python3", *flags, str(cluster.state.src / "sciserver_hpc" / "agent")]
 
 
+def refused(done: subprocess.CompletedProcess[str]) -> bool:
+    """sudo's own two ways of saying no (the second where the target is the asker)."""
+    words = ("password is required", "not allowed to execute")
+    return done.returncode == 1 and any(word in done.stderr for word in words)
+
+
 def test_the_agent_starts_as_a_member(cluster: Cluster, run_as: Run) -> None:
     done = run_as(SERVICE, ["sudo", "-n", "-u", "alice", *agent(cluster, "-I", "-S")])
     assert "sudo" not in done.stderr
@@ -27,22 +33,19 @@ def test_the_agent_starts_as_a_member(cluster: Cluster, run_as: Run) -> None:
 @pytest.mark.parametrize("target", ["root", "slurm", "munge", "sciserver", "#0", "nobody"])
 def test_never_as_a_system_account(cluster: Cluster, run_as: Run, target: str) -> None:
     done = run_as(SERVICE, ["sudo", "-n", "-u", target, *agent(cluster, "-I", "-S")])
-    assert done.returncode == 1
-    assert "password is required" in done.stderr
+    assert refused(done)
 
 
 @pytest.mark.parametrize("flags", [(), ("-I",), ("-I", "-S", "-c", "import os")])
 def test_never_with_other_arguments(cluster: Cluster, run_as: Run, flags: tuple[str, ...]) -> None:
     done = run_as(SERVICE, ["sudo", "-n", "-u", "alice", *agent(cluster, *flags)])
-    assert done.returncode == 1
-    assert "password is required" in done.stderr
+    assert refused(done)
 
 
 @pytest.mark.parametrize("argv", [["id"], ["/bin/sh"], ["sudoedit", "/etc/sudoers"]])
 def test_no_other_program(run_as: Run, argv: list[str]) -> None:
     done = run_as(SERVICE, ["sudo", "-n", "-u", "alice", *argv])
-    assert done.returncode == 1
-    assert "password is required" in done.stderr
+    assert refused(done)
 
 
 def test_it_reads_its_own_secret_only(cluster: Cluster, run_as: Run) -> None:

@@ -71,6 +71,7 @@ def test_a_value_that_is_missing_is_an_error() -> None:
         render(SLURM, "slurm.conf.j2", options={}, nodes=[])
 
 
-def test_job_ids_of_two_clusters_are_far_apart() -> None:
-    first, second = (slurm.first_job_id(State(Path(p))) for p in ("/var/lib/a", "/var/lib/b"))
-    assert abs(first - second) >= 1000
+def test_the_first_job_id_is_kept(state: State) -> None:
+    first = slurm.first_job_id(state)
+    assert first == slurm.first_job_id(State(state.root))
+    assert 1000 < first < 67_043_328
