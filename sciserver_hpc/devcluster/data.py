@@ -110,14 +110,14 @@ def _lay_out(data: DataSet, image: Image, directory: Path) -> None:
 def _read(image: Image, path: str) -> bytes:
     """A file of an image, without running the image: that takes no privilege, nor refuses root."""
     sif = Path(image.path)
-    argv = ["unsquashfs", "-o", str(_offset(sif)), "-cat", str(sif), path.lstrip("/")]
+    argv = ["unsquashfs", "-o", str(offset(sif)), "-cat", str(sif), path.lstrip("/")]
     content = _output(argv)
     if not content:
         raise Failed(STEP, f"{path} is not in image {image.name}", f"build it again: remove {sif}")
     return content
 
 
-def _offset(sif: Path) -> int:
+def offset(sif: Path) -> int:
     """Where the file system starts in a SIF, in bytes: a row of `apptainer sif list` reads
     `3 |1 |NONE |36864-57344 |FS (Squashfs/*System/amd64)`."""
     table = _output([str(apptainer.ensure()), "sif", "list", str(sif)]).decode()
