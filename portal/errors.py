@@ -36,6 +36,15 @@ STATUS: dict[type[SciServerError], int] = {
 }
 AGENT_STATUS = {"not_found": 404, "denied": 403, "no_space": 507, "too_large": 413, "invalid": 422}
 HTTP_CODES = {401: "unauthorized", 403: "forbidden", 404: "not_found", 413: "too_large", 422: "invalid"}
+HTTP_SENTENCES = {
+    400: "The request could not be read; is its body what its Content-Type says?",
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    413: "The request is too large: 10 MB at most. Put data into a volume.",
+    415: "Send JSON, with `Content-Type: application/json`.",
+}
+"""In place of the library's own words."""
+
 RETRY_S = 5
 """Seconds after which a caller may try a system again that did not answer."""
 
@@ -92,6 +101,11 @@ def _http(error: HTTPException) -> Response:
         if value:
             response.headers[name] = value
     return response
+
+
+def _is_default(error: HTTPException) -> bool:
+    """Whether nobody of ours chose the description."""
+    return error.description is None or error.description == type(error).description
 
 
 def _unexpected(error: Exception) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from flask import Flask
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from sciserver_hpc.domain.resources import duration
 
@@ -18,7 +18,9 @@ UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 def init_app(app: Flask) -> None:
     """Offer them to templates."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters.update(size=size, when=when, duration=duration, visible=visible)
+    app.jinja_env.filters.update(
+        size=size, when=when, duration=duration, visible=visible, breakable=breakable
+    )
     app.jinja_env.globals.update(look=look, LOOKS=LOOKS, request_id=request_id)
 
 
@@ -41,5 +43,10 @@ def when(moment: datetime | None) -> Markup:
 
 
 def visible(text: str) -> str:
-    """`text` with characters that could mislead a reader (controls, direction marks, bad bytes) made visible."""
+    """`text` with characters that could mislead (controls, direction marks, bad bytes) made visible."""
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+
+
+def breakable(path: str) -> Markup:
+    """A path that may be broken after its slashes, and only there."""
+    return escape(path).replace("/", Markup("/<wbr>"))

@@ -10,6 +10,9 @@ from typing import Any
 from sciserver_hpc.domain.errors import Invalid
 from sciserver_hpc.domain.jobs import JobRequest, Kind
 
+PAYLOADS = {Kind.SHELL: "command", Kind.SCRIPT: "script", Kind.NOTEBOOK: "notebook"}
+"""The field that holds what a job of that kind runs."""
+
 VOLUME = "volume:"
 """Prefix of a volume's field; its value is a mode, or empty for no mount."""
 
@@ -27,15 +30,14 @@ SHOWN_AT = {"memory_mb": "memory_gb", "time_limit_s": "hours"}
 def to_request(fields: Mapping[str, str]) -> dict[str, Any]:
     """Return what JobRequest.model_validate takes.
 
-    Raises Invalid for text that is no number or no `name=value`.
+    Raises Invalid for text that is no number or no `name=value`, ValueError for an unknown kind.
     """
     kind = fields.get("kind") or Kind.SHELL
     wanted: dict[str, Any] = {"kind": kind, "resources": _resources(fields), "volumes": _volumes(fields)}
     wanted |= {key: fields[key] for key in ("name", "domain", "image") if fields.get(key)}
-    payload = {Kind.SHELL: "command", Kind.SCRIPT: "script", Kind.NOTEBOOK: "notebook"}.get(Kind(kind))
-    if payload:
-        # Browsers send CR LF; bash would take the CR as part of a word.
-        wanted[payload] = fields.get(payload, "").replace("\r\n", "\n") or None
+    payload = PAYLOADS[Kind(kind)]
+    # Browsers send CR LF; bash would take the CR as part of a word.
+    wanted[payload] = fields.get(payload, "").replace("\r\n", "\n") or None
     if kind != Kind.SHELL and fields.get("filename"):
         wanted["filename"] = fields["filename"]
     if kind == Kind.SCRIPT:

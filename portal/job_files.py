@@ -26,7 +26,7 @@ SIGNATURES = (
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
 )
-"""First bytes → type: what a file says of itself by name is not believed. SVG is a program; it is downloaded."""
+"""First bytes → type: a file's name is not believed. SVG is a program, so it is only ever downloaded."""
 
 VIEWS = {"ipynb": "notebook", "png": "image", "jpg": "image", "jpeg": "image", "gif": "image"}
 

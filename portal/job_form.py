@@ -26,7 +26,7 @@ from sciserver_hpc.domain.problems import problems
 
 from .errors import status_of
 from .guard import Access, allow, person
-from .job_fields import SHOWN_AT, command_line, from_request, resource_fields, to_request
+from .job_fields import PAYLOADS, SHOWN_AT, command_line, from_request, resource_fields, to_request
 from .job_views import mounts
 from .services import services
 
@@ -34,6 +34,9 @@ bp = Blueprint("job_form", __name__)
 PAGE = Access(page=True)
 UPLOADS = {"script_file": ("script", "script"), "notebook_file": ("notebook", "notebook")}
 """File input → (text field it fills, kind of job it means)."""
+
+FIELDS = {*PAYLOADS.values(), "name", "domain", "image", "arguments", "parameters", "volumes", "filename"}
+"""Fields of a request that stand in the form under the same name."""
 
 EXPECTED = (Invalid, Refused, NotFound, Conflict, AgentError, Unavailable)
 

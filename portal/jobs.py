@@ -26,6 +26,8 @@ PER_PAGE = 25
 TAIL = 64_000
 """Bytes of a log shown at first."""
 
+EMPTY_LOG: dict[str, Any] = {"text": "", "offset": 0, "next": 0, "problem": ""}
+
 STATE_CHOICES = (
     ("", "Any state"),
     (",".join(ACTIVE), "Active"),
@@ -146,9 +148,9 @@ def _tail(job: Job, stream: str) -> dict[str, Any]:
     try:
         chunk = services.results.log(person(), job.id, stream, -TAIL, TAIL)
     except (AgentError, NotFound):
-        return {"text": "", "offset": 0, "next": 0, "size": 0, "problem": ""}
+        return EMPTY_LOG
     except Unavailable as error:
-        return {"text": "", "offset": 0, "next": 0, "size": 0, "problem": str(error)}
+        return EMPTY_LOG | {"problem": str(error)}
     text, used = text_of(chunk.data, last=job.state.final)
     return {
         "text": text,

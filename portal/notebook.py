@@ -1,7 +1,7 @@
 """A notebook file (nbformat 4) as a still page: what it holds is hostile, nothing of it runs.
 
-Three walls: markup is cleaned here, the page allows no script and no request (`POLICY`), and browsers give it an
-origin of its own (sandbox).
+Three walls: markup is cleaned here, the page allows no script and no request (`POLICY`), and browsers give it
+an origin of its own (sandbox).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ MAX_TEXT = 100_000
 MAX_PAGE = 24_000_000
 """Characters of the whole page."""
 
+SCHEMES = {"http", "https", "mailto", "data"}
 IMAGES = ("image/png", "image/jpeg")
 _DATA_IMAGE = re.compile(r"data:image/(png|jpeg|gif);base64,[A-Za-z0-9+/=\s]*\Z")
 _LINK = re.compile(r"(https?|mailto):", re.IGNORECASE)
@@ -79,7 +80,8 @@ def _cell(cell: dict[str, Any]) -> Markup:
     count = cell.get("execution_count")
     label = f"[{count}]" if isinstance(count, int) else "[ ]"
     return Markup(
-        '<section class="code"><span class="count">{}</span><pre class="in" tabindex="0"><code>{}</code></pre>{}</section>'
+        '<section class="code"><span class="count">{}</span>'
+        '<pre class="in" tabindex="0"><code>{}</code></pre>{}</section>'
     ).format(label, _cut(source), Markup("").join(shown))
 
 
@@ -112,7 +114,11 @@ def _rich(data: dict[str, Any]) -> Markup:
     text = _text(data.get("text/plain") or data.get("text/latex"))
     if not text and data:
         text = f"(an output of type {', '.join(str(key)[:60] for key in list(data)[:3])} is not shown)"
-    return Markup('<pre class="out" tabindex="0">{}</pre>').format(_cut(_plain(text)))
+    return _pre("out", text)
+
+
+def _pre(name: str, text: str) -> Markup:
+    return Markup('<pre class="{}" tabindex="0">{}</pre>').format(name, _cut(_plain(text)))
 
 
 def _image(mime: str, text: str) -> Markup:

@@ -9,7 +9,7 @@ from sciserver_hpc.domain.states import JobState
 
 @dataclass(frozen=True)
 class Look:
-    """word: for people. tone: class of the stylesheet. shape: a character that tells the state without colour."""
+    """word: for people. tone: class of the stylesheet. shape: a character that tells it without colour."""
 
     word: str
     tone: str

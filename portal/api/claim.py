@@ -38,7 +38,7 @@ ROUTES = (
         "/jobs/claim",
         claim,
         Access(public=True, csrf=False),
-        "Asked by a starting job, with its own secret: first line `run`, `duplicate`, `refused` or `unknown`, "
+        "Asked by a starting job with its own secret. First line `run`, `duplicate`, `refused` or `unknown`; "
         "second line the reason.",
         body=ClaimRequest,
         media="text/plain",

@@ -22,7 +22,8 @@ Asked = TypeVar("Asked", bound=BaseModel)
 class Route:
     """One line of the route table.
 
-    summary: a sentence for the document. body, query, answer: models; answer None where bytes or nothing come back.
+    summary: a sentence for the document. body, query, answer: models; answer is None where bytes or nothing
+    come back.
     """
 
     method: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +14,8 @@ from flask.testing import FlaskClient
 
 from portal import create_app
 from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
-from sciserver_hpc.domain.catalogue import ComputeDomain, Image, Site as Offer
+from sciserver_hpc.domain.catalogue import ComputeDomain, Image
+from sciserver_hpc.domain.catalogue import Site as Offer
 from sciserver_hpc.domain.errors import AgentError, BadCredentials, NotFound, Refused, Unavailable
 from sciserver_hpc.domain.files import FileEntry, FileKind
 from sciserver_hpc.domain.jobs import EventKind, Job, JobEvent
@@ -101,7 +101,9 @@ class Disk:
             raise AgentError("not_found", "There is no such file.")
         kind = FileKind.DIRECTORY if data is None else FileKind.FILE
         when = datetime(2026, 1, 15, 12, tzinfo=UTC)
-        return FileEntry(name=posixpath.basename(path), kind=kind, size=len(data or b""), modified_at=when, mode=0o600)
+        return FileEntry(
+            name=posixpath.basename(path), kind=kind, size=len(data or b""), modified_at=when, mode=0o600
+        )
 
     def read(self, root: str, path: str, offset: int = 0, length: int = 1_000_000) -> tuple[bytes, int]:
         data = self.files.get(posixpath.join(root, path))
