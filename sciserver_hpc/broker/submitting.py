@@ -24,7 +24,7 @@ from ..domain.lifecycle import (
 from ..domain.scheduling import Owner, Submission, SubmitOutcome, Verdict
 from ..domain.states import JobState
 from ..ports import Clock, Scheduler, Store
-from .recording import record
+from .recording import record, record_anyhow
 
 log = structlog.get_logger(__name__)
 
@@ -113,14 +113,15 @@ class Submitter:
         record(self._store, broken)
         outcomes = {o.uuid: o for o in self._ask(cluster, owner, submissions)}
         done = self._clock.now()
-        steps = [
-            after_submission(job, outcomes[job.uuid], done, self._quiet)
-            for job in begun
-            if job.uuid in outcomes
-        ]
-        record(self._store, steps)
-        for step in steps:
-            log.info("submitted", job=step.new.id, state=step.new.state, slurm_id=step.new.slurm_id)
+
+        def news(job: Job) -> Step | None:
+            outcome = outcomes.get(job.uuid)
+            if outcome is None or job.state is not JobState.SUBMITTING:
+                return None
+            return after_submission(job, outcome, done, self._quiet)
+
+        for job in record_anyhow(self._store, begun, news):
+            log.info("submitted", job=job.id, state=job.state, slurm_id=job.slurm_id)
 
     def _not_tried(self, job: Job, message: str) -> Step:
         outcome = SubmitOutcome(uuid=job.uuid, verdict=Verdict.NOT_TRIED, message=message)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
 from sciserver_hpc.domain.jobs import Dependency, DependencyType
-from sciserver_hpc.domain.scheduling import Owner
+from sciserver_hpc.domain.scheduling import Owner, Submission, SubmitOutcome
 from sciserver_hpc.domain.states import JobState
 from tests.broker.world import QUIET, World
 from tests.fakes.jobs import make_spec
@@ -39,6 +40,22 @@ def test_its_history_tells_each_step(world: World) -> None:
     assert "Queued as Slurm job 1001" in said
     assert "Started on n1" in said
     assert said[-1] == "Failed with exit code 3."
+
+
+def test_a_job_that_claims_its_start_before_sbatch_returned_keeps_the_news(world: World) -> None:
+    job = world.accept()
+    submit = world.cluster.submit
+
+    def and_start_at_once(owner: Owner, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
+        outcomes = submit(owner, jobs)
+        world.run(1001)
+        return outcomes
+
+    world.cluster.submit = and_start_at_once  # type: ignore[method-assign]
+    world.tick()
+    said = [event.text for event in world.store.events(job.id)]
+    assert "Queued as Slurm job 1001" in said
+    assert world.job(job).slurm_id == 1001
 
 
 def test_a_rejection_carries_slurms_words(world: World) -> None:

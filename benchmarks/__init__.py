@@ -1,0 +1,1 @@
+"""Benchmarks: programs, not tests. Run `./dev bench NAME`; figures and what they mean are in README.md."""

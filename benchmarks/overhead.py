@@ -1,0 +1,70 @@
+"""Overhead: from POST to the first line of a job's output, against plain sbatch of the same command.
+
+On an idle cluster, one after the other in turn. Figure: ratio of the medians.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+from .figure import Figure, tell
+from .place import Place, until
+
+ROUNDS = 9
+COMMAND = "date +%s.%N"
+"""Prints the moment its first line was written, by the clock both ways share."""
+
+
+def by_api(place: Place) -> float:
+    """Seconds from the request to the first line."""
+    client = place.client()
+    begun = time.time()
+    job = client.submit_shell(COMMAND, name="bench", domain="batch", image="python")
+    output = Path(job.folder) / job.stdout
+    return float(until(lambda: _first_line(output), 60, pause_s=0.05)) - begun
+
+
+def by_sbatch(place: Place, image: str, apptainer: str) -> float:
+    """Seconds from running sbatch to the first line."""
+    home = Path(place.run(["sh", "-c", "echo ~alice"]).strip())
+    output = home / f"bench-{time.monotonic_ns()}.out"
+    script = f"#!/bin/bash\n{apptainer} exec --containall {image} /bin/bash -c '{COMMAND}'\n"
+    begun = time.time()
+    place.run(["sbatch", "--parsable", "-p", "batch", f"--output={output}"], "alice", script)
+    line = until(lambda: _first_line(output), 60, pause_s=0.05)
+    output.unlink()
+    return float(line) - begun
+
+
+def _first_line(path: Path) -> str:
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return ""
+    return text.split("\n")[0] if "\n" in text else ""
+
+
+def main() -> int:
+    """Measure in turn, so that both meet the same noise."""
+    place = Place()
+    config = tomllib.loads((place.state.etc / "sciserver.toml").read_text())
+    site = tomllib.loads((place.state.etc / "site.toml").read_text())
+    image = next(image["path"] for image in site["images"] if image["name"] == "python")
+    apptainer = config["images"]["apptainer"]
+    ours, plain = [], []
+    for number in range(ROUNDS):
+        plain.append(by_sbatch(place, image, apptainer))
+        ours.append(by_api(place))
+        print(f"round {number + 1}: sbatch {plain[-1]:.3f} s, portal {ours[-1]:.3f} s")
+    ratio = statistics.median(ours) / statistics.median(plain)
+    raw = {"portal_s": ours, "sbatch_s": plain}
+    tell(Figure("overhead.job_vs_sbatch", round(ratio, 3), "ratio", 1.3, "lower", raw))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
