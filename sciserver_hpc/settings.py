@@ -158,6 +158,7 @@ class ClusterSettings(Section):
         "slurm", description="`slurm`, or `local`: jobs are child processes (single-user mode)."
     )
     bin_dir: AbsolutePath = Field(Path("/usr/bin"), description="Directory of sbatch, squeue and the others.")
+    conf: OptionalPath = Field(None, description="Its slurm.conf; default: Slurm's own default place.")
     timeout_s: float = Field(20, gt=0, le=300, description="Seconds to wait for one Slurm command.")
 
 
@@ -240,8 +241,12 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
     @model_validator(mode="after")
-    def _containers(self) -> Self:
+    def _fitting_together(self) -> Self:
         slurm = [name for name, cluster in self.clusters.items() if cluster.kind == "slurm"]
+        if len(slurm) > 1:
+            raise ValueError(
+                f"clusters {', '.join(slurm)}: one portal serves one Slurm cluster; keep one of them"
+            )
         if slurm and self.images.apptainer is None:
             raise ValueError(
                 f"images.apptainer is empty, but cluster {slurm[0]} is a Slurm cluster: name the program"

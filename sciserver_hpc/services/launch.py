@@ -46,7 +46,10 @@ class Launch:
     def claim(
         self, uuid: str, secret: str, slurm_id: int, restarts: int = 0, task: int | None = None
     ) -> tuple[str, str]:
-        """(`run`, `duplicate`, `refused` or `unknown`, reason). Raises Unavailable."""
+        """(`run`, `duplicate`, `refused` or `unknown`, reason). Records a refusal; the store, the first start.
+
+        Raises Unavailable.
+        """
         before = self._store.job_by_uuid(uuid)
         verdict = self._store.claim(uuid, digest(secret), slurm_id, restarts, task, self._clock.now())
         if before is None or verdict != "run":
@@ -55,8 +58,6 @@ class Launch:
         if reason:
             self._note(before.id, f"Start refused: {reason}")
             return "refused", reason
-        if before.claimed_by is None:
-            self._note(before.id, f"Start claimed by Slurm job {slurm_id}")
         return "run", ""
 
     def _withdrawn(self, job: Job) -> str:

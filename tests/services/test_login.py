@@ -178,7 +178,9 @@ def test_a_logout_ends_its_token_alone(world: World) -> None:
     assert world.login.resolve(second) is not None
 
 
-@pytest.mark.parametrize("secret", ["", "sht_", "sht_x", "x" * 50, "sht_" + "x" * 10_000, "sht_é", "sht_\ud800"])
+@pytest.mark.parametrize(
+    "secret", ["", "sht_", "sht_x", "x" * 50, "sht_" + "x" * 10_000, "sht_é", "sht_\ud800"]
+)
 def test_nonsense_is_nobodys_token(world: World, secret: str) -> None:
     assert world.login.resolve(secret) is None
 

@@ -27,7 +27,6 @@ from sciserver_hpc.services.login import Login
 from sciserver_hpc.services.rendering import Renderer
 from sciserver_hpc.services.results import Results
 from sciserver_hpc.services.site import Site as SiteView
-from sciserver_hpc.store import migrate
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.agents import FakeAgents
 from tests.fakes.clock import FakeClock
@@ -40,7 +39,7 @@ PASSWORDS = {"alice": "wonderland", "bob": "builder", "carol": "christmas"}
 
 
 class FakePeople:
-    """A directory of alice, bob and carol: `ports.Directory`. `down` makes it silent, `asked` counts logins."""
+    """A directory of alice, bob and carol (`ports.Directory`). `down`: silent; `asked`: whose logins."""
 
     def __init__(self) -> None:
         self.people = {person.username: person for person in (ALICE, BOB, CAROL)}
@@ -97,12 +96,14 @@ def image(name: str, kernels: tuple[str, ...]) -> Image:
     )
 
 
+ROOTS = ("Storage", "Temporary")
+
 BATCH = ComputeDomain(
     name="batch",
     partition="batch",
     account="science",
     images=("python", "r", "plain", "hidden"),
-    root_volumes=("Storage", "Temporary"),
+    root_volumes=ROOTS,
     data_volumes=("sdss", "secret"),
     limits=Limits(cpus=8, nodes=1, memory_mb=4096, time_limit_s=8 * 3600),
     defaults=Resources(cpus=2, memory_mb=2048, time_limit_s=7200),
@@ -110,8 +111,15 @@ BATCH = ComputeDomain(
 
 SITE = Site(
     domains=(
-        ComputeDomain(name="closed", partition="closed", images=("python",)),
-        ComputeDomain(name="quick", partition="interactive", interactive=True, batch=False, images=("python",)),
+        ComputeDomain(name="closed", partition="closed", images=("python",), root_volumes=ROOTS),
+        ComputeDomain(
+            name="quick",
+            partition="interactive",
+            interactive=True,
+            batch=False,
+            images=("python",),
+            root_volumes=ROOTS,
+        ),
         BATCH,
     ),
     images=(
@@ -147,11 +155,9 @@ SITE = Site(
 class World:
     """Everything wired, with handles on the fakes."""
 
-    def __init__(self, directory: Path) -> None:
-        url = f"sqlite:///{directory}/sciserver.db"
-        migrate.upgrade(url)
+    def __init__(self, database: Path) -> None:
         self.clock = FakeClock()
-        self.store = SqlStore(url, now=self.clock.now)
+        self.store = SqlStore(f"sqlite:///{database}", now=self.clock.now)
         self.store.apply_site(SITE)
         self.agents = FakeAgents()
         for root in SITE.root_volumes:
