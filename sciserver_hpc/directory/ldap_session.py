@@ -112,12 +112,14 @@ class Server:
 
         Raises Unavailable.
         """
-        with _translated():
-            connection = self._connection(dn, password)
-            try:
-                yield Session(connection, self) if self._bind(connection) else None
-            finally:
-                _close(connection)
+        connection = self._connection(dn, password)
+        try:
+            yield Session(connection, self) if self._bind(connection) else None
+        except (LDAPException, OSError) as error:
+            # ldap3 wraps what happened two or three times; here are its plain words.
+            raise Unavailable(SYSTEM, connection.last_error or str(error)) from error
+        finally:
+            _close(connection)
 
     def _connection(self, dn: str, password: str) -> ldap3.Connection:
         parts = urlsplit(self.url)
@@ -195,16 +197,6 @@ def _texts(values: list[bytes]) -> Iterator[str]:
             yield value.decode("utf-8")
         except UnicodeDecodeError:
             continue
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except LDAPException as error:
-        raise Unavailable(SYSTEM, str(error).strip() or type(error).__name__) from error
-    except OSError as error:
-        raise Unavailable(SYSTEM, str(error)) from error
 
 
 def _is_loopback(host: str) -> bool:

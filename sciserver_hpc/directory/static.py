@@ -26,10 +26,8 @@ from ..domain.problems import problems
 from .passwords import check_form, hashed, matches
 from .usernames import WRONG, is_username, unknown
 
-_NOBODY = hashed("")
+_NOBODY = hashed("nobody")
 """What an unknown user's password is compared with, so that it takes as long as a known one's."""
-
-_LONGEST_PASSWORD = 1024
 
 
 class Entry(Person):
@@ -46,18 +44,25 @@ class Entry(Person):
 class _File(Model):
     users: tuple[Entry, ...] = ()
 
+    @field_validator("users")
+    @classmethod
+    def _distinct(cls, value: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        names = [found.username for found in value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice} is there twice; remove one")
+        return value
+
 
 def entry(person: Person, password: str) -> str:
     """A person as lines of the file.
 
-    Raises ValueError for an empty password.
+    Raises ValueError for a password that is empty, endless or holds a NUL.
     """
-    if not password:
-        raise ValueError("a person needs a password")
     values = person.model_dump(mode="json") | {"groups": sorted(person.groups), "password": hashed(password)}
-    # JSON's strings, numbers, booleans and lists of strings are TOML's, but for DEL and surrogates.
-    lines = (f"{name} = {json.dumps(value)}" for name, value in values.items())
-    return "\n".join(["[[users]]", *lines, ""])
+    # JSON's strings, numbers, booleans and lists of strings are TOML's, but for DEL.
+    lines = (f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items())
+    return "\n".join(["[[users]]", *lines, ""]).replace("\x7f", "\\u007f")
 
 
 class StaticDirectory:
@@ -69,8 +74,8 @@ class StaticDirectory:
     def authenticate(self, username: str, password: str) -> Person:
         """See `ports.Directory`."""
         found = self._entries().get(username) if is_username(username) else None
-        fits = matches(password[:_LONGEST_PASSWORD], found.password if found else _NOBODY)
-        if found is None or not fits or not 0 < len(password) <= _LONGEST_PASSWORD:
+        fits = matches(password, found.password if found else _NOBODY)
+        if found is None or not fits:
             raise BadCredentials(WRONG)
         return _person(found)
 

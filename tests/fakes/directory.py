@@ -1,0 +1,43 @@
+"""A directory of people in memory, which a test can take away."""
+
+from __future__ import annotations
+
+from sciserver_hpc.domain.errors import BadCredentials, NotFound, Unavailable
+from sciserver_hpc.domain.people import Person
+
+
+class FakeDirectory:
+    """`ports.Directory`: `add` people; set `down` and it answers nobody."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self._people: dict[str, tuple[Person, str]] = {}
+
+    def add(self, person: Person, password: str) -> None:
+        """Let them log in; a person of the same name is replaced."""
+        self._people[person.username] = (person, password)
+
+    def remove(self, username: str) -> None:
+        """They left."""
+        del self._people[username]
+
+    def authenticate(self, username: str, password: str) -> Person:
+        self._answer()
+        person, expected = self._people.get(username, (None, ""))
+        if person is None or not password or password != expected:
+            raise BadCredentials("User name or password is wrong.")
+        return person
+
+    def person(self, username: str) -> Person:
+        self._answer()
+        if username not in self._people:
+            raise NotFound(f"The directory knows no user {username!r}.")
+        return self._people[username][0]
+
+    def ping(self) -> str:
+        self._answer()
+        return f"fake directory, {len(self._people)} users"
+
+    def _answer(self) -> None:
+        if self.down:
+            raise Unavailable("directory", "it is down")
