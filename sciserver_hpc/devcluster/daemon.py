@@ -70,9 +70,9 @@ def listens(port: int) -> bool:
     return True
 
 
-def answers(path: Path) -> bool:
-    """Whether somebody accepts connections on the unix socket `path`."""
-    with socket.socket(socket.AF_UNIX) as probe:
+def answers(path: Path, kind: socket.SocketKind = socket.SOCK_STREAM) -> bool:
+    """Whether somebody holds the unix socket `path`."""
+    with socket.socket(socket.AF_UNIX, kind) as probe:
         probe.settimeout(1)
         try:
             probe.connect(str(path))

@@ -19,7 +19,7 @@ from ..domain.errors import SciServerError
 from ..domain.people import Person
 from ..domain.resources import Limits
 from ..domain.volumes import RootVolume
-from . import commands, demo, runtime, site, toml
+from . import broker, commands, demo, runtime, site, toml
 from .daemon import Daemon, listens, start
 from .errors import Failed
 from .mounts import CHECKOUT
@@ -135,7 +135,7 @@ def daemons(state: State) -> tuple[Daemon, ...]:
     port = state.port("portal", 8000)
     return (
         Daemon("portal", _command(state, "serve"), lambda: listens(port)),
-        Daemon("broker", _command(state, "broker"), lambda: True),
+        Daemon("broker", _command(state, "broker"), lambda: broker.wakes(state)),
     )
 
 
