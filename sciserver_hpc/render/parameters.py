@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+e[-+]?\d+')
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\d.])-?\d+e[-+]?\d+')
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 

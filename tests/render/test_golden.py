@@ -1,0 +1,56 @@
+"""The whole of what is rendered, word for word. `SCISERVER_WRITE_GOLDEN=1 pytest tests/render` writes it anew."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sciserver_hpc.domain.jobs import JobSpec
+from sciserver_hpc.render import Surroundings, parameters_text, render
+
+from . import samples
+
+GOLDEN = Path(__file__).parent / "golden"
+AROUND = Surroundings(
+    claim_url="https://portal.example.org/", ca_file="/etc/sciserver/ca.pem", apptainer="/usr/bin/apptainer"
+)
+CASES: dict[str, tuple[JobSpec, dict[str, str]]] = {
+    "shell": (samples.SHELL, {"command.txt": "hostname\n"}),
+    "script": (samples.SCRIPT, {"fit.py": "#!/usr/bin/env python3\n"}),
+    "notebook": (
+        samples.NOTEBOOK,
+        {"sun spots.ipynb": '{"cells": []}', "parameters.txt": parameters_text({"a": 1e-7})},
+    ),
+    "array": (samples.ARRAY, {"command.txt": "echo $SLURM_ARRAY_TASK_ID\n"}),
+    "gpu": (samples.GPU, {"command.txt": "nvidia-smi\n"}),
+}
+
+
+def shown(spec: JobSpec, files: dict[str, str], around: Surroundings) -> str:
+    """Options, the head of the wrapper, and the files, as one text."""
+    job = render(spec, 7, files=files, claim_secret="s3cret", surroundings=around, slurm_ids={3: 300, 4: 400})
+    head = job.script.partition("# shellcheck")[0]
+    texts = [f"--- {file.path} {file.mode:o}\n{file.text}\n" for file in job.files]
+    return "\n".join([f"{job.mark} {job.root} {job.folder}", *job.options, "", head, *texts])
+
+
+def check(name: str, text: str) -> None:
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("SCISERVER_WRITE_GOLDEN"):
+        GOLDEN.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_rendered_as_recorded(name: str) -> None:
+    check(name, shown(*CASES[name], AROUND))
+
+
+def test_without_apptainer_paths_are_the_hosts() -> None:
+    spec = samples.spec(workdir="/home/idies/workspace/Storage/alice/persistent/fits")
+    text = shown(spec, {"command.txt": "hostname\n"}, Surroundings(apptainer=""))
+    assert "readonly payload_workdir=/srv/Storage/alice/persistent/fits\n" in text
+    check("host", text)
