@@ -1,26 +1,22 @@
-"""The sudo transport in the development cluster, as its service account, for the directory's people."""
+"""The sudo transport. What sudoers allows the service account is tested with the development cluster."""
 
 from __future__ import annotations
 
 import os
 import pwd
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sciserver_hpc.agents import AgentOptions, SocketAgents, SudoTransport
-from sciserver_hpc.domain.errors import Refused, Unavailable
+from sciserver_hpc.domain.errors import AgentError, Refused, Unavailable
 from sciserver_hpc.domain.scheduling import Owner
 
-pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture
-def sudo_agents(place: Path) -> Iterator[SocketAgents]:
-    agents = SocketAgents(place / "run", SudoTransport(), AgentOptions())
-    yield agents
-    agents.close()
+needs_root = pytest.mark.skipif(
+    os.getuid() != 0 or not shutil.which("sudo"), reason="only root may sudo to anybody without a password"
+)
 
 
 def person(username: str) -> Owner:
@@ -28,27 +24,51 @@ def person(username: str) -> Owner:
     return Owner(username=username, uid=entry.pw_uid, gid=entry.pw_gid)
 
 
-def test_alice_is_alice(sudo_agents: SocketAgents) -> None:
-    alice = person("alice")
-    assert f"agent of alice answers as uid {alice.uid}" in sudo_agents.ping(alice)
+@pytest.fixture
+def program(place: Path) -> Path:
+    """The agent where everybody may read it, as when installed."""
+    place.chmod(0o711)
+    return shutil.copytree(SudoTransport().program, place / "lib" / "agent")
 
 
-def test_each_has_an_agent_of_their_own(sudo_agents: SocketAgents) -> None:
-    pids = {sudo_agents.ping(person(name)).rpartition("pid ")[2] for name in ("alice", "bob")}
-    assert len(pids) == 2
+@pytest.fixture
+def sudo_agents(place: Path, program: Path) -> Iterator[SocketAgents]:
+    agents = SocketAgents(place / "run", SudoTransport(program=program), AgentOptions(min_uid=0))
+    yield agents
+    agents.close()
 
 
-def test_nobody_may_become_root_or_the_service_itself() -> None:
-    argv = SudoTransport().argv(Owner(username="root", uid=0, gid=0))
-    assert os.spawnv(os.P_WAIT, argv[0], argv) != 0
+@needs_root
+def test_the_agent_acts_as_the_other_user(sudo_agents: SocketAgents, root: Path) -> None:
+    nobody = person("nobody")
+    assert f"agent of nobody answers as uid {nobody.uid}" in sudo_agents.ping(nobody)
+    root.chmod(0o700)
+    with pytest.raises(AgentError) as caught:
+        sudo_agents.of(nobody).listing(str(root), "")
+    assert caught.value.reason == "denied"
 
 
+@needs_root
 def test_machine_and_directory_must_agree_on_the_name(sudo_agents: SocketAgents) -> None:
-    alice = person("alice")
+    mallory = person("nobody").model_copy(update={"username": "mallory"})
     with pytest.raises(Refused, match="another name"):
-        sudo_agents.ping(alice.model_copy(update={"username": "mallory"}))
+        sudo_agents.ping(mallory)
 
 
+@needs_root
+def test_an_agent_never_becomes_root(sudo_agents: SocketAgents) -> None:
+    with pytest.raises(Unavailable, match="never runs as root"):
+        sudo_agents.ping(person("root"))
+
+
+@needs_root
 def test_unknown_uids_are_unavailable(sudo_agents: SocketAgents) -> None:
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match="unknown user"):
         sudo_agents.ping(Owner(username="ghost", uid=4_000_000, gid=4_000_000))
+
+
+@pytest.mark.cluster
+def test_each_person_of_the_directory_has_an_agent_of_their_own(sudo_agents: SocketAgents) -> None:
+    answers = [sudo_agents.ping(person(name)) for name in ("alice", "bob")]
+    assert len({answer.rpartition("pid ")[2] for answer in answers}) == 2
+    assert all(f"agent of {name}" in answer for name, answer in zip(("alice", "bob"), answers, strict=True))
