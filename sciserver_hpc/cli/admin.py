@@ -1,0 +1,141 @@
+"""`sciserver-hpc`: for administrators. Services, database, settings, checks."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .verb import FAILED, Verbs, json_option, leave, print_json
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+CHECKS = ("secrets", "db", "ldap", "slurm", "images", "agent", "proxy", "broker")
+
+EPILOG = """\b
+Examples:
+  sciserver-hpc check all --user alice
+  sciserver-hpc db upgrade && sciserver-hpc db apply --dry-run
+  SCISERVER_CONFIG=./site/sciserver.toml sciserver-hpc serve
+"""
+
+
+@click.group(cls=Verbs, epilog=EPILOG)
+def admin() -> None:
+    """Run and look after a SciServer HPC portal.
+
+    Settings come from the file SCISERVER_CONFIG names, else /etc/sciserver/sciserver.toml.
+    """
+
+
+def _settings() -> Settings:
+    from ..settings import load  # noqa: PLC0415 (slow to load, and --help needs none of it)
+
+    return load()
+
+
+@admin.command(epilog="\b\nExample:\n  sciserver-hpc serve\n")
+def serve() -> None:
+    """Run the portal: gunicorn, at [portal] bind. Runs until it is told to end."""
+    from . import service  # noqa: PLC0415
+
+    service.serve(_settings())
+
+
+@admin.command(epilog="\b\nExample:\n  sciserver-hpc broker\n")
+def broker() -> None:
+    """Run the broker, which brings jobs to Slurm and watches them. A second one stands by."""
+    from . import service  # noqa: PLC0415
+
+    service.broker(_settings())
+
+
+@admin.command(
+    "show-config",
+    epilog="\b\nExamples:\n  sciserver-hpc show-config\n  sciserver-hpc show-config --reference\n",
+)
+@click.option("--reference", is_flag=True, help="Print all settings with their meaning instead.")
+def show_config(reference: bool) -> None:
+    """Print the settings in force, as TOML. Secrets stand in files, so none is shown."""
+    from .. import settings_page  # noqa: PLC0415
+
+    click.echo(settings_page.reference() if reference else settings_page.show(_settings()), nl=False)
+
+
+@admin.command(epilog="\b\nExamples:\n  sciserver-hpc check\n  sciserver-hpc check agent --user alice\n")
+@click.argument("names", nargs=-1, type=click.Choice((*CHECKS, "all")), metavar="[NAME]...")
+@click.option("--user", metavar="NAME", default="", help="As whom to try an agent.")
+@json_option
+def check(names: tuple[str, ...], user: str, as_json: bool) -> None:
+    """Check what the portal depends on: secrets, db, ldap, slurm, images, agent, proxy, broker; default: all.
+
+    One line each, `ok` or `FAIL`, with a remedy. Exit code 1 when any fails.
+    """
+    from .. import wiring  # noqa: PLC0415
+    from . import checks  # noqa: PLC0415
+
+    settings = _settings()
+    wanted = [name for name in CHECKS if name in names or not names or "all" in names]
+    verdicts = []
+    with contextlib.closing(wiring.build(settings)) as services:
+        for verdict in checks.run(wanted, checks.Site(settings, services, user)):
+            verdicts.append(verdict)
+            if not as_json:
+                click.echo(str(verdict))
+    if as_json:
+        print_json([vars(verdict) for verdict in verdicts])
+    leave(0 if all(verdict.ok for verdict in verdicts) else FAILED)
+
+
+@admin.group(cls=Verbs)
+def db() -> None:
+    """The database: its tables and the site's catalogue in it."""
+
+
+@db.command(epilog="\b\nExample:\n  sciserver-hpc db upgrade\n")
+def upgrade() -> None:
+    """Create the tables, or bring them to this program's form. Safe to repeat."""
+    from ..store import migrate  # noqa: PLC0415
+
+    settings = _settings()
+    reached = migrate.upgrade(settings.database.url, settings.secret("database.password_file"))
+    click.echo(f"The database is at revision {reached}.")
+
+
+@db.command(epilog="\b\nExample:\n  sciserver-hpc db current\n")
+def current() -> None:
+    """Print the database's revision and the one this program needs; exit code 1 when they differ."""
+    from ..store import migrate  # noqa: PLC0415
+
+    settings = _settings()
+    found = migrate.current(settings.database.url, settings.secret("database.password_file"))
+    click.echo(f"database {found or 'empty'}, needed {migrate.head()}")
+    leave(0 if found == migrate.head() else FAILED)
+
+
+@db.command(epilog="\b\nExamples:\n  sciserver-hpc db apply\n  sciserver-hpc db apply --dry-run site.toml\n")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Show the difference; change nothing.")
+def apply(file: Path | None, dry_run: bool) -> None:
+    """Replace the catalogue (domains, images, volumes, grants) by that of FILE; default: [catalogue] file.
+
+    Prints what is added (+), changed (~) and removed (-).
+    """
+    from .. import wiring  # noqa: PLC0415
+    from ..domain.errors import Invalid  # noqa: PLC0415
+    from . import catalogue  # noqa: PLC0415
+
+    settings = _settings()
+    source = file or settings.catalogue.file
+    if source is None:
+        raise Invalid({"FILE": "name the catalogue's file, here or as [catalogue] file in the settings."})
+    site = catalogue.load(source)
+    with contextlib.closing(wiring.build_store(settings)) as store:
+        for line in list(catalogue.differences(site, store)) or ["No difference."]:
+            click.echo(line)
+        if not dry_run:
+            store.apply_site(site)
+            click.echo(f"Applied {source}.")

@@ -1,0 +1,224 @@
+"""Checks of everything outside: one line each, with a remedy."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import requests
+
+from ..domain.errors import Invalid, NotFound, SciServerError, Unavailable
+from ..domain.scheduling import Owner
+from ..image_files import ImageFiles
+from ..scheduler.commands import Commands
+from ..settings import SECRETS, Settings
+from ..wiring import Services
+
+TIMEOUT_S = 10
+LATE = timedelta(seconds=60)
+"""A broker that has not looked at the cluster for so long is not at work."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found out about `name`; `remedy`: what to do, also where it is well but could be better."""
+
+    name: str
+    ok: bool
+    text: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        remedy = f" — {self.remedy}" if self.remedy else ""
+        return f"{'ok  ' if self.ok else 'FAIL'} {self.name}: {self.text}{remedy}"
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is checked. `user`: as whom to try an agent, or empty."""
+
+    settings: Settings
+    services: Services
+    user: str = ""
+
+
+Check = Callable[[Site], Iterator[Verdict]]
+
+
+def secrets(site: Site) -> Iterator[Verdict]:
+    """Secret files: there, not empty, no default, not readable by others."""
+    for field in SECRETS:
+        try:
+            kept = site.settings.secret(field)
+        except Invalid as error:
+            yield Verdict(f"secret {field}", False, error.problems.get(field, str(error)))
+        else:
+            if kept is not None:
+                yield Verdict(f"secret {field}", True, "well kept")
+
+
+def db(site: Site) -> Iterator[Verdict]:
+    """The database answers and has this program's schema."""
+    yield _answer("db", site.services.store.ping, "start the database, or run: sciserver-hpc db upgrade")
+
+
+def ldap(site: Site) -> Iterator[Verdict]:
+    """The directory answers, over TLS, and lets us search."""
+    remedy = "check [directory] url, ca_file, bind_dn and its password, user_base"
+    yield _answer("ldap", site.services.directory.ping, remedy)
+
+
+def slurm(site: Site) -> Iterator[Verdict]:
+    """Each cluster: it answers, is accounted for, has the domains' partitions, enforces limits."""
+    for name, cluster in site.settings.clusters.items():
+        label = f"slurm {name}"
+        scheduler = site.services.schedulers[name]
+        alive = _answer(label, scheduler.ping, "start slurmctld and munge on this host; try: scontrol ping")
+        yield alive
+        if alive.ok and cluster.kind == "slurm":
+            yield from _asked(label, site, name)
+            commands = Commands(str(cluster.bin_dir), cluster.timeout_s, str(cluster.conf or ""))
+            yield from _partitions(label, site, name, commands)
+            yield from _limits(label, commands)
+
+
+def _asked(label: str, site: Site, cluster: str) -> Iterator[Verdict]:
+    seen = site.services.schedulers[cluster].observe(site.services.clock.now() - timedelta(minutes=1))
+    remedy = "see that slurmdbd runs and AccountingStorageType is accounting_storage/slurmdbd"
+    yield Verdict(f"{label} squeue", seen.live_complete, f"{len(seen.sightings)} jobs of ours", seen.problem)
+    answers = "answers" if seen.ended_complete else seen.problem
+    yield Verdict(f"{label} sacct", seen.ended_complete, answers, "" if seen.ended_complete else remedy)
+
+
+def _partitions(label: str, site: Site, cluster: str, commands: Commands) -> Iterator[Verdict]:
+    try:
+        there = set(commands.run("sinfo", ["--noheader", "--format=%R"]).split())
+    except Unavailable as error:
+        yield Verdict(f"{label} partitions", False, error.detail, "try: sinfo")
+        return
+    wanted = {d.partition: d.name for d in site.services.store.domains() if d.cluster == cluster}
+    missing = sorted(set(wanted) - there)
+    names = ", ".join(f"{partition} (domain {wanted[partition]})" for partition in missing)
+    remedy = f"Slurm has {', '.join(sorted(there))}; correct the catalogue and apply it" if missing else ""
+    text = f"missing: {names}" if missing else ", ".join(sorted(wanted)) or "no domain uses this cluster"
+    yield Verdict(f"{label} partitions", not missing, text, remedy)
+
+
+_ENFORCED = {"ConstrainRAMSpace": "memory", "ConstrainCores": "CPU"}
+
+
+def _limits(label: str, commands: Commands) -> Iterator[Verdict]:
+    """slurm.conf(5), cgroup.conf(5): limits that nothing enforces are no failure, but are said."""
+    try:
+        lines = commands.run("scontrol", ["show", "config"]).splitlines()
+    except Unavailable as error:
+        yield Verdict(f"{label} limits", False, error.detail, "try: scontrol show config")
+        return
+    config = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
+    by_cgroup = "cgroup" in config.get("TaskPlugin", "")
+    for option, what in _ENFORCED.items():
+        enforced = by_cgroup and config.get(option, "no").lower() == "yes"
+        remedy = f"set TaskPlugin=task/cgroup in slurm.conf and {option}=yes in cgroup.conf"
+        text = f"{what} limits are {'' if enforced else 'NOT '}enforced by cgroups"
+        yield Verdict(f"{label} limits", True, text, "" if enforced else remedy)
+
+
+def images(site: Site) -> Iterator[Verdict]:
+    """Apptainer runs; each image's file is the catalogued one."""
+    program = site.settings.images.apptainer
+    if program is None:
+        yield Verdict("images", True, "jobs run without a container ([images] apptainer is empty)")
+        return
+    yield _answer("images apptainer", lambda: _version(program), "install Apptainer; see [images] apptainer")
+    files = ImageFiles()
+    for image in site.services.store.images():
+        problem = files.problem(image)
+        remedy = f"put the right {image.path} back, or enter the new digest into the catalogue and apply it"
+        text = problem.partition(";")[0] or f"version {image.version}, {image.size / 1e6:.0f} MB"
+        yield Verdict(f"images {image.name}", not problem, text, remedy if problem else "")
+
+
+def _version(program: Path) -> str:
+    if shutil.which(program) is None:
+        raise Unavailable("apptainer", f"{program} is missing or cannot be executed")
+    try:
+        done = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=TIMEOUT_S, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Unavailable("apptainer", str(error)) from error
+    return done.stdout.strip()
+
+
+def agent(site: Site) -> Iterator[Verdict]:
+    """An agent can be started as the user named."""
+    transport = site.settings.agents.transport
+    if not site.user:
+        yield Verdict("agent", True, f"not tried ({transport})", "name somebody: --user alice")
+        return
+    try:
+        person = site.services.directory.person(site.user)
+    except NotFound as error:
+        yield Verdict("agent", False, str(error), "name a person of the directory with --user")
+        return
+    owner = Owner(username=person.username, uid=person.uid, gid=person.gid)
+    remedy = f"check the sudoers line of this account: sudo -n -l -U {person.username}"
+    yield _answer("agent", lambda: site.services.agents.ping(owner), remedy if transport == "sudo" else "")
+
+
+def proxy(site: Site) -> Iterator[Verdict]:
+    """The portal answers at its public address, through TLS."""
+    url, ca = site.settings.portal.url, site.settings.jobs.ca_file
+    name = f"proxy {url}"
+    try:
+        answer = requests.get(f"{url}/healthz", timeout=TIMEOUT_S, verify=str(ca) if ca else True)
+        healthy = answer.ok and answer.json().get("status") == "ok"
+        text = "healthy" if healthy else f"answers {answer.status_code}"
+        yield Verdict(name, healthy, text, "" if healthy else "see that nginx passes on to `serve`")
+    except requests.exceptions.SSLError as error:
+        yield Verdict(name, False, f"TLS fails: {error}", "check the certificate, and [jobs] ca_file")
+    except (requests.RequestException, OSError, ValueError) as error:
+        yield Verdict(name, False, f"no answer: {error}", "start nginx and `sciserver-hpc serve`")
+
+
+def broker(site: Site) -> Iterator[Verdict]:
+    """A broker has looked at the cluster a moment ago."""
+    note = site.services.store.notes().get("broker")
+    if note is None:
+        yield Verdict("broker", False, "it has never run", "start: sciserver-hpc broker")
+        return
+    age = site.services.clock.now() - datetime.fromisoformat(str(note["at"]))
+    text = f"last turn {age.total_seconds():.0f} s ago, {note.get('active', 0)} jobs"
+    yield Verdict("broker", age <= LATE, text, "" if age <= LATE else "start: sciserver-hpc broker")
+
+
+def _answer(name: str, ask: Callable[[], str], remedy: str) -> Verdict:
+    try:
+        return Verdict(name, True, ask())
+    except SciServerError as error:
+        return Verdict(name, False, str(error).rstrip("."), remedy)
+
+
+CHECKS: dict[str, Check] = {
+    "secrets": secrets,
+    "db": db,
+    "ldap": ldap,
+    "slurm": slurm,
+    "images": images,
+    "agent": agent,
+    "proxy": proxy,
+    "broker": broker,
+}
+
+
+def run(names: list[str], site: Site) -> Iterator[Verdict]:
+    """The verdicts of the checks called `names`. A check that itself meets a system that is away, fails."""
+    for name in names:
+        try:
+            yield from CHECKS[name](site)
+        except SciServerError as error:
+            yield Verdict(name, False, str(error).rstrip("."), "repair that first")
