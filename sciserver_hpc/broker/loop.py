@@ -25,17 +25,27 @@ MAX_PAUSE_S = 30.0
 
 
 class WakeSocket:
-    """A datagram socket at `path` (mode 0600): any datagram means that there is work."""
+    """A datagram socket at `path` (mode 0600): any datagram means that there is work.
+
+    It is bound by the broker that leads; one that stands by must not take the leader's wake-ups.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._path = path
-        path.unlink(missing_ok=True)
-        self._socket.bind(str(path))
-        path.chmod(0o600)
+        self._socket: socket.socket | None = None
+
+    def open(self) -> None:
+        """Bind, in the place of a leader that died."""
+        self.close()
+        self._path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket.bind(str(self._path))
+        self._path.chmod(0o600)
 
     def wait(self, seconds: float) -> None:
         """Return when woken, or after `seconds`; all waiting wake-ups are taken together."""
+        if self._socket is None:
+            return
         ready, _, _ = select.select([self._socket], [], [], max(0.0, seconds))
         while ready:
             try:
@@ -44,9 +54,11 @@ class WakeSocket:
                 return
 
     def close(self) -> None:
-        """Close and remove."""
-        self._socket.close()
-        self._path.unlink(missing_ok=True)
+        """Close; the path is removed only while it is ours."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            self._path.unlink(missing_ok=True)
 
 
 class Loop:
@@ -69,7 +81,10 @@ class Loop:
         try:
             while not stop.is_set():
                 pause = self._turn(pause)
-                self._wake.wait(pause)
+                if self._leading:
+                    self._wake.wait(pause)
+                else:
+                    stop.wait(pause)
         finally:
             self._release()
 
@@ -92,6 +107,10 @@ class Loop:
         leading = self._store.lead(self._holder, self._clock.now(), LEASE)
         if leading != self._leading:
             log.info("leading" if leading else "standing by", holder=self._holder)
+            if leading:
+                self._wake.open()
+            else:
+                self._wake.close()
         self._leading = leading
         return leading
 
