@@ -126,7 +126,7 @@ def test_an_image_does_not_tell_where_it_was_built(image: str, tmp_path: Path) -
     with sif.open("rb") as file:
         assert host not in file.read(data.offset(sif))  # the recipe and the labels
     tree = tmp_path / "tree"
-    # /usr is left out: Debian's packages name Debian's hosts there. An exit code of 2 means attributes not set.
+    # /usr is left out: Debian's packages name Debian's hosts there. Exit code 2: attributes not set.
     argv = ["unsquashfs", "-no-xattrs", "-o", str(data.offset(sif)), "-d", str(tree), str(sif)]
     subprocess.run([*argv, "etc", ".singularity.d", "var", "root"], capture_output=True, check=False)
     files = [path for path in tree.rglob("*") if path.is_file() and not path.is_symlink()]
