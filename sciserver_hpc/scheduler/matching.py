@@ -21,4 +21,5 @@ def match(jobs: Sequence[Job], sightings: Iterable[Sighting]) -> dict[str, Sight
         job = wanted.get(sighting.uuid or "")
         if job is not None and is_of(sighting, job):
             copies[job.uuid].append(sighting)
-    return {uuid: true_copy(wanted[uuid], found) for uuid, found in copies.items()}
+    chosen = {uuid: true_copy(wanted[uuid], found) for uuid, found in copies.items()}
+    return {uuid: copy for uuid, copy in chosen.items() if copy is not None}
