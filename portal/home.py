@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from flask import Blueprint, render_template
 
-from sciserver_hpc.domain.states import ACTIVE
+from sciserver_hpc.domain.states import ACTIVE, JobState
+from sciserver_hpc.domain.views import JobView
 
 from .guard import Access, allow, person
 from .job_views import shown
@@ -26,6 +30,5 @@ def home() -> str:
     return render_template("home.html", active=active, today=today, ever=ever)
 
 
-def _jobs(**wanted: object) -> list[object]:
-    nothing = {"states": None, "domain": None, "name": None, "after": None, "before": None, "before_id": None}
-    return [shown(job) for job in services.jobs.list(person(), **(nothing | wanted), limit=MOST)]
+def _jobs(states: Sequence[JobState] | None = None, after: datetime | None = None) -> list[JobView]:
+    return [shown(job) for job in services.jobs.list(person(), states=states, after=after, limit=MOST)]

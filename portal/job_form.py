@@ -137,19 +137,7 @@ def _field(path: str) -> str:
     head, _, tail = path.partition(".")
     if head == "resources" and tail:
         return SHOWN_AT.get(tail, tail)
-    known = (
-        "name",
-        "domain",
-        "image",
-        "command",
-        "script",
-        "notebook",
-        "arguments",
-        "parameters",
-        "volumes",
-        "filename",
-    )
-    return head if head in known else "form"
+    return head if head in FIELDS else "form"
 
 
 def _show(draft: Draft) -> tuple[str, int]:

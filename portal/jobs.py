@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 from flask import Blueprint, redirect, render_template, request
 from pydantic import ValidationError
@@ -22,6 +22,7 @@ from .services import services
 
 bp = Blueprint("jobs", __name__)
 PAGE = Access(page=True)
+Stream = Literal["stdout", "stderr"]
 PER_PAGE = 25
 TAIL = 64_000
 """Bytes of a log shown at first."""
@@ -93,7 +94,7 @@ def overview(job_id: int) -> str:
 def log(job_id: int) -> str:
     """The end of stdout or stderr; the page's script follows it."""
     job = services.jobs.get(person(), job_id)
-    stream = "stderr" if request.args.get("stream") == "stderr" else "stdout"
+    stream: Stream = "stderr" if request.args.get("stream") == "stderr" else "stdout"
     return _page("job_log.html", job, stream=stream, **_tail(job, stream))
 
 
@@ -143,7 +144,7 @@ def _page(template: str, job: Job, **more: Any) -> str:
     return render_template(template, job=shown(job), tab=tab, **more)
 
 
-def _tail(job: Job, stream: str) -> dict[str, Any]:
+def _tail(job: Job, stream: Stream) -> dict[str, Any]:
     """The log's last piece, or why there is none yet."""
     try:
         chunk = services.results.log(person(), job.id, stream, -TAIL, TAIL)
@@ -152,13 +153,7 @@ def _tail(job: Job, stream: str) -> dict[str, Any]:
     except Unavailable as error:
         return EMPTY_LOG | {"problem": str(error)}
     text, used = text_of(chunk.data, last=job.state.final)
-    return {
-        "text": text,
-        "offset": chunk.offset,
-        "next": chunk.offset + used,
-        "size": chunk.size,
-        "problem": "",
-    }
+    return {"text": text, "offset": chunk.offset, "next": chunk.offset + used, "problem": ""}
 
 
 def _record(job_id: int) -> str:

@@ -72,11 +72,8 @@ def _cell(cell: dict[str, Any]) -> Markup:
     if cell.get("cell_type") != "code":
         return Markup("<section><pre>{}</pre></section>").format(_cut(source))
     outputs = cell.get("outputs")
-    shown = [
-        _output(o)
-        for o in (outputs if isinstance(outputs, list) else [])[:MAX_OUTPUTS]
-        if isinstance(o, dict)
-    ]
+    listed = outputs[:MAX_OUTPUTS] if isinstance(outputs, list) else []
+    shown = [_output(output) for output in listed if isinstance(output, dict)]
     count = cell.get("execution_count")
     label = f"[{count}]" if isinstance(count, int) else "[ ]"
     return Markup(
@@ -89,15 +86,10 @@ def _output(output: dict[str, Any]) -> Markup:
     kind = output.get("output_type")
     if kind == "stream":
         name = "err" if output.get("name") == "stderr" else "out"
-        return Markup('<pre class="{}" tabindex="0">{}</pre>').format(
-            name, _cut(_plain(_text(output.get("text"))))
-        )
+        return _pre(name, _text(output.get("text")))
     if kind == "error":
-        trace = (
-            _text(output.get("traceback"), "\n")
-            or f"{_text(output.get('ename'))}: {_text(output.get('evalue'))}"
-        )
-        return Markup('<pre class="err" tabindex="0">{}</pre>').format(_cut(_plain(trace)))
+        short = f"{_text(output.get('ename'))}: {_text(output.get('evalue'))}"
+        return _pre("err", _text(output.get("traceback"), "\n") or short)
     data = output.get("data")
     return _rich(data) if isinstance(data, dict) else Markup("")
 
@@ -137,9 +129,7 @@ def _clean(html: str) -> Markup:
     """HTML without anything that acts; too long is shown as text's beginning."""
     if len(html) > MAX_TEXT * 10:
         return Markup("<pre>{}</pre>").format(_cut(html))
-    cleaned = nh3.clean(
-        html, tags=_TAGS, attribute_filter=_attribute, url_schemes={"http", "https", "mailto", "data"}
-    )
+    cleaned = nh3.clean(html, tags=_TAGS, attribute_filter=_attribute, url_schemes=SCHEMES)
     return Markup(cleaned)  # noqa: S704 (cleaned on the line before)
 
 

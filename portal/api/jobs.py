@@ -63,7 +63,8 @@ def job(job_id: int) -> Response:
     response.mimetype = "application/json"
     response.set_etag(str(found.version))
     response.headers["Cache-Control"] = "private, no-cache"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def job_events(job_id: int) -> EventsAnswer:

@@ -77,8 +77,7 @@ def log_in(page: Page, username: str = "alice") -> None:
 
 def _certificate(folder: Path) -> tuple[str, str]:
     certificate, key = str(folder / "tls.pem"), str(folder / "tls.key")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
-    subprocess.run(
-        [*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=30
-    )
+    kind = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    command = ["openssl", "req", "-x509", *kind.split(), "-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
     return certificate, key
