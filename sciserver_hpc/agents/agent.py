@@ -10,7 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ..agent import protocol
-from ..domain.errors import SciServerError, Unavailable
+from ..domain.errors import Refused, SciServerError, Unavailable
 from ..domain.files import FileEntry, FileKind
 from ..domain.jobs import Usage
 from ..domain.scheduling import (
@@ -190,6 +190,8 @@ class SocketAgent:
             answered = self._read(_OUTCOMES, value)
         except NotSent as error:
             return _all(jobs, Verdict.NOT_TRIED, str(error))
+        except Refused as error:  # only ever said before anything is sent
+            return _all(jobs, Verdict.REJECTED, str(error))
         except (Lost, SciServerError) as error:
             return _all(jobs, Verdict.UNKNOWN, str(error))
         if [outcome.uuid for outcome in answered] != [job.uuid for job in jobs]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..domain.errors import Refused, SciServerError, Unavailable
+from ..domain.errors import AgentError, Refused, SciServerError, Unavailable
 from ..domain.scheduling import Owner
 from .agent import SocketAgent
 from .connection import Connection, Lost, NotSent, Unreachable
@@ -97,6 +97,8 @@ class SocketAgents:
                 connection, _ = self._starter.connect(owner)
             except Unavailable as error:
                 raise Unreachable(error.detail) from error
+            except AgentError as error:
+                raise Unreachable(str(error)) from error
         try:
             yield connection
         except (NotSent, Lost):

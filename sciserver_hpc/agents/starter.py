@@ -116,7 +116,7 @@ class Starter:
 
     def stop(self) -> None:
         """Ask the agents started here to end after what they are doing, and wait for that a while."""
-        for uid, started in self._started.items():
+        for uid, started in list(self._started.items()):
             if not started.wait(0):
                 with suppress(_Nobody, Unavailable, Refused, AgentError, NotSent, Lost):
                     self._end(uid)

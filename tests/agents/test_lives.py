@@ -208,10 +208,16 @@ def test_the_agent_itself_refuses_a_system_account(
     agents.close()
 
 
-def test_single_user_mode_serves_nobody_else(place: Path, options: AgentOptions, me: Owner) -> None:
+def test_single_user_mode_serves_nobody_else(
+    place: Path, options: AgentOptions, me: Owner, root: Path
+) -> None:
     agents = SocketAgents(place / "run", SelfTransport(), options)
+    bob = Owner(username="bob", uid=me.uid + 1, gid=1)
     with pytest.raises(Refused, match="single-user mode"):
-        agents.ping(Owner(username="bob", uid=me.uid + 1, gid=1))
+        agents.ping(bob)
+    [outcome] = agents.of(bob).submit([make_job(root)])
+    assert outcome.verdict is Verdict.REJECTED
+    assert "single-user mode" in outcome.message
 
 
 def test_sudo_gets_a_fixed_command() -> None:
