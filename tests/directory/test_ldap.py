@@ -73,7 +73,7 @@ def test_another_ca_is_refused(slapd: Slapd, tmp_path: Path, kind: str) -> None:
 )
 def test_a_certificate_for_another_name_is_refused(slapd: Slapd, kind: str, scheme: str, port: str) -> None:
     # 127.0.0.2 reaches the same server, but its certificate is for 127.0.0.1.
-    with _forward(getattr(slapd, f"{port}_port")) as elsewhere:
+    with _Forward(getattr(slapd, f"{port}_port")) as elsewhere:
         server = getattr(slapd, kind)(url=f"{scheme}://127.0.0.2:{elsewhere.port}")
         with pytest.raises(Unavailable, match=r"certificate is not valid for '127\.0\.0\.2'"):
             slapd.directory(server).ping()
@@ -144,7 +144,7 @@ def test_an_answer_that_is_no_ldap_is_unavailable() -> None:
         thread.join(60)
 
 
-class _forward:  # noqa: N801 - used as a function
+class _Forward:
     """One connection to 127.0.0.2, passed on to `port` of 127.0.0.1."""
 
     def __init__(self, port: int) -> None:
@@ -152,7 +152,7 @@ class _forward:  # noqa: N801 - used as a function
         self._listener = socket.create_server(("127.0.0.2", 0))
         self.port = self._listener.getsockname()[1]
 
-    def __enter__(self) -> _forward:
+    def __enter__(self) -> _Forward:
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
         return self

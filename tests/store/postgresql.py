@@ -92,7 +92,7 @@ def running() -> Iterator[Server]:
                     raise RuntimeError((folder / "log").read_text())
             yield Server(folder, process)
         finally:
-            process.send_signal(signal.SIGINT)  # fast shutdown
+            process.send_signal(signal.SIGQUIT)  # at once: nothing in it is wanted any more
             process.wait(30)
     finally:
         shutil.rmtree(folder)

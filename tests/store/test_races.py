@@ -1,0 +1,119 @@
+"""Several threads and processes at once: one winner, nothing lost, nothing doubled."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sciserver_hpc.domain.jobs import EventKind, JobEvent
+from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.store.migrate import upgrade
+from sciserver_hpc.store.sql_store import SqlStore
+from tests.fakes.jobs import NOON, make_job
+
+DIGEST = "d" * 64
+AT_ONCE = 8
+PATIENT = 60.0
+
+
+@pytest.fixture
+def stores(url: str) -> Iterator[list[SqlStore]]:
+    """One per contender, as processes would have."""
+    made = [SqlStore(url, timeout_s=PATIENT) for _ in range(AT_ONCE)]
+    yield made
+    for store in made:
+        store.close()
+
+
+def together(stores: list[SqlStore], act: Callable[[int, SqlStore], Any]) -> list[Any]:
+    """`act` by all stores, each in a thread of its own, started at one moment."""
+    start = threading.Barrier(len(stores))
+
+    def one(number: int) -> Any:
+        start.wait(PATIENT)
+        return act(number, stores[number])
+
+    with ThreadPoolExecutor(len(stores)) as pool:
+        return list(pool.map(one, range(len(stores))))
+
+
+def test_one_key_gives_one_job(stores: list[SqlStore]) -> None:
+    def submit(_number: int, store: SqlStore) -> int:
+        return store.add_job(make_job(store.next_job_id()), DIGEST, "{}", "k", "f").id
+
+    for _ in range(5):
+        assert len(set(together(stores, submit))) == 1
+    jobs = stores[0].jobs()
+    assert len(jobs) == len(stores[0].events(jobs[0].id)) == 1
+
+
+def test_one_contender_leads(stores: list[SqlStore]) -> None:
+    for turn in range(5):
+        now = NOON + timedelta(hours=turn)
+        won = together(stores, lambda n, store, now=now: store.lead(f"broker-{n}", now, timedelta(minutes=1)))
+        assert sum(won) == 1
+
+
+def test_one_copy_starts(stores: list[SqlStore]) -> None:
+    job = make_job(stores[0].next_job_id())
+    stores[0].add_job(job, DIGEST, "{}", None, "f")
+    said = together(stores, lambda n, store: store.claim(job.uuid, DIGEST, n + 1, 0, None, NOON))
+    assert sorted(said) == ["duplicate"] * (AT_ONCE - 1) + ["run"]
+    winner = stores[0].job(job.id)
+    assert winner is not None
+    assert said[(winner.claimed_by or 0) - 1] == "run"
+
+
+def test_of_changes_to_one_version_one_is_written(stores: list[SqlStore]) -> None:
+    first = stores[0]
+    jobs = [first.add_job(make_job(first.next_job_id()), DIGEST, "{}", None, "f") for _ in range(20)]
+
+    def change(number: int, store: SqlStore) -> list[int]:
+        said = JobEvent(at=NOON, kind=EventKind.NOTE, state=JobState.ACCEPTED, text=str(number))
+        order = jobs if number % 2 else jobs[::-1]
+        wanted = [(job, job.model_copy(update={"reason": str(number)}), [said]) for job in order]
+        return [job.id for job in store.change_jobs(wanted) if job is not None]
+
+    winners = together(stores, change)
+    assert sorted(job_id for won in winners for job_id in won) == [job.id for job in jobs]
+    for job in first.jobs():
+        assert job.version == 2
+        assert [event.text for event in first.events(job.id)[1:]] == [job.reason]
+
+
+def test_two_upgrades_at_once_make_the_tables_once(empty_url: str) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        assert len(set(pool.map(upgrade, [empty_url] * 2))) == 1
+
+
+def _submit_many(url: str, count: int) -> list[int]:
+    store = SqlStore(url, timeout_s=PATIENT)
+    try:
+        ids = [store.next_job_id() for _ in range(count)]
+        return [store.add_job(make_job(job_id), DIGEST, "{}", f"k{job_id}", "f").id for job_id in ids]
+    finally:
+        store.close()
+
+
+def test_processes_get_job_ids_of_their_own(url: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(3, mp_context=context) as pool:
+        found = list(pool.map(_submit_many, [url] * 3, [50] * 3))
+    ids = [job_id for some in found for job_id in some]
+    assert len(set(ids)) == 150
+    assert all(some == sorted(some) for some in found)
+
+
+def test_a_rolled_back_transaction_frees_no_id_that_was_seen(store: SqlStore) -> None:
+    seen = store.next_job_id()
+    with pytest.raises(KeyError), store.transaction():
+        store.add_job(make_job(seen), DIGEST, "{}", None, "f")
+        raise KeyError
+    assert store.job(seen) is None
+    assert store.next_job_id() > seen
