@@ -38,7 +38,12 @@ def explain(job: Job, now: datetime) -> str:
 def _ended(job: Job) -> str:
     if job.end is None or not job.end.summary:
         return _WORDS[job.state]
-    return f"{job.end.summary} {job.end.advice}".strip()
+    return " ".join(_sentence(part) for part in (job.end.summary, job.end.advice) if part)
+
+
+def _sentence(text: str) -> str:
+    """Slurm's own words come without a full stop."""
+    return text if text.endswith((".", "!", "?", "”")) else f"{text}."
 
 
 def _live(job: Job, now: datetime) -> str:

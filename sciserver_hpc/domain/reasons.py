@@ -41,7 +41,7 @@ _EXACT = {
 
 _FAMILIES = (
     (r"ReqNodeNotAvail", "a node it asked for is not available: in use, reserved or in maintenance."),
-    (r"Nodes_required_for_job_are_DOWN", "the nodes it could use are down, drained or reserved."),
+    (r"Nodes.required.for.job.are.DOWN", "the nodes it could use are down, drained or reserved."),
     (
         r"(QOS|Assoc)MaxJobsPer|MaxJobsPer|QOSMaxJobs|AssocMaxJobs",
         "as many of your jobs run as you may have at once.",
@@ -55,7 +55,7 @@ _FAMILIES = (
     (r"QOSMin", "it asks for less than this QOS demands of a job. Cancel it and ask for more."),
     (r"QOSUsageThreshold", f"your use is above what this QOS allows. {_ADMIN}"),
     (r"MaxMemPerLimit", "it asks for more memory than is allowed. Cancel it and ask for less."),
-    (r"launch failed requeued held", f"its start failed on the node, so Slurm holds it. {_ADMIN}"),
+    (r"launch.failed.requeued.held", f"its start failed on the node, so Slurm holds it. {_ADMIN}"),
 )
 
 
@@ -66,6 +66,6 @@ def why_pending(reason: str) -> str:
     if known:
         return known
     for pattern, sentence in _FAMILIES:
-        if re.match(pattern, word):
+        if re.match(pattern, word, re.IGNORECASE):
             return sentence
     return f"Slurm says “{word[:200]}”."

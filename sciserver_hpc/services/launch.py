@@ -46,7 +46,7 @@ class Launch:
     def claim(
         self, uuid: str, secret: str, slurm_id: int, restarts: int = 0, task: int | None = None
     ) -> tuple[str, str]:
-        """(`run`, `duplicate`, `refused` or `unknown`, reason). Records a refusal; the store, the first start.
+        """(`run`, `duplicate`, `refused` or `unknown`, reason). Records a refusal; the store, the start.
 
         Raises Unavailable.
         """

@@ -1,0 +1,77 @@
+"""Everything fits together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sciserver_hpc import wiring
+from sciserver_hpc.directory.ldap import LdapDirectory
+from sciserver_hpc.directory.static import StaticDirectory
+from sciserver_hpc.domain.errors import Invalid, Unavailable
+from sciserver_hpc.scheduler.local import LocalScheduler
+from sciserver_hpc.scheduler.slurm import SlurmCommands
+from sciserver_hpc.settings import Settings
+
+
+def settings(tmp_path: Path, **sections: dict[str, object]) -> Settings:
+    key = tmp_path / "portal.key"
+    key.write_text("0123456789abcdef" * 4)
+    key.chmod(0o600)
+    tables: dict[str, dict[str, object]] = {
+        "portal": {"url": "https://portal", "secret_key_file": key, "runtime_dir": tmp_path / "run"},
+        "database": {"url": f"sqlite:///{tmp_path}/sciserver.db"},
+        "directory": {
+            "url": "ldaps://127.0.0.1:1",
+            "user_base": "ou=people,dc=example,dc=org",
+            "group_base": "ou=groups,dc=example,dc=org",
+        },
+    }
+    return Settings(**{**tables, **sections})  # type: ignore[arg-type]
+
+
+def test_a_cluster_of_slurm_with_ldap(tmp_path: Path) -> None:
+    services = wiring.build(settings(tmp_path))
+    assert isinstance(services.directory, LdapDirectory)
+    assert isinstance(services.schedulers["default"], SlurmCommands)
+    services.close()
+
+
+def test_single_user_mode(tmp_path: Path) -> None:
+    services = wiring.build(
+        settings(
+            tmp_path,
+            directory={"kind": "static", "users_file": tmp_path / "users.toml"},
+            agents={"transport": "self"},
+            clusters={"default": {"kind": "local"}},
+            images={"apptainer": ""},
+        )
+    )
+    assert isinstance(services.directory, StaticDirectory)
+    assert isinstance(services.schedulers["default"], LocalScheduler)
+    services.close()
+
+
+def test_building_asks_nobody_so_that_each_part_can_be_checked(tmp_path: Path) -> None:
+    services = wiring.build(settings(tmp_path))
+    with pytest.raises(Unavailable):
+        services.store.ping()
+    with pytest.raises(Unavailable):
+        services.directory.ping()
+    services.close()
+
+
+def test_a_bad_secret_stops_the_start(tmp_path: Path) -> None:
+    bad = settings(tmp_path)
+    bad.portal.secret_key_file.write_text("dev")
+    with pytest.raises(Invalid, match="anybody can guess"):
+        wiring.build(bad)
+
+
+def test_a_runtime_directory_too_deep_for_a_socket_is_told(tmp_path: Path) -> None:
+    deep = settings(tmp_path)
+    portal = deep.portal.model_copy(update={"runtime_dir": tmp_path / ("x" * 120)})
+    with pytest.raises(Invalid) as caught:
+        wiring.build(deep.model_copy(update={"portal": portal}))
+    assert set(caught.value.problems) == {"portal.runtime_dir"}
