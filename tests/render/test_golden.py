@@ -1,4 +1,4 @@
-"""The whole of what is rendered, word for word. `SCISERVER_WRITE_GOLDEN=1 pytest tests/render` writes it anew."""
+"""All that is rendered, word for word. `SCISERVER_WRITE_GOLDEN=1 pytest tests/render` writes it anew."""
 
 from __future__ import annotations
 

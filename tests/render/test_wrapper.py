@@ -66,7 +66,7 @@ def test_options_of_the_container(node: Node) -> None:
     job = node.rendered(node.spec(mounts=samples.SHELL.mounts), {"command.txt": "true"})
     node.run(job)
     argv = node.argv()
-    assert argv[:3] == ["exec", "--containall", "--no-eval"]
+    assert argv[:4] == ["--quiet", "exec", "--containall", "--no-eval"]
     home = argv[argv.index("--home") + 1]
     assert home.startswith(str(node.tmp)) and home.endswith(":/home/idies")
     assert argv[argv.index("--pwd") + 1] == f"{samples.SHELL.results_target}/{job.folder}"

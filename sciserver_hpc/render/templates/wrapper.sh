@@ -162,7 +162,7 @@ command_in_image() {
     export APPTAINER_CONFIGDIR=$scratch/work APPTAINER_CACHEDIR=$scratch/work APPTAINER_TMPDIR=$scratch/work
     printf '%s/' "$payload_folder" >"$scratch/home/job.path"
     printf '%s/' "$results_target" >"$scratch/home/jobs.path"
-    run=("$apptainer" exec "${exec_options[@]}" --home "$scratch/home:$home" --workdir "$scratch/work" "$image")
+    run=("$apptainer" --quiet exec "${exec_options[@]}" --home "$scratch/home:$home" --workdir "$scratch/work" "$image")
 }
 
 command_on_host() {
