@@ -10,15 +10,15 @@
 1;
 
 function means = annual_means(path, years)
-  % Each month's mean first, so that missing weeks do not weigh on a season.
-  text = strsplit(strtrim(fileread(path)), "\n")(2:end);
   means = zeros(size(years));
-  cells = regexp(text, '^(\d{4})(\d{2})\d{2},([\d.]+)', "tokens", "once");
-  rows = cellfun(@(row) str2double(row), cells(! cellfun(@isempty, cells)), "UniformOutput", false);
-  table = vertcat(rows{:});
+  % Rows are YYYYMMDD,ppm; an empty second field is a week without a measurement.
+  table = dlmread(path, ",", 1, 0, "emptyvalue", NaN);
+  table = table(! isnan(table(:, 2)), :);
+  month = floor(table(:, 1) / 100);
   for i = 1:numel(years)
-    year = table(table(:, 1) == years(i), :);
-    means(i) = mean(arrayfun(@(month) mean(year(year(:, 2) == month, 3)), unique(year(:, 2))));
+    % Each month's mean first, so that missing weeks do not weigh on a season.
+    of_month = @(number) mean(table(month == years(i) * 100 + number, 2));
+    means(i) = mean(arrayfun(of_month, 1:12));
   endfor
 endfunction
 
