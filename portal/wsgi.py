@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from sciserver_hpc import settings, wiring
+from sciserver_hpc import logs, settings, wiring
 
 from .app import create_app
 
-app = create_app(wiring.build(settings.load()))
+_settings = settings.load()
+logs.configure(_settings.portal.log_format, _settings.portal.log_level)
+app = create_app(wiring.build(_settings))

@@ -10,7 +10,8 @@ from ..domain.jobs import JobRequest
 from ..domain.people import Person
 from ..ports import Clock, Store
 from .homes import Homes
-from .site import Recent, Rights, Site, Snapshot
+from .recent import Recent
+from .site import Rights, Site, Snapshot
 
 ImageCheck = Callable[[Image], str]
 """What is wrong with an image's file, in a sentence; "" when it is the catalogued one."""

@@ -17,6 +17,7 @@ from ..ports import Clock, Directory, Store
 from .digest import digest
 from .homes import Homes
 from .lockout import Lockout
+from .recent import Recent
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,7 @@ class Login:
         self._homes = homes
         self._lockout = Lockout(store)
         self._refresh_at: dict[str, datetime] = {}
+        self._known: Recent[Person | None] = Recent(clock)
 
     def password(self, username: str, password: str, address: str) -> tuple[Person, str, Token]:
         """Log in; return the person, the new token's secret and its row.
@@ -121,6 +123,7 @@ class Login:
 
     def _remember(self, person: Person) -> None:
         self._store.remember_person(person)
+        self._known.put(person.username, person)
         self._refresh_at[person.username] = self._clock.now() + PERSON_REFRESH
 
     def _current(self, username: str) -> Person | None:
@@ -128,7 +131,7 @@ class Login:
         now = self._clock.now()
         due = self._refresh_at.get(username)
         if due is not None and now < due:
-            return self._store.person(username)
+            return self._known.get(username, lambda: self._store.person(username))
         self._refresh_at[username] = now + PERSON_RETRY
         try:
             person = self._directory.person(username)

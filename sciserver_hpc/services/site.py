@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from datetime import datetime
 
 from ..domain.access import Action, Decision, Grant, Resource, closure, decide
 from ..domain.catalogue import ComputeDomain, Image
 from ..domain.people import Person
 from ..domain.volumes import DataVolume, RootVolume
 from ..ports import Clock, Store
-
-FRESH = timedelta(seconds=1)
-"""How old the catalogue or a person's grants may be when a request is decided. A launch reads them anew."""
-
-V = TypeVar("V")
+from .recent import Recent
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,8 @@ class Rights:
 
 
 class Site:
-    """Loads snapshots and rights; remembers them a moment, since each job of a burst asks for the same."""
+    """Loads snapshots and rights; remembers them a moment, since each job of a burst asks for the
+    same. A launch reads them anew."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -53,11 +48,11 @@ class Site:
         self._grants: Recent[tuple[Grant, ...]] = Recent(clock)
 
     def snapshot(self) -> Snapshot:
-        """The catalogue, at most FRESH old."""
+        """The catalogue, a moment old at most."""
         return self._snapshots.get("", self.load)
 
     def rights(self, person: Person) -> Rights:
-        """The person's rights, at most FRESH old."""
+        """The person's rights, a moment old at most."""
         key = f"{person.username} {sorted(person.groups)}"
         return Rights(person, self._grants.get(key, lambda: self._load_grants(person)), self._clock.now())
 
@@ -77,27 +72,3 @@ class Site:
     def _load_grants(self, person: Person) -> tuple[Grant, ...]:
         subjects = sorted((subject.kind, subject.name) for subject in closure(person))
         return tuple(self._store.grants(subjects))
-
-
-class Recent(Generic[V]):
-    """Values remembered for FRESH; safe between threads (two may load the same value at once, harmlessly)."""
-
-    def __init__(self, clock: Clock, most: int = 1000) -> None:
-        self._clock = clock
-        self._most = most
-        self._lock = threading.Lock()
-        self._values: dict[str, tuple[datetime, V]] = {}
-
-    def get(self, key: str, load: Callable[[], V]) -> V:
-        """The value of `key`, from `load` when it is not fresh."""
-        now = self._clock.now()
-        with self._lock:
-            at, value = self._values.get(key, (None, None))
-        if at is not None and value is not None and timedelta(0) <= now - at < FRESH:
-            return value
-        loaded = load()
-        with self._lock:
-            if len(self._values) >= self._most:
-                self._values.clear()
-            self._values[key] = (now, loaded)
-        return loaded

@@ -86,7 +86,8 @@ def test_a_job_that_is_over_stays_as_it_is(world: World, state: JobState) -> Non
 
 def test_a_cancel_survives_a_change_by_the_broker(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     job = submit(world)
-    change, meddled = world.store.change_job, []
+    change = world.store.change_job
+    meddled: list[Job | None] = []
 
     def meddling(old: Job, new: Job, events: Any) -> Job | None:
         if not meddled:

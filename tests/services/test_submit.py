@@ -328,7 +328,7 @@ def test_a_replayed_request_is_answered_though_it_would_be_refused_now(world: Wo
 
 def test_the_order_of_parameters_makes_no_other_request(world: World) -> None:
     def request(parameters: dict[str, int]) -> JobRequest:
-        return JobRequest(kind=Kind.NOTEBOOK, notebook=notebook(), parameters=parameters)  # type: ignore[arg-type]
+        return JobRequest(kind=Kind.NOTEBOOK, notebook=notebook(), parameters=parameters)
 
     job, _ = world.jobs.submit(ALICE, request({"a": 1, "b": 2}), "k1")
     assert world.jobs.submit(ALICE, request({"b": 2, "a": 1}), "k1") == (job, False)
