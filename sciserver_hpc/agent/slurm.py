@@ -18,8 +18,15 @@ from .settings import Settings
 WORDS_MAX = 1000
 
 _NEVER_SENT = re.compile(
-    r"Unable to contact slurm controller \(connect failure\)|Munge encode failed", re.IGNORECASE
+    r"Unable to contact slurm controller \(connect failure\)"
+    r"|auth_g_create: REQUEST_SUBMIT_BATCH_JOB|Unable to process configuration file",
+    re.IGNORECASE,
 )
+_SAID_THEN = re.compile(
+    r"^.*(?:connect failure\)|Munge encode failed|authentication error).*$", re.M | re.IGNORECASE
+)
+"""What sbatch also says in these cases; no doubt then."""
+
 _DOUBT = re.compile(
     r"timed out|Zero Bytes|Unable to contact|send failure|receive failure|shutdown failure"
     r"|Connection (?:reset|refused|aborted|closed)|Broken pipe|No route to host|unreachable"
@@ -92,9 +99,10 @@ def verdict(ended: Ended) -> tuple[str, int | None]:
         return ("accepted", int(match[1])) if match else ("unknown", None)
     if ended.code < 0 or ended.out or not ended.err:
         return "unknown", None
-    if _DOUBT.search(_NEVER_SENT.sub("", ended.err)):
+    never_sent = _NEVER_SENT.search(ended.err) is not None
+    if _DOUBT.search(_SAID_THEN.sub("", ended.err) if never_sent else ended.err):
         return "unknown", None
-    return ("not_tried" if _NEVER_SENT.search(ended.err) else "rejected"), None
+    return ("not_tried" if never_sent else "rejected"), None
 
 
 def check_options(options: Sequence[object]) -> list[str]:

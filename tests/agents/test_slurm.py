@@ -48,9 +48,26 @@ def test_a_doubt_before_a_refused_connection_stays_a_doubt() -> None:
     assert verdict(Ended(1, "", words)) == ("unknown", None)
 
 
-def test_mistakes_found_by_sbatch_itself_are_rejections() -> None:
-    assert verdict(Ended(1, "", "sbatch: error: Invalid --time specification")) == ("rejected", None)
-    assert verdict(Ended(255, "", "sbatch: unrecognized option '--nope'")) == ("rejected", None)
+RECORDED = {
+    "no_controller": "not_tried",
+    "munge_down": "not_tried",
+    "broken_configuration": "not_tried",
+    "unknown_option": "rejected",
+    "bad_time": "rejected",
+    "empty_script": "rejected",
+    "dos_line_breaks": "rejected",
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_what_sbatch_22_05_8_really_said(name: str) -> None:
+    words = (Path(__file__).parent / "words" / "slurm-22.05.8" / f"{name}.txt").read_text()
+    assert verdict(Ended(1, "", words.strip())) == (RECORDED[name], None)
+
+
+def test_without_munge_a_lost_answer_stays_a_doubt() -> None:
+    words = (Path(__file__).parent / "words" / "slurm-22.05.8" / "munge_down.txt").read_text()
+    assert verdict(Ended(1, "", f"sbatch: error: Socket timed out\n{words}")) == ("unknown", None)
 
 
 @pytest.mark.parametrize(
