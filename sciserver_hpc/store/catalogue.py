@@ -11,8 +11,8 @@ from ..domain.access import Action, Grant, Resource, Subject
 from ..domain.catalogue import ComputeDomain, Image, Site
 from ..domain.errors import Invalid
 from ..domain.volumes import DataVolume, RootVolume
-from .database import Database
 from .parsing import Parsed, parsed
+from .part import Part
 from .schema import grants, offers
 
 _SITE = "site"
@@ -20,11 +20,8 @@ _OFFERED = ("domains", "images", "root_volumes", "data_volumes")
 """Fields of a Site whose entries have a name of their own."""
 
 
-class Catalogue:
+class Catalogue(Part):
     """Queries on `offers` and `grants`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def apply_site(self, site: Site) -> None:
         """See `ports.Store`.

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Integer
+from sqlalchemy import BigInteger, DateTime, Integer, Text
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
 
 Id = BigInteger().with_variant(Integer(), "sqlite")
 """A 64-bit key; SQLite numbers rows by itself only in an INTEGER column (sqlite.org/autoinc.html)."""
+
+
+class Words(TypeDecorator[str]):
+    """Text from outside: Slurm's words, a job's own message.
+
+    What an engine refuses to store (NUL on PostgreSQL, lone surrogates on both) becomes U+FFFD: one job's odd
+    message must not keep the turn's other changes from being written.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
+        """To the engine."""
+        return None if value is None else _UNSTORABLE.sub("\ufffd", value)
 
 
 class Instant(TypeDecorator[datetime]):

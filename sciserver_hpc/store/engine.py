@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 WRITES = "sciserver_writes"
 """Execution option of a connection that is going to write."""
@@ -19,7 +20,10 @@ def make_engine(url: str, password: str | None = None, *, timeout_s: float = 5.0
 
     `timeout_s` bounds connecting and waiting for another writer. Raises ValueError for other databases.
     """
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ValueError("the database URL cannot be read; write sqlite:////path/to/file.db") from error
     if password is not None:
         parsed = parsed.set(password=password)
     makers = {"sqlite": _sqlite, "postgresql": _postgresql}

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from ..domain.errors import Conflict
 from ..domain.jobs import EventKind, Job, JobEvent
-from .database import Database
 from .job_rows import JOB, MOVING, event_row, inserted, job_of, moving
 from .jobs import chunks
+from .part import Part
 from .schema import job_events, job_ids, job_requests, jobs
 
 Change = tuple[Job, Job, Sequence[JobEvent]]
@@ -26,11 +26,8 @@ _WRITE = (
 )
 
 
-class JobChanges:
+class JobChanges(Part):
     """Writing queries on `jobs`, `job_requests` and `job_events`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def next_job_id(self) -> int:
         """See `ports.Store`."""

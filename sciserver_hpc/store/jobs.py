@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from ..domain.jobs import Job, JobEvent
 from ..domain.states import ACTIVE, JobState
-from .database import Database
 from .job_rows import EVENT, JOB, event_of, job_of
+from .part import Part
 from .schema import job_events, job_requests, jobs
 
 _LOST_STAYS_FOR = timedelta(days=1)
@@ -19,12 +19,8 @@ _CHUNK = 500
 """Keys per IN (…): well under the number of parameters either engine takes."""
 
 
-class Jobs:
+class Jobs(Part):
     """Reading queries on `jobs`, `job_requests` and `job_events`."""
-
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
-        self._database = database
-        self._now = now
 
     def job(self, job_id: int) -> Job | None:
         """See `ports.Store`."""
@@ -55,14 +51,15 @@ class Jobs:
     ) -> list[Job]:
         """See `ports.Store`.
 
-        `after` and `before` bound the moment of acceptance: after ≤ accepted_at < before.
+        `name` is looked for without regard to case. `after` and `before` bound the moment of acceptance:
+        after ≤ accepted_at < before.
         """
         columns = jobs.c
         filters: tuple[tuple[Any, Callable[[Any], ColumnElement[bool]]], ...] = (
             (owner, lambda value: columns.owner == value),
             (states, columns.state.in_),
             (domain, lambda value: columns.domain == value),
-            (name, lambda value: columns.name.contains(value, autoescape=True)),
+            (name, lambda value: columns.name.icontains(value, autoescape=True)),
             (after, lambda value: columns.accepted_at >= value),
             (before, lambda value: columns.accepted_at < value),
             (before_id, lambda value: columns.id < value),

@@ -8,17 +8,14 @@ from typing import Any
 
 from sqlalchemy import delete, or_, select
 
-from .database import Database
+from .part import Part
 from .schema import leases, notes
 
 _BROKER = "broker"
 
 
-class Leadership:
+class Leadership(Part):
     """Queries on `leases` and `notes`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def lead(self, holder: str, now: datetime, lease: timedelta) -> bool:
         """See `ports.Store`."""

@@ -7,15 +7,12 @@ import json
 from sqlalchemy import select
 
 from ..domain.people import Person
-from .database import Database
+from .part import Part
 from .schema import people
 
 
-class People:
+class People(Part):
     """Queries on `people`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def remember_person(self, person: Person) -> None:
         """See `ports.Store`."""

@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from .columns import Id, Instant
+from .columns import Id, Instant, Words
 
 metadata = MetaData(
     naming_convention={
@@ -127,9 +127,9 @@ jobs = Table(
     Column("claimed_by", BigInteger),
     Column("cluster", String(64), nullable=False),
     Column("spec", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("expected_start", Instant),
-    Column("node", Text, nullable=False),
+    Column("node", Words, nullable=False),
     Column("cancel_requested", Boolean, nullable=False),
     Column("cancel_by", Text),
     Column("tasks", Text, nullable=False),
@@ -167,7 +167,7 @@ job_events = Table(
     Column("at", Instant, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("text", Text, nullable=False),
+    Column("text", Words, nullable=False),
     Index("ix_job_events_job_id_id", "job_id", "id"),
 )
 

@@ -39,8 +39,7 @@ class SqlStore(People, Tokens, Catalogue, Volumes, Jobs, JobChanges, Leadership)
         timeout_s: float = 5.0,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        self._database = Database(make_engine(url, password, timeout_s=timeout_s))
-        self._now = now
+        super().__init__(Database(make_engine(url, password, timeout_s=timeout_s)), now)
 
     def transaction(self) -> AbstractContextManager[None]:
         """See `ports.Store`."""

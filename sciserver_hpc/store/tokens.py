@@ -10,18 +10,15 @@ from typing import Any
 from sqlalchemy import Row, delete, func, insert, select, update
 
 from ..domain.tokens import Scope, Token, TokenKind
-from .database import Database
+from .part import Part
 from .schema import login_failures, tokens
 
 _NOTE_USE_EVERY = timedelta(minutes=1)
 _FORGET_FAILURES_AFTER = timedelta(days=1)
 
 
-class Tokens:
+class Tokens(Part):
     """Queries on `tokens` and `login_failures`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def add_token(
         self,

@@ -7,15 +7,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, select
 
 from ..domain.volumes import UserVolume
-from .database import Database
+from .part import Part
 from .schema import user_volumes
 
 
-class Volumes:
+class Volumes(Part):
     """Queries on `user_volumes`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def user_volumes(self, owner: str) -> list[UserVolume]:
         """See `ports.Store`.

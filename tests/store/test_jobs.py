@@ -135,7 +135,7 @@ def test_lists_are_filtered(store: SqlStore) -> None:
     assert store.jobs(states=[]) == []
     assert [job.id for job in store.jobs(after=later)] == [2]
     assert [job.id for job in store.jobs(before=later)] == [1]
-    assert [job.id for job in store.jobs(name="0%_a\\")] == [1]
+    assert [job.id for job in store.jobs(name="0%_A\\")] == [1]
     assert store.jobs(name="00__a") == store.jobs(owner="bob", domain="batch") == []
 
 
@@ -208,6 +208,17 @@ def test_a_claim_without_the_secret_learns_nothing(store: SqlStore, digest: str)
     assert store.claim(job.uuid, digest, 7, 0, None, NOON) == "unknown"
     assert store.claim("0" * 32, digest, 7, 0, None, NOON) == "unknown"
     assert store.job(job.id) == job
+
+
+def test_odd_words_from_outside_are_stored_all_the_same(store: SqlStore) -> None:
+    job = add(store)
+    odd = job.model_copy(update={"reason": "a\0b", "node": "\ud800n"})
+    said = event("").model_copy(update={"text": "\0\udfff\u202eΩ"})
+    assert store.change_job(job, odd, [said]) is not None
+    found = store.job(job.id)
+    assert found is not None
+    assert (found.reason, found.node) == ("a\ufffdb", "\ufffdn")
+    assert store.events(job.id)[-1].text == "\ufffd\ufffd\u202eΩ"
 
 
 def test_numbers_and_texts_no_database_holds_are_told_as_such(store: SqlStore) -> None:

@@ -61,13 +61,19 @@ def test_one_contender_leads(stores: list[SqlStore]) -> None:
 
 
 def test_one_copy_starts(stores: list[SqlStore]) -> None:
-    job = make_job(stores[0].next_job_id())
-    stores[0].add_job(job, DIGEST, "{}", None, "f")
-    said = together(stores, lambda n, store: store.claim(job.uuid, DIGEST, n + 1, 0, None, NOON))
-    assert sorted(said) == ["duplicate"] * (AT_ONCE - 1) + ["run"]
-    winner = stores[0].job(job.id)
-    assert winner is not None
-    assert said[(winner.claimed_by or 0) - 1] == "run"
+    first = stores[0]
+    jobs = [first.add_job(make_job(first.next_job_id()), DIGEST, "{}", None, "f") for _ in range(30)]
+
+    def claim_all(number: int, store: SqlStore) -> list[str]:
+        return [store.claim(job.uuid, DIGEST, number + 1, 0, None, NOON) for job in jobs]
+
+    said = together(stores, claim_all)
+    for position, job in enumerate(jobs):
+        answers = [some[position] for some in said]
+        assert sorted(answers) == ["duplicate"] * (AT_ONCE - 1) + ["run"]
+        stored = first.job(job.id)
+        assert stored is not None
+        assert stored.claimed_by == answers.index("run") + 1
 
 
 def test_of_changes_to_one_version_one_is_written(stores: list[SqlStore]) -> None:
