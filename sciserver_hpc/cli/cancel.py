@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ..domain.errors import SciServerError
 from .verb import Verb, connect, exit_code, json_option, leave, print_json, sentences
+
+if TYPE_CHECKING:
+    from ..domain.views import JobView
 
 EPILOG = """\b
 Examples:
@@ -32,7 +37,13 @@ def cancel(jobs: tuple[int, ...], as_json: bool) -> None:
         else:
             done.append(job)
             if not as_json:
-                click.echo(f"Job {job.id} {'is cancelled' if job.final else 'is being cancelled'}.")
+                click.echo(_told(job))
     if as_json:
         print_json(done)
     leave(worst)
+
+
+def _told(job: JobView) -> str:
+    if not job.final:
+        return f"Job {job.id} is being cancelled."
+    return f"Job {job.id} is {'cancelled' if job.state == 'CANCELLED' else f'over already: {job.state}'}."

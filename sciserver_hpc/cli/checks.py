@@ -63,7 +63,7 @@ def secrets(site: Site) -> Iterator[Verdict]:
 
 def db(site: Site) -> Iterator[Verdict]:
     """The database answers and has this program's schema."""
-    yield _answer("db", site.services.store.ping, "start the database, or run: sciserver-hpc db upgrade")
+    yield _answer("db", site.services.store.ping, "start it, or correct [database] in the settings")
 
 
 def ldap(site: Site) -> Iterator[Verdict]:
@@ -72,12 +72,18 @@ def ldap(site: Site) -> Iterator[Verdict]:
     yield _answer("ldap", site.services.directory.ping, remedy)
 
 
+_SCHEDULER_REMEDY = {
+    "slurm": "start slurmctld, and munge on this host; try: scontrol ping",
+    "local": "run the portal as the person who uses it",
+}
+
+
 def slurm(site: Site) -> Iterator[Verdict]:
     """Each cluster: it answers, is accounted for, has the domains' partitions, enforces limits."""
     for name, cluster in site.settings.clusters.items():
         label = f"slurm {name}"
         scheduler = site.services.schedulers[name]
-        alive = _answer(label, scheduler.ping, "start slurmctld and munge on this host; try: scontrol ping")
+        alive = _answer(label, scheduler.ping, _SCHEDULER_REMEDY[cluster.kind])
         yield alive
         if alive.ok and cluster.kind == "slurm":
             yield from _asked(label, site, name)
@@ -180,9 +186,11 @@ def proxy(site: Site) -> Iterator[Verdict]:
         text = "healthy" if healthy else f"answers {answer.status_code}"
         yield Verdict(name, healthy, text, "" if healthy else "see that nginx passes on to `serve`")
     except requests.exceptions.SSLError as error:
-        yield Verdict(name, False, f"TLS fails: {error}", "check the certificate, and [jobs] ca_file")
+        text = str(error).rpartition("SSLError(")[2].strip(")(")
+        yield Verdict(name, False, f"TLS fails: {text}", "check the certificate, and [jobs] ca_file")
     except (requests.RequestException, OSError, ValueError) as error:
-        yield Verdict(name, False, f"no answer: {error}", "start nginx and `sciserver-hpc serve`")
+        why = "no JSON" if isinstance(error, ValueError) else "no connection"
+        yield Verdict(name, False, f"no answer ({why})", "start nginx and `sciserver-hpc serve`")
 
 
 def broker(site: Site) -> Iterator[Verdict]:

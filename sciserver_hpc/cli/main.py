@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .. import __version__
 from .account import login, logout, whoami
 from .completion import completion
 from .job import job
@@ -24,7 +25,7 @@ sciserver-cancel, sciserver-logs, sciserver-results.
 
 
 @click.group(cls=Verbs, epilog=EPILOG)
-@click.version_option(package_name="sciserver-hpc")
+@click.version_option(__version__)
 def sciserver() -> None:
     """A science portal on a Slurm cluster, from the terminal."""
 

@@ -37,6 +37,7 @@ _BY_CODE: dict[str, Maker] = {
     "refused": lambda message, of: Refused(of.get("items") or {"request": message}),
     "not_found": _plainly(NotFound),
     "conflict": _plainly(Conflict),
+    "unauthorized": lambda *_: BadCredentials("You are not logged in, or your token is over."),
     "bad_credentials": _plainly(BadCredentials),
     "unavailable": lambda message, _: _unavailable(message),
     "agent": lambda message, _: AgentError("failed", message),

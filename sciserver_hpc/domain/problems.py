@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 _BY_FIELD = {
     "domain": "letters, digits and ._- only; `sciserver domains` lists those there are",
@@ -17,23 +18,23 @@ _BY_KIND = {
     "missing": "is required",
     "extra_forbidden": "is no known field; check its spelling",
     "string_too_short": "is empty",
+    "string_too_long": "has more than {max_length} characters",
 }
 
 
 def problems(error: ValidationError) -> dict[str, str]:
     """Return {dotted field: sentence}; the field is `request` for what concerns the whole."""
     return {
-        ".".join(map(str, found["loc"])) or "request": _sentence(
-            found["type"], found["msg"], str(found["loc"][-1]) if found["loc"] else ""
-        )
-        for found in error.errors(include_url=False, include_context=False, include_input=False)
+        ".".join(map(str, found["loc"])) or "request": _sentence(found)
+        for found in error.errors(include_url=False, include_input=False)
     }
 
 
-def _sentence(kind: str, message: str, field: str) -> str:
+def _sentence(found: ErrorDetails) -> str:
+    kind, field = found["type"], str(found["loc"][-1]) if found["loc"] else ""
     if kind == "string_pattern_mismatch" and field in _BY_FIELD:
         return f"must be {_BY_FIELD[field]}."
     if kind in _BY_KIND:
-        return f"{_BY_KIND[kind]}."
-    text = message.removeprefix("Value error, ").removeprefix("Input ")
+        return f"{_BY_KIND[kind].format(**found.get('ctx', {}))}."
+    text = found["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{text}."

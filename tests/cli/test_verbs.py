@@ -64,13 +64,10 @@ def test_an_unknown_state_is_told(client: Client) -> None:
 
 
 def test_cancel_goes_on_after_a_failure(jobs: FakePortal, client: Client) -> None:
-    result = run(cancel, client, "11", "12", "99")
+    result = run(cancel, client, "11", "99", "12")
     assert result.exit_code == 1
-    assert result.stdout == "Job 12 is being cancelled.\n"
-    assert result.stderr.splitlines() == [
-        "sciserver-cancel: job 11: Job 11 is over already.",
-        "sciserver-cancel: job 99: You have no job 99.",
-    ]
+    assert result.stdout == "Job 11 is over already: FAILED.\nJob 12 is being cancelled.\n"
+    assert result.stderr == "sciserver-cancel: job 99: You have no job 99.\n"
     assert jobs.jobs[12].cancel_requested
 
 

@@ -10,6 +10,7 @@ import pytest
 from sciserver_hpc.client import Client, Me, credentials
 from sciserver_hpc.client.models import read
 from sciserver_hpc.domain.errors import (
+    AgentError,
     BadCredentials,
     Conflict,
     Invalid,
@@ -176,12 +177,20 @@ def test_a_log_is_followed_to_its_end(portal: FakePortal, client: Client) -> Non
     assert "".join(client.follow(job.id)) == "first line\nlast line\n"
 
 
-def test_cancelling_what_is_over_is_a_conflict(portal: FakePortal, client: Client) -> None:
+def test_cancelling(portal: FakePortal, client: Client) -> None:
     job = client.submit(SHELL)
     assert client.cancel(job.id).cancel_requested
     portal.ends(job.id, JobState.CANCELLED)
-    with pytest.raises(Conflict):
-        client.cancel(job.id)
+    assert client.cancel(job.id).state is JobState.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("conflict", Conflict), ("agent", AgentError), ("new", SciServerError)]
+)
+def test_other_errors(portal: FakePortal, client: Client, code: str, kind: type[Exception]) -> None:
+    portal.trouble = [(418, code)]
+    with pytest.raises(kind, match="It cannot be done"):
+        client.me()
 
 
 def test_tokens(client: Client) -> None:

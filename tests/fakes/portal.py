@@ -49,8 +49,8 @@ class FakePortal:
 
         With `!` before a name that no directory could hold.
         """
-        self.trouble: list[int | str] = []
-        """Statuses to answer instead; "lost": do the work, then break the connection."""
+        self.trouble: list[int | tuple[int, str] | str] = []
+        """To answer instead: a status, or status and code; "lost": do the work, then break off."""
         self.pages = 50
         self.next: list[Callable[[], object]] = []
         """What happens while somebody waits, one after the other."""
@@ -151,6 +151,8 @@ def _app(portal: FakePortal) -> Flask:
         portal.calls.append(f"{request.method} {request.path}")
         if portal.trouble and isinstance(portal.trouble[0], int):
             return failure(portal.trouble.pop(0), "unavailable", "database does not answer: it restarts.")
+        if portal.trouble and isinstance(portal.trouble[0], tuple):
+            return failure(*portal.trouble.pop(0), "It cannot be done.")
         if request.path != "/api/v1/login" and request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return failure(401, "unauthorized", "Your token is missing or over.")
         return None
@@ -267,7 +269,7 @@ def _job_routes(app: Flask, portal: FakePortal) -> None:
         if number not in portal.jobs:
             return failure(404, "not_found", f"You have no job {number}.")
         if portal.jobs[number].final:
-            return failure(409, "conflict", f"Job {number} is over already.")
+            return {"job": portal.jobs[number].model_dump(mode="json")}
         portal.change(number, cancel_requested=True)
         return {"job": portal.jobs[number].model_dump(mode="json")}
 
