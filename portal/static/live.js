@@ -38,15 +38,20 @@ function merge(old, fresh) {
   mergeChildren(old, fresh);
 }
 
+// A node that is moved loses focus, so what stands in the way of a known child is removed rather than jumped over.
 function mergeChildren(old, fresh) {
+  const kept = new Set([...fresh.children].map((child) => child.id).filter(Boolean));
   const byId = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
   let place = old.firstChild;
+  const drop = () => { const next = place.nextSibling; place.remove(); place = next; };
   for (const wanted of [...fresh.childNodes]) {
-    const known = wanted.id ? byId.get(wanted.id) : place;
-    if (known && known !== place) old.insertBefore(known, place);
-    if (!known) { old.insertBefore(wanted, place); continue; }
-    place = known.nextSibling;
-    merge(known, wanted);
+    const known = wanted.id ? byId.get(wanted.id) : undefined;
+    while (known && place && place !== known && !kept.has(place.id)) drop();
+    const match = wanted.id ? known : place && !kept.has(place.id) ? place : undefined;
+    if (!match) { old.insertBefore(wanted, place); continue; }
+    if (match !== place) old.insertBefore(match, place);
+    place = match.nextSibling;
+    merge(match, wanted);
   }
-  while (place) { const next = place.nextSibling; place.remove(); place = next; }
+  while (place) drop();
 }

@@ -42,7 +42,8 @@ def page(browser: Browser, url: str) -> Iterator[Page]:
         opened.on("pageerror", lambda error: complaints.append(str(error)))
         log_in(opened)
         yield opened
-        assert complaints == []
+        # Chromium reports a form that came back with problems (422) as a failed load.
+        assert [text for text in complaints if "422" not in text] == []
 
 
 def running_job(house: House, name: str = "mosaic") -> int:
