@@ -104,6 +104,12 @@ def test_carbon_dioxide_rose_as_noaa_tabulates(desk: Desk) -> None:
     assert answers(text)["growth_ppm_per_year"] == pytest.approx((369.71 - 316.91) / 40, abs=0.02)
 
 
+def test_an_octave_notebook_takes_parameters(desk: Desk) -> None:
+    # Dürer's magic square, of order 4, is singular; the one of order 3 has the determinant -360.
+    assert answers(desk.notebook("octave", "magic.ipynb", order=3)) == {"determinant": -360, "rank": 3}
+    assert answers(desk.notebook("octave", "magic.ipynb"))["rank"] == 3
+
+
 def test_the_shell_sample_runs(desk: Desk) -> None:
     desk.put("hello.sh")
     text = desk.run("python", str(desk.directory / "hello.sh"))
