@@ -17,7 +17,7 @@ by_name = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.n
 @by_name
 def test_everything_a_recipe_copies_is_in_its_digest(recipe: images.Recipe) -> None:
     text = (images.CONTAINERS / recipe.recipe).read_text()
-    copied = set(re.findall(r"requirements/\w+\.txt|(?<![/.])\b[\w-]+\.py\b", text)) | {
+    copied = set(re.findall(r"requirements/\w+\.txt|(?<![\w/.-])[\w-]+\.py\b", text)) | {
         "setup.sh",
         "build.sh",
         "startup.sh",
