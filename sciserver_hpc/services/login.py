@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from ..domain.errors import BadCredentials, Invalid, NotFound, Unavailable
+from ..domain.errors import BadCredentials, Invalid, NotFound
 from ..domain.names import Username, printable
 from ..domain.people import Person
 from ..domain.tokens import Scope, Token, TokenKind
@@ -17,7 +17,7 @@ from ..ports import Clock, Directory, Store
 from .digest import digest
 from .homes import Homes
 from .lockout import Lockout
-from .recent import Recent
+from .people import People
 
 log = structlog.get_logger(__name__)
 
@@ -26,12 +26,6 @@ PREFIX = "sht_"
 
 LOGIN_LIFETIME = timedelta(hours=24)
 LONGEST_LIFETIME = timedelta(days=365)
-PERSON_REFRESH = timedelta(minutes=15)
-"""How long what the directory said of a person holds; who was removed there is out after it."""
-
-PERSON_RETRY = timedelta(minutes=1)
-"""After the directory failed to answer, how long what was remembered serves."""
-
 _USERNAME: TypeAdapter[str] = TypeAdapter(Username)
 
 
@@ -44,8 +38,7 @@ class Login:
         self._clock = clock
         self._homes = homes
         self._lockout = Lockout(store)
-        self._refresh_at: dict[str, datetime] = {}
-        self._known: Recent[Person | None] = Recent(clock)
+        self._people = People(store, directory, clock)
 
     def password(self, username: str, password: str, address: str) -> tuple[Person, str, Token]:
         """Log in; return the person, the new token's secret and its row.
@@ -62,7 +55,7 @@ class Login:
             log.info("login failed", user=name, address=address)
             raise
         self._lockout.succeeded(name, address)
-        self._remember(person)
+        self._people.remember(person)
         self._homes.try_make(person)
         secret, token = self._issue(
             person.username, TokenKind.LOGIN, "login", frozenset(Scope), LOGIN_LIFETIME
@@ -89,7 +82,7 @@ class Login:
         if not secret.startswith(PREFIX) or len(secret) > 100:
             return None
         token = self._store.token(digest(secret), self._clock.now())
-        person = self._current(token.username) if token else None
+        person = self._people.current(token.username) if token else None
         return (person, token) if person and token else None
 
     def logout(self, token: Token) -> None:
@@ -120,30 +113,6 @@ class Login:
         return secret, self._store.add_token(
             username, kind, name, scopes, digest(secret), now, now + lifetime
         )
-
-    def _remember(self, person: Person) -> None:
-        self._store.remember_person(person)
-        self._known.put(person.username, person)
-        self._refresh_at[person.username] = self._clock.now() + PERSON_REFRESH
-
-    def _current(self, username: str) -> Person | None:
-        """The person as remembered, asked for anew once that is old; None once the directory lost them."""
-        now = self._clock.now()
-        due = self._refresh_at.get(username)
-        if due is not None and now < due:
-            return self._known.get(username, lambda: self._store.person(username))
-        self._refresh_at[username] = now + PERSON_RETRY
-        try:
-            person = self._directory.person(username)
-        except NotFound:
-            log.warning("token of somebody the directory does not know", user=username)
-            self._refresh_at.pop(username, None)
-            return None
-        except Unavailable as error:
-            log.warning("person not refreshed", user=username, error=str(error))
-            return self._store.person(username)
-        self._remember(person)
-        return person
 
 
 def _known_form(username: str) -> str:

@@ -10,7 +10,7 @@ from sciserver_hpc.domain.errors import BadCredentials, Invalid, LockedOut, NotF
 from sciserver_hpc.domain.tokens import Scope, TokenKind
 from sciserver_hpc.services.lockout import ADDRESS, PAIR, USER, Rule
 
-from .world import ALICE, BOB, World
+from .world import ALICE, BOB, PASSWORDS, World
 
 HOME = "192.0.2.1"
 ELSEWHERE = "198.51.100.7"
@@ -242,3 +242,18 @@ def test_tokens_work_while_the_directory_is_silent(world: World) -> None:
     world.people.down = True
     world.clock.advance(15 * 60)
     assert world.login.resolve(secret) is not None
+
+
+def test_a_silent_directory_is_asked_once_a_minute_and_not_for_everybody(world: World) -> None:
+    secrets = [world.login.password(user, PASSWORDS[user], HOME)[1] for user in ("alice", "bob")]
+    world.people.down = True
+    world.clock.advance(15 * 60)
+    before = world.people.calls
+    for secret in secrets * 3:
+        assert world.login.resolve(secret) is not None
+    assert world.people.calls == before + 1
+    world.people.down = False
+    world.clock.advance(60)
+    for secret in secrets:
+        assert world.login.resolve(secret) is not None
+    assert world.people.calls == before + 3

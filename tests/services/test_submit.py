@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from sciserver_hpc.domain.access import Action, Subject
 from sciserver_hpc.domain.errors import Conflict, Invalid, Refused, Unavailable
@@ -383,3 +385,35 @@ def test_results_may_be_asked_for_in_the_default_volume_by_name(world: World) ->
     asked = VolumeMount(volume="Temporary/alice/jobs", mode=Mode.READ_WRITE)
     job, _ = world.jobs.submit(ALICE, shell(results=asked, volumes=(asked,)))
     assert [mount.volume for mount in job.spec.mounts] == ["Temporary/alice/jobs"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "it's",
+        'a "b"',
+        "$(touch /tmp/x)",
+        "`id`",
+        "a;b|c&d",
+        "--uid=0",
+        "../../etc",
+        "ü→名",
+        "%j",
+        "a,b=c",
+        "x" * 128,
+    ],
+)
+def test_any_printable_name_is_kept_and_reaches_slurm_harmlessly(world: World, name: str) -> None:
+    job, _ = world.jobs.submit(ALICE, shell(name=name))
+    assert world.jobs.get(ALICE, job.id).name == name
+    [option] = [o for o in world.jobs.submission(job, {}).options if o.startswith("--job-name=")]
+    safe, _, uuid = option.removeprefix("--job-name=").rpartition(".")
+    assert uuid == job.uuid
+    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", safe)
+    assert name not in job.spec.path
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\0b", "a\u202eb", "a\u200bb", "x" * 10_000, "a\x1bb"])
+def test_a_name_that_could_mislead_is_no_name(name: str) -> None:
+    with pytest.raises(ValidationError):
+        shell(name=name)

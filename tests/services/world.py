@@ -45,6 +45,7 @@ class FakePeople:
         self.people = {person.username: person for person in (ALICE, BOB, CAROL)}
         self.down = False
         self.asked: list[str] = []
+        self.calls = 0
 
     def authenticate(self, username: str, password: str) -> Person:
         self._answer()
@@ -64,6 +65,7 @@ class FakePeople:
         return "people in memory"
 
     def _answer(self) -> None:
+        self.calls += 1
         if self.down:
             raise Unavailable("ldap", "timed out")
 

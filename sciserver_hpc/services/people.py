@@ -1,0 +1,63 @@
+"""Who a token's owner is by now: what the directory said last, asked for anew once that is old."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from ..domain.errors import NotFound, Unavailable
+from ..domain.people import Person
+from ..ports import Clock, Directory, Store
+from .recent import Recent
+
+log = structlog.get_logger(__name__)
+
+REFRESH = timedelta(minutes=15)
+"""How long what the directory said of a person holds: who was removed there is out after it."""
+
+RETRY = timedelta(minutes=1)
+"""How long a directory that did not answer is left alone; what was remembered serves meanwhile."""
+
+
+class People:
+    """Remembers people. A directory that is away costs one request a minute its timeout, not every one."""
+
+    def __init__(self, store: Store, directory: Directory, clock: Clock) -> None:
+        self._store = store
+        self._directory = directory
+        self._clock = clock
+        self._due: dict[str, datetime] = {}
+        self._quiet_until: datetime | None = None
+        self._known: Recent[Person | None] = Recent(clock)
+
+    def remember(self, person: Person) -> None:
+        """Keep what the directory just said."""
+        self._store.remember_person(person)
+        self._known.put(person.username, person)
+        self._due[person.username] = self._clock.now() + REFRESH
+
+    def current(self, username: str) -> Person | None:
+        """The person; None once the directory knows them no more. Raises Unavailable (the database)."""
+        now = self._clock.now()
+        due = self._due.get(username)
+        quiet = self._quiet_until is not None and now < self._quiet_until
+        if quiet or (due is not None and now < due):
+            return self._known.get(username, lambda: self._store.person(username))
+        # Other threads go on with what is known while this one asks.
+        self._due[username] = now + RETRY
+        return self._ask(username)
+
+    def _ask(self, username: str) -> Person | None:
+        try:
+            person = self._directory.person(username)
+        except NotFound:
+            log.warning("token of somebody the directory does not know", user=username)
+            self._due.pop(username, None)
+            return None
+        except Unavailable as error:
+            log.warning("person not refreshed", user=username, error=str(error))
+            self._quiet_until = self._clock.now() + RETRY
+            return self._store.person(username)
+        self.remember(person)
+        return person
