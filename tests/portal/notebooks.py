@@ -9,7 +9,13 @@ PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAW
 
 def code(*outputs: Any, source: Any = "1") -> dict[str, Any]:
     """A code cell."""
-    return {"cell_type": "code", "execution_count": 1, "metadata": {}, "source": source, "outputs": list(outputs)}
+    return {
+        "cell_type": "code",
+        "execution_count": 1,
+        "metadata": {},
+        "source": source,
+        "outputs": list(outputs),
+    }
 
 
 def rich(**data: Any) -> dict[str, Any]:
@@ -30,10 +36,15 @@ def book(*cells: Any) -> dict[str, Any]:
 
 PLAIN = book(
     markdown("# The cycle\n\nIts period, from **309** years."),
-    code({"output_type": "stream", "name": "stdout", "text": ["10.9\n", "years\n"]}, source=["print(1)\n", "print(2)"]),
+    code(
+        {"output_type": "stream", "name": "stdout", "text": ["10.9\n", "years\n"]},
+        source=["print(1)\n", "print(2)"],
+    ),
     code(rich(image_png=PNG, text_plain="<Figure>")),
     code(rich(text_html="<table><tr><th>year</th></tr><tr><td>1700</td></tr></table>")),
-    code({"output_type": "error", "ename": "E", "evalue": "v", "traceback": ["\x1b[31mValueError\x1b[0m: no"]}),
+    code(
+        {"output_type": "error", "ename": "E", "evalue": "v", "traceback": ["\x1b[31mValueError\x1b[0m: no"]}
+    ),
 )
 
 HOSTILE_HTML = (

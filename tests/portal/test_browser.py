@@ -176,7 +176,17 @@ def test_every_page_is_accessible_and_fits(
         page.goto("/login")
         _check(page)
         log_in(page)
-        for path in ["/", "/jobs", "/jobs?name=zzz", f"/jobs/{running}", *tabs, *files, "/jobs/new", "/me", "/nope"]:
+        for path in [
+            "/",
+            "/jobs",
+            "/jobs?name=zzz",
+            f"/jobs/{running}",
+            *tabs,
+            *files,
+            "/jobs/new",
+            "/me",
+            "/nope",
+        ]:
             page.goto(path)
             _check(page)
         page.goto("/jobs/new")

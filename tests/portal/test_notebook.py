@@ -14,7 +14,20 @@ from portal import notebook
 
 from .notebooks import HOSTILE_HTML, PLAIN, PNG, book, code, markdown, rich
 
-FORBIDDEN = {"script", "iframe", "object", "embed", "form", "input", "button", "base", "link", "svg", "math", "frame"}
+FORBIDDEN = {
+    "script",
+    "iframe",
+    "object",
+    "embed",
+    "form",
+    "input",
+    "button",
+    "base",
+    "link",
+    "svg",
+    "math",
+    "frame",
+}
 
 
 class Tags(HTMLParser):
@@ -72,7 +85,13 @@ def test_hostile_markup_is_harmless_everywhere(evil: str, place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "link", ["[x](javascript:alert(1))", "![x](https://evil.example/a.png)", "<javascript:alert(1)>", "[x](data:text/html,y)"]
+    "link",
+    [
+        "[x](javascript:alert(1))",
+        "![x](https://evil.example/a.png)",
+        "<javascript:alert(1)>",
+        "[x](data:text/html,y)",
+    ],
 )
 def test_markdown_links_lead_nowhere_bad(link: str) -> None:
     assert_harmless(shown(book(markdown(link))))
@@ -114,7 +133,8 @@ outputs = st.fixed_dictionaries(
         "traceback": values,
         "ename": values,
         "data": st.dictionaries(
-            st.sampled_from(["text/html", "text/plain", "image/png", "text/markdown", "image/svg+xml"]), values
+            st.sampled_from(["text/html", "text/plain", "image/png", "text/markdown", "image/svg+xml"]),
+            values,
         )
         | values,
     },
