@@ -80,15 +80,21 @@ def _chosen(names: Iterable[str] | None) -> list[Recipe]:
 
 
 def _ensure(recipe: Recipe, say: Callable[[str], None]) -> Image:
+    """A built image is there at once, whatever else is being built."""
     sif = location(recipe)
-    with cache.lock("images"):
-        if not built(recipe):
-            say(f"building image {recipe.name}: some minutes, once; log: {_log(recipe)}")
-            started = time.monotonic()
-            _build(recipe, sif)
-            seconds, size = time.monotonic() - started, sif.stat().st_size
-            say(f"built image {recipe.name}: {size / 1e6:.0f} MB in {seconds:.0f} s")
-        return _image(recipe, sif)
+    if not built(recipe):
+        with cache.lock("images"):
+            if not built(recipe):
+                _build_telling(recipe, sif, say)
+    return _image(recipe, sif)
+
+
+def _build_telling(recipe: Recipe, sif: Path, say: Callable[[str], None]) -> None:
+    say(f"building image {recipe.name}: some minutes, once; log: {_log(recipe)}")
+    started = time.monotonic()
+    _build(recipe, sif)
+    seconds, size = time.monotonic() - started, sif.stat().st_size
+    say(f"built image {recipe.name}: {size / 1e6:.0f} MB in {seconds:.0f} s")
 
 
 def location(recipe: Recipe) -> Path:
@@ -154,7 +160,9 @@ def _sha256(sif: Path) -> str:
             return str(kept["sha256"])
     with sif.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    note.write_text(json.dumps({"stamp": stamp, "sha256": digest}))
+    with cache.scratch(note) as work:
+        (work / note.name).write_text(json.dumps({"stamp": stamp, "sha256": digest}))
+        (work / note.name).replace(note)
     return digest
 
 
