@@ -149,6 +149,10 @@ class AgentsSettings(Section):
         1000, ge=1, description="Accounts below this uid are system accounts: no agent for them."
     )
     idle_s: int = Field(300, ge=1, description="Seconds after which an unused agent ends.")
+    local_path: str = Field(
+        "/usr/local/bin:/usr/bin:/bin",
+        description="PATH of jobs on clusters of kind `local`, where they run without a container.",
+    )
 
 
 class ClusterSettings(Section):

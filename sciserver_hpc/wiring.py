@@ -129,6 +129,7 @@ def build_agents(settings: Settings) -> SocketAgents:
         bin_dir=str(slurm.bin_dir),
         slurm_conf=str(slurm.conf or ""),
         timeout_s=slurm.timeout_s,
+        local_path=own.local_path,
     )
     try:
         return SocketAgents(settings.portal.runtime_dir, transports[own.transport], options)
