@@ -52,6 +52,8 @@ class FakePortal:
         self.trouble: list[int | tuple[int, str] | str] = []
         """To answer instead: a status, or status and code; "lost": do the work, then break off."""
         self.pages = 50
+        self.healthy = False
+        """Whether /healthz answers as the portal does."""
         self.next: list[Callable[[], object]] = []
         """What happens while somebody waits, one after the other."""
         self.waited: list[float] = []
@@ -151,6 +153,8 @@ def _app(portal: FakePortal) -> Flask:
         portal.calls.append(f"{request.method} {request.path}")
         if portal.trouble and isinstance(portal.trouble[0], int):
             return failure(portal.trouble.pop(0), "unavailable", "database does not answer: it restarts.")
+        if request.path == "/healthz" and portal.healthy:
+            return {"status": "ok"}
         if portal.trouble and isinstance(portal.trouble[0], tuple):
             return failure(*portal.trouble.pop(0), "It cannot be done.")
         if request.path != "/api/v1/login" and request.headers.get("Authorization") != f"Bearer {TOKEN}":

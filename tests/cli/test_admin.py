@@ -1,0 +1,268 @@
+"""sciserver-hpc: database, settings, services' commands, and every check well and ill."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sciserver_hpc import settings as settings_module
+from sciserver_hpc import wiring
+from sciserver_hpc.cli import checks, service
+from sciserver_hpc.cli.admin import admin
+from sciserver_hpc.directory import static
+from sciserver_hpc.domain.people import Person
+from tests.fakes.agents import FakeAgents
+from tests.fakes.portal import FakePortal
+from tests.fakes.scheduler import FakeScheduler
+
+SCONTROL = """\
+Configuration data as of 2026-03-01T12:00:00
+TaskPlugin              = {plugin}
+
+Cgroup Support Configuration:
+ConstrainCores          = {cores}
+ConstrainRAMSpace       = yes
+
+Slurmctld(primary) at head is UP
+"""
+
+
+@pytest.fixture
+def site(home: Path, portal: FakePortal, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The settings and catalogue of a small site; returns the settings' file."""
+    (home / "run").mkdir(mode=0o700)
+    for name, text in (("key", "k3y" * 20), ("users.toml", _users())):
+        (home / name).write_text(text)
+        (home / name).chmod(0o600)
+    _program(home, "sinfo", "batch\ngpu\n")
+    _program(home, "scontrol", SCONTROL.format(plugin="task/cgroup,task/affinity", cores="yes"))
+    _program(home, "apptainer", "apptainer version 1.4.5\n")
+    image = home / "python.sif"
+    image.write_bytes(b"SIF")
+    (home / "site.toml").write_text(_catalogue(image))
+    file = home / "sciserver.toml"
+    file.write_text(_settings(home, portal.url))
+    monkeypatch.setenv("SCISERVER_CONFIG", str(file))
+    return file
+
+
+def _users() -> str:
+    return static.entry(Person(username="alice", uid=2001, gid=2001, full_name="Alice"), "wonderland in 1865")
+
+
+def _program(home: Path, name: str, output: str, code: int = 0) -> None:
+    (home / "bin").mkdir(exist_ok=True)
+    path = home / "bin" / name
+    path.write_text(f"#!/bin/sh\ncat <<'END'\n{output}END\nexit {code}\n")
+    path.chmod(0o755)
+
+
+def _settings(home: Path, url: str) -> str:
+    return f"""
+[portal]
+url = "{url}"
+bind = "unix:{home}/run/portal.sock"
+secret_key_file = "{home}/key"
+runtime_dir = "{home}/run"
+[database]
+url = "sqlite:///{home}/sciserver.db"
+[directory]
+kind = "static"
+users_file = "{home}/users.toml"
+[clusters.default]
+bin_dir = "{home}/bin"
+[images]
+apptainer = "{home}/bin/apptainer"
+[catalogue]
+file = "{home}/site.toml"
+"""
+
+
+def _catalogue(image: Path) -> str:
+    status = image.stat()
+    return f"""
+[[domains]]
+name = "batch"
+partition = "batch"
+images = ["python"]
+[[images]]
+name = "python"
+version = "1.0"
+path = "{image}"
+sha256 = "{hashlib.sha256(b"SIF").hexdigest()}"
+size = {status.st_size}
+mtime_ns = {status.st_mtime_ns}
+[[grants]]
+subject = {{kind = "everyone"}}
+action = "use"
+resource = {{kind = "domain", name = "batch"}}
+"""
+
+
+def run(*words: str) -> Result:
+    result = CliRunner().invoke(admin, words)
+    assert "Traceback" not in result.output
+    return result
+
+
+@pytest.fixture
+def house(site: Path) -> Iterator[checks.Site]:
+    """The site with its database filled, a cluster in memory, and agents that answer."""
+    assert run("db", "upgrade").exit_code == 0
+    assert run("db", "apply").exit_code == 0
+    settings = settings_module.load()
+    built = wiring.build(settings)
+    services = dataclasses.replace(
+        built, schedulers={"default": FakeScheduler(built.clock)}, agents=FakeAgents()
+    )
+    yield checks.Site(settings, services, "alice")
+    built.close()
+
+
+def found(house: checks.Site, *names: str) -> dict[str, checks.Verdict]:
+    return {verdict.name: verdict for verdict in checks.run(list(names), house)}
+
+
+def test_a_database_from_nothing(site: Path) -> None:
+    assert run("db", "current").exit_code == 1
+    assert run("db", "upgrade").stdout.startswith("The database is at revision")
+    assert run("db", "upgrade").exit_code == 0
+    assert run("db", "current").exit_code == 0
+
+
+def test_the_catalogue_is_applied_with_its_difference(site: Path, home: Path) -> None:
+    run("db", "upgrade")
+    lines = ["+ domain batch", "+ image python", "+ grant everyone: use domain batch"]
+    assert run("db", "apply", "--dry-run").stdout.splitlines() == lines
+    assert run("db", "apply").stdout.splitlines()[:-1] == lines
+    assert run("db", "apply").stdout.splitlines()[0] == "No difference."
+    text = (home / "site.toml").read_text()
+    changed = (
+        text.replace('"1.0"', '"1.1"')
+        .replace("everyone", "user")
+        .replace('kind = "user"', 'kind = "user", name = "alice"')
+    )
+    (home / "other.toml").write_text(changed)
+    assert run("db", "apply", "--dry-run", str(home / "other.toml")).stdout.splitlines() == [
+        "~ image python",
+        "+ grant user alice: use domain batch",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[domains]]\nname = 'x y'\npartition = 'p'\n", "domains.0.name: "),
+        ("[[dom", "it is not TOML"),
+        ("[[planets]]\nname = 'x'\n", "planets: is no known field"),
+    ],
+)
+def test_a_bad_catalogue_is_told_and_not_applied(site: Path, home: Path, text: str, said: str) -> None:
+    run("db", "upgrade")
+    (home / "bad.toml").write_text(text)
+    result = run("db", "apply", str(home / "bad.toml"))
+    assert (result.exit_code, said in result.stderr) == (2, True)
+
+
+def test_a_database_without_tables_is_a_temporary_failure_with_a_remedy(site: Path) -> None:
+    result = run("db", "apply")
+    assert (result.exit_code, "sciserver-hpc db upgrade" in result.stderr) == (75, True)
+
+
+def test_settings_are_shown(site: Path) -> None:
+    assert f'url = "sqlite:///{site.parent}/sciserver.db"' in run("show-config").stdout
+    assert "k3y" not in run("show-config").stdout
+    assert "| `tick_s` |" in run("show-config", "--reference").stdout
+
+
+def test_a_secret_others_can_read_keeps_services_from_starting(site: Path, home: Path) -> None:
+    (home / "key").chmod(0o644)
+    for verb in ("serve", "broker", "check"):
+        result = run(verb)
+        assert (result.exit_code, "chmod 600" in result.stderr) == (2, True)
+
+
+def test_gunicorn_is_told_what_the_settings_say(site: Path, home: Path) -> None:
+    argv = service.gunicorn(settings_module.load())
+    assert {"portal.wsgi:app", f"--bind=unix:{home}/run/portal.sock", "--workers=2"} <= set(argv)
+
+
+def test_everything_is_well(house: checks.Site) -> None:
+    verdicts = found(house, "secrets", "db", "ldap", "slurm", "images", "agent")
+    assert [name for name, verdict in verdicts.items() if not verdict.ok] == []
+    assert verdicts["slurm default partitions"].text == "batch"
+    assert verdicts["images apptainer"].text == "apptainer version 1.4.5"
+    assert all(not verdict.remedy for verdict in verdicts.values())
+
+
+def test_a_cluster_that_lacks_a_partition(house: checks.Site, home: Path) -> None:
+    _program(home, "sinfo", "gpu\n")
+    verdict = found(house, "slurm")["slurm default partitions"]
+    assert str(verdict) == (
+        "FAIL slurm default partitions: missing: batch (domain batch) — "
+        "Slurm has gpu; correct the catalogue and apply it"
+    )
+
+
+def test_limits_nobody_enforces_are_said(house: checks.Site, home: Path) -> None:
+    _program(home, "scontrol", SCONTROL.format(plugin="task/cgroup", cores="no"))
+    said = [str(verdict) for verdict in checks.run(["slurm"], house) if "limits" in verdict.name]
+    assert said[0] == "ok   slurm default limits: memory limits are enforced by cgroups"
+    assert "CPU limits are NOT enforced" in said[1]
+    assert "ConstrainCores=yes" in said[1]
+
+
+def test_accounting_that_is_away(house: checks.Site) -> None:
+    cluster = house.services.schedulers["default"]
+    assert isinstance(cluster, FakeScheduler)
+    cluster.accounting_down = True
+    verdicts = found(house, "slurm")
+    assert verdicts["slurm default squeue"].ok
+    assert not verdicts["slurm default sacct"].ok
+    assert "slurmdbd" in verdicts["slurm default sacct"].remedy
+
+
+def test_an_image_that_changed_or_went(house: checks.Site, home: Path) -> None:
+    (home / "python.sif").write_bytes(b"other")
+    assert "changed since it was catalogued" in found(house, "images")["images python"].text
+    (home / "python.sif").unlink()
+    assert "cannot be read" in found(house, "images")["images python"].text
+    (home / "bin" / "apptainer").unlink()
+    assert not found(house, "images")["images apptainer"].ok
+
+
+def test_an_agent_of_somebody_unknown(house: checks.Site) -> None:
+    assert not found(dataclasses.replace(house, user="mallory"), "agent")["agent"].ok
+    assert "--user" in found(dataclasses.replace(house, user=""), "agent")["agent"].remedy
+
+
+def test_a_proxy_that_does_not_pass_on(house: checks.Site, portal: FakePortal) -> None:
+    name = f"proxy {portal.url}"
+    assert found(house, "proxy")[name].text == "answers 401"
+    portal.healthy = True
+    assert found(house, "proxy")[name].ok
+
+
+def test_a_broker_that_sleeps(house: checks.Site) -> None:
+    assert "never" in found(house, "broker")["broker"].text
+    now = house.services.clock.now()
+    house.services.store.note("broker", {"at": now.isoformat(), "active": 3})
+    assert found(house, "broker")["broker"].ok
+    house.services.store.note("broker", {"at": (now - 2 * checks.LATE).isoformat()})
+    assert not found(house, "broker")["broker"].ok
+
+
+def test_check_ends_with_1_when_anything_fails(site: Path) -> None:
+    result = run("check", "db", "secrets")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[0] == "ok   secret portal.secret_key_file: well kept"
+    assert result.stdout.splitlines()[1].startswith("FAIL db: ")
+    assert [row["ok"] for row in json.loads(run("check", "--json", "db", "secrets").stdout)] == [True, False]
+    run("db", "upgrade")
+    assert run("check", "db", "secrets").exit_code == 0
