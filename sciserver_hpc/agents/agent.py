@@ -105,7 +105,7 @@ class SocketAgent:
 
     def submit(self, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
         """One outcome each; a call that broke after it was sent leaves them UNKNOWN."""
-        return self._submit("submit", jobs, 4 * self._slurm_s + 30)
+        return self._submit("submit", jobs, 2 * self._slurm_s + 10)
 
     def test_only(self, job: Submission) -> str:
         """Slurm's words."""
@@ -122,7 +122,7 @@ class SocketAgent:
         found: list[list[str]] = []
         for start in range(0, len(folders), _FOLDERS_A_CALL):
             some = folders[start : start + _FOLDERS_A_CALL]
-            texts = self._read(_TEXTS, self._ask("end_records", 2 * FILES_S, folders=[list(f) for f in some]))
+            texts = self._read(_TEXTS, self._ask("end_records", FILES_S, folders=[list(f) for f in some]))
             if len(texts) != len(some):
                 raise Unavailable("agent", "its answer cannot be read")
             found += texts

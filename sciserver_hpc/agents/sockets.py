@@ -13,6 +13,7 @@ from ..domain.scheduling import Owner
 from .agent import SocketAgent
 from .connection import Connection, Lost, NotSent, Unreachable
 from .options import AgentOptions
+from .patience import Patience
 from .starter import Starter
 from .transports import Transport
 
@@ -29,7 +30,8 @@ class SocketAgents:
 
     def __init__(self, runtime_dir: Path, transport: Transport, options: AgentOptions | None = None) -> None:
         self._options = options or AgentOptions()
-        self._starter = Starter(runtime_dir / "agents", transport, self._options)
+        self._patience = Patience()
+        self._starter = Starter(runtime_dir / "agents", transport, self._options, self._patience)
         self._kept: dict[int, list[Connection]] = {}
         self._lock = threading.Lock()
 
@@ -91,23 +93,28 @@ class SocketAgents:
 
         Raises Unreachable, Refused.
         """
-        connection = self._take(owner.uid)
-        if connection is None:
-            try:
-                connection, _ = self._starter.connect(owner)
-            except Unavailable as error:
-                raise Unreachable(error.detail) from error
-            except AgentError as error:
-                raise Unreachable(str(error)) from error
+        connection = self._ready(owner)
         try:
             yield connection
-        except (NotSent, Lost):
+        except (NotSent, Lost) as error:
             connection.close()
+            if isinstance(error, Lost) and error.timed_out:
+                self._patience.lost(owner.uid)
             raise
         except SciServerError:
             self._keep(owner.uid, connection)
             raise
+        self._patience.regained(owner.uid)
         self._keep(owner.uid, connection)
+
+    def _ready(self, owner: Owner) -> Connection:
+        try:
+            self._patience.demand(owner.uid)
+            return self._take(owner.uid) or self._starter.connect(owner)[0]
+        except Unavailable as error:
+            raise Unreachable(error.detail) from error
+        except AgentError as error:
+            raise Unreachable(str(error)) from error
 
     def _take(self, uid: int) -> Connection | None:
         with self._lock:

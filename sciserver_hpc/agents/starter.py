@@ -12,7 +12,6 @@ import os
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -23,13 +22,11 @@ from ..domain.errors import AgentError, Refused, Unavailable
 from ..domain.scheduling import Owner
 from .connection import Connection, Lost, NotSent
 from .options import AgentOptions
+from .patience import Patience
 from .transports import Transport
 
 HELLO_S = 10.0
 """For an agent to start and greet, in seconds."""
-
-SHUN_S = 10.0
-"""So long an agent that did not answer its greeting is not waited for again."""
 
 BACKLOG = 128
 _PATH_MAX = 107
@@ -89,7 +86,9 @@ class Started:
 class Starter:
     """Connects to agents, starting them where needed."""
 
-    def __init__(self, directory: Path, transport: Transport, options: AgentOptions) -> None:
+    def __init__(
+        self, directory: Path, transport: Transport, options: AgentOptions, patience: Patience
+    ) -> None:
         if len(str(directory / "4294967295.sock")) > _PATH_MAX:
             raise ValueError(f"{directory} is too long a path for unix sockets; choose a shorter runtime_dir")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -97,15 +96,14 @@ class Starter:
         self._transport = transport
         self._options = options
         self._started: dict[int, Started] = {}
-        self._shunned: dict[int, float] = {}
+        self._patience = patience
 
     def connect(self, owner: Owner) -> tuple[Connection, Hello]:
         """A greeted connection.
 
         Raises Refused, Unavailable.
         """
-        if time.monotonic() < self._shunned.get(owner.uid, 0.0):
-            raise Unavailable("agent", f"the agent of {owner.username} hangs; it is tried again in a moment")
+        self._patience.demand(owner.uid)
         with suppress(_Nobody):
             return self._greeted(owner)
         argv = self._transport.argv(owner)
@@ -187,7 +185,7 @@ class Starter:
             connection.close()
             if not lost.timed_out:
                 raise _Nobody from lost
-            self._shunned[owner.uid] = time.monotonic() + SHUN_S
+            self._patience.lost(owner.uid)
             raise Unavailable("agent", f"the agent of {owner.username} does not greet") from lost
         except (NotSent, ValidationError) as error:
             connection.close()

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from sciserver_hpc.agents import PROGRAM, AgentOptions, SelfTransport, SocketAgents, SudoTransport
+from sciserver_hpc.agents.patience import Patience
 from sciserver_hpc.domain.errors import Refused, Unavailable
 from sciserver_hpc.domain.scheduling import Owner, Verdict
 
@@ -174,6 +175,36 @@ def test_an_agent_that_hangs_is_not_waited_for_twice(
         agents.ping(me)
     agents._starter._started[me.uid].process.kill()
     agents.close()
+
+
+def test_a_stopped_agent_is_waited_for_once(
+    agents: SocketAgents, me: Owner, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sciserver_hpc.agents.agent.FILES_S", 0.3)
+    pid = pid_of(agents, me)
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(Unavailable, match="no answer in time"):
+        agents.of(me).stat("/", "")
+    with pytest.raises(Unavailable, match="it hangs"):
+        agents.of(me).stat("/", "")
+    assert agents.of(me).submit([make_job(root)])[0].verdict is Verdict.NOT_TRIED
+    os.kill(pid, signal.SIGCONT)
+
+
+def test_each_wait_in_vain_doubles_the_pause_until_an_answer() -> None:
+    now = [1000.0]
+    patience = Patience(lambda: now[0])
+    for pause in (10, 20, 40, 80, 160, 320, 600, 600):
+        patience.lost(7)
+        now[0] += pause - 1
+        with pytest.raises(Unavailable):
+            patience.demand(7)
+        now[0] += 1
+        patience.demand(7)
+    patience.lost(7)
+    patience.demand(8)
+    patience.regained(7)
+    patience.demand(7)
 
 
 def test_an_agent_that_lies_about_its_uid_is_refused(place: Path, options: AgentOptions, me: Owner) -> None:
