@@ -184,7 +184,7 @@ def offer() -> Offer:
 
 
 class House:
-    """All of it: `app`, `services`, and what a test sets or breaks (`clock`, `people`, `disk`, `scheduler`)."""
+    """`app` and `services`, and what a test sets or breaks: `clock`, `people`, `disk`, `scheduler`."""
 
     def __init__(self, folder: Path, url: str = URL) -> None:
         database = f"sqlite:///{folder}/portal.db"
@@ -261,7 +261,7 @@ class Browser:
         self.client = client
 
     def get(self, path: str, **more: Any) -> Any:
-        return self.client.get(path, base_url=URL, **more)
+        return self.client.get(path, base_url=URL, buffered=True, **more)
 
     def post(self, path: str, data: dict[str, Any] | None = None, **more: Any) -> Any:
         """A form as a page of ours would send it."""

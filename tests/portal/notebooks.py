@@ -34,6 +34,8 @@ def book(*cells: Any) -> dict[str, Any]:
     return {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": list(cells)}
 
 
+STREAM = {"output_type": "stream", "name": "stdout", "text": ["10.9\n", "years\n"]}
+ERROR = {"output_type": "error", "ename": "E", "traceback": ["\x1b[31mValueError\x1b[0m: no"]}
 PLAIN = book(
     markdown("# The cycle\n\nIts period, from **309** years."),
     code(

@@ -19,6 +19,7 @@ from .notebooks import PLAIN
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 ALICE = PEOPLE["alice"]
+OTHERS = ("/jobs/new", "/me", "/nope")
 
 
 @pytest.fixture(scope="module")

@@ -14,20 +14,9 @@ from portal import notebook
 
 from .notebooks import HOSTILE_HTML, PLAIN, PNG, book, code, markdown, rich
 
-FORBIDDEN = {
-    "script",
-    "iframe",
-    "object",
-    "embed",
-    "form",
-    "input",
-    "button",
-    "base",
-    "link",
-    "svg",
-    "math",
-    "frame",
-}
+FORBIDDEN = frozenset(
+    ("script", "iframe", "object", "embed", "form", "input", "button", "base", "link", "svg", "math")
+)
 
 
 class Tags(HTMLParser):
