@@ -4,7 +4,6 @@ Pure: no I/O but reading the wrapper's own template.
 """
 
 from .parameters import parameters_text
-from .payload import payload_files
 from .submission import Surroundings, render
 
-__all__ = ["Surroundings", "parameters_text", "payload_files", "render"]
+__all__ = ["Surroundings", "parameters_text", "render"]

@@ -4,28 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..domain.errors import Invalid
-from ..domain.jobs import JobRequest, JobSpec, Kind
-from .parameters import parameters_text
+from ..domain.jobs import JobSpec, Kind
 
 PARAMETERS = "parameters.txt"
 """The notebook's parameters in the job folder (see `parameters_text`)."""
-
-
-def payload_files(spec: JobSpec, request: JobRequest) -> dict[str, str]:
-    """The texts of the job folder by name: what `request` asked to run, as `spec.filename`, and parameters.
-
-    Raises Invalid for parameters that are not JSON (NaN, infinities).
-    """
-    text = request.command or request.script or request.notebook or ""
-    if request.kind is not Kind.NOTEBOOK or not request.parameters:
-        return {spec.filename: text}
-    try:
-        return {spec.filename: text, PARAMETERS: parameters_text(request.parameters)}
-    except ValueError as error:
-        raise Invalid(
-            {"parameters": "NaN and infinity cannot be written as JSON; pass them as text"}
-        ) from error
 
 
 def command(spec: JobSpec, folder: str, parametrised: bool) -> list[str]:

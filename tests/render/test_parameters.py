@@ -9,11 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sciserver_hpc.domain.errors import Invalid
-from sciserver_hpc.domain.jobs import JobRequest, Kind
-from sciserver_hpc.render import parameters_text, payload_files
-
-from . import samples
+from sciserver_hpc.render import parameters_text
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 VALUES = st.recursive(
@@ -35,13 +31,7 @@ def test_values_that_yaml_would_read_otherwise(value: object) -> None:
     assert yaml.safe_load(parameters_text({"x": value})) == {"x": value}  # type: ignore[dict-item]
 
 
-def test_nan_is_refused_with_a_sentence() -> None:
-    request = JobRequest(kind=Kind.NOTEBOOK, notebook='{"cells": [], "nbformat": 4}', parameters={"x": 1.0})
-    broken = request.model_copy(update={"parameters": {"x": float("nan")}})
-    with pytest.raises(Invalid, match="pass them as text"):
-        payload_files(samples.NOTEBOOK, broken)
-
-
-def test_the_payload_stands_under_its_file_name() -> None:
-    request = JobRequest(kind=Kind.SHELL, command="hostname")
-    assert payload_files(samples.SHELL, request) == {"command.txt": "hostname"}
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_json_lacks_is_an_error(value: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        parameters_text({"x": value})

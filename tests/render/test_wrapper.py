@@ -42,15 +42,13 @@ WORDS = HOSTILE | st.sampled_from(
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(arguments=st.lists(WORDS, max_size=4), source=WORDS, kernel=WORDS, account=WORDS)
+@given(arguments=st.lists(WORDS, max_size=4), source=WORDS)
 def test_hostile_values_reach_apptainer_unchanged(
-    tmp_path_factory: pytest.TempPathFactory, arguments: list[str], source: str, kernel: str, account: str
+    tmp_path_factory: pytest.TempPathFactory, arguments: list[str], source: str
 ) -> None:
     node = Node(tmp_path_factory.mktemp("hostile") / "node")
     mount = Mount(volume="v", source=f"/srv/{source}", target="/home/idies/workspace/v", writable=False)
-    spec = node.spec(
-        kind=Kind.SCRIPT, filename="run", arguments=tuple(arguments), mounts=(mount,), kernel=kernel
-    )
+    spec = node.spec(kind=Kind.SCRIPT, filename="run", arguments=tuple(arguments), mounts=(mount,))
     job = node.rendered(spec, {"run": "#!/bin/sh\n"})
     syntax = subprocess.run(
         ["/bin/bash", "-n"], input=job.script, text=True, capture_output=True, check=False
