@@ -6,6 +6,7 @@ ldap3's own errors end here.
 from __future__ import annotations
 
 import math
+import socket
 import ssl
 import warnings
 from collections.abc import Iterator
@@ -72,6 +73,8 @@ class VerifiedTls(ldap3.Tls):
 
     def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
         """Called by ldap3, for LDAPS and StartTLS alike."""
+        # Each request is one small packet: do not hold it back for the answer to the one before.
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.socket = self._context.wrap_socket(
             connection.socket, do_handshake_on_connect=do_handshake, server_hostname=connection.server.host
         )
@@ -131,6 +134,7 @@ class Server:
             use_ssl=parts.scheme == "ldaps",
             tls=self._tls if parts.scheme == "ldaps" or self.starttls else None,
             get_info=ldap3.NONE,
+            mode=ldap3.IP_V4_PREFERRED,  # servers often listen on 127.0.0.1 alone, and localhost is ::1 first
             allowed_referral_hosts=[],
             connect_timeout=seconds,
         )

@@ -147,7 +147,7 @@ def make_authority(folder: Path, name: str) -> None:
 def _make_certificate(folder: Path) -> None:
     request = ["-subj", "/CN=localhost", "-keyout", f"{folder}/server.key", "-out", f"{folder}/server.csr"]
     _run("openssl", "req", "-newkey", "rsa:2048", "-nodes", *request)
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1")
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost")
     signer = ["-CA", f"{folder}/ca.pem", "-CAkey", f"{folder}/ca.key", "-CAcreateserial", "-days", "2"]
     files = ["-in", f"{folder}/server.csr", "-out", f"{folder}/server.pem", "-extfile", f"{folder}/names"]
     _run("openssl", "x509", "-req", *signer, *files)

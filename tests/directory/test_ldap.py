@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import threading
@@ -77,6 +78,20 @@ def test_a_certificate_for_another_name_is_refused(slapd: Slapd, kind: str, sche
         server = getattr(slapd, kind)(url=f"{scheme}://127.0.0.2:{elsewhere.port}")
         with pytest.raises(Unavailable, match=r"certificate is not valid for '127\.0\.0\.2'"):
             slapd.directory(server).ping()
+
+
+def test_a_name_with_several_addresses_is_reached_where_one_answers(
+    slapd: Slapd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo
+
+    def both(_host: str, port: int, *more: Any, **named: Any) -> list[Any]:
+        return real("::1", port, *more, **named) + real("127.0.0.1", port, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    server = slapd.ldaps(url=f"ldaps://localhost:{slapd.tls_port}/")
+    assert slapd.directory(server).authenticate("alice", "alice-secret").uid == 2001
+    gc.collect()
 
 
 def test_a_missing_ca_file_is_told(slapd: Slapd, tmp_path: Path) -> None:
