@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from . import sent
 from .table import clean, pairs
 from .verb import Verb, connect, json_option, print_json
 
@@ -25,9 +26,7 @@ def job(job_id: int, script: bool, as_json: bool) -> None:
     """Show everything about job ID: state, cause, resources, volumes, history."""
     client = connect()
     if script:
-        sent = client.script(job_id)
-        click.echo("# sbatch " + " ".join(sent.options)) if not as_json else print_json(sent)
-        click.echo(sent.script, nl=False) if not as_json else None
+        sent.show(client.script(job_id), as_json)
         return
     found, events = client.job(job_id), client.events(job_id)
     if as_json:

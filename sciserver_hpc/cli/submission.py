@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
-from ..client import Client, Preview
+from ..client import Client
 from ..domain import headers, options
 from ..domain.errors import Invalid
 from ..domain.jobs import Kind
 from ..domain.views import JobView
+from . import sent
 from .table import clean
 from .verb import INTERRUPTED, connect, leave, print_json
 
@@ -36,7 +37,7 @@ def run(given: Mapping[str, Any]) -> None:
     request = client.request(**(payload | options.fields(values)))
     as_json = given["as_json"]
     if given["dry_run"]:
-        _show_preview(client.preview(request), as_json)
+        sent.show(client.preview(request), as_json)
     elif "test-only" in values:
         message = client.test_only(request)
         print_json({"message": message}) if as_json else click.echo(clean(message))
@@ -103,17 +104,6 @@ def _tell(job: JobView, as_json: bool, parsable: bool) -> None:
         click.echo(f"Submitted job {job.id} to domain {job.domain}, image {job.image} {job.image_version}.")
         click.echo(f"Results:  {job.folder}")
         click.echo(f"Follow:   sciserver-logs -f {job.id}")
-
-
-def _show_preview(preview: Preview, as_json: bool) -> None:
-    if as_json:
-        print_json(preview)
-        return
-    click.echo(f"# domain {preview.domain}, image {preview.image}")
-    for mount in preview.mounts:
-        click.echo(f"# volume {mount.get('volume')} ({mount.get('mode')}) at {mount.get('target')}")
-    click.echo("# sbatch " + " ".join(preview.options))
-    click.echo(preview.script, nl=not preview.script.endswith("\n"))
 
 
 def _wait(client: Client, job: JobView, as_json: bool, parsable: bool) -> None:

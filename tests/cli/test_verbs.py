@@ -175,7 +175,7 @@ def test_a_tokens_secret_stands_alone_on_stdout(client: Client) -> None:
     assert run(sciserver, client, "tokens", "revoke", "7").stdout == "Token 7 is revoked.\n"
 
 
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_for_every_program(shell: str) -> None:
     lines = run(sciserver, None, "completion", shell).stdout
     assert "_SCISERVER_SUBMIT_COMPLETE" in lines
