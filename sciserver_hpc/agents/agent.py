@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
 from ..agent import protocol
 from ..domain.errors import Refused, SciServerError, Unavailable
 from ..domain.files import FileEntry, FileKind
 from ..domain.jobs import Usage
+from ..domain.model import Model
 from ..domain.scheduling import (
     EndRecord,
     Owner,
@@ -37,11 +38,11 @@ Call = Callable[[dict[str, object], float, bool], tuple[object, bytes]]
 """(request, timeout in seconds, may it be sent twice) → value and body; raises NotSent, Lost."""
 
 
-class _Entry(BaseModel):
+class _Entry(Model):
     name: str
     kind: FileKind
     size: int
-    modified: float
+    modified: FiniteFloat
     mode: int
 
     def entry(self) -> FileEntry:
@@ -53,16 +54,16 @@ class _Entry(BaseModel):
         )
 
 
-class _LocalJob(BaseModel):
+class _LocalJob(Model):
     slurm_id: int
     mark: str
     state: JobState
     reason: str
-    started: float | None
-    ended: float | None
+    started: FiniteFloat | None
+    ended: FiniteFloat | None
     exit_code: int | None
     signal: int | None
-    cpu_s: float | None
+    cpu_s: FiniteFloat | None
     tasks: dict[str, int]
 
     def sighting(self, uid: int) -> Sighting:

@@ -12,7 +12,9 @@ import pytest
 
 from sciserver_hpc.agents import AgentOptions, SocketAgents, SudoTransport
 from sciserver_hpc.domain.errors import AgentError, Refused, Unavailable
-from sciserver_hpc.domain.scheduling import Owner
+from sciserver_hpc.domain.scheduling import Owner, Verdict
+
+from .conftest import make_job
 
 needs_root = pytest.mark.skipif(
     os.getuid() != 0 or not shutil.which("sudo"), reason="only root may sudo to anybody without a password"
@@ -72,3 +74,21 @@ def test_each_person_of_the_directory_has_an_agent_of_their_own(sudo_agents: Soc
     answers = [sudo_agents.ping(person(name)) for name in ("alice", "bob")]
     assert len({answer.rpartition("pid ")[2] for answer in answers}) == 2
     assert all(f"agent of {name}" in answer for name, answer in zip(("alice", "bob"), answers, strict=True))
+
+
+@pytest.mark.cluster
+def test_the_real_sbatch_is_understood(sudo_agents: SocketAgents, root: Path) -> None:
+    alice = person("alice")
+    os.chown(root, alice.uid, alice.gid)
+    agent = sudo_agents.of(alice)
+    common = ("--partition=batch", "--time=1", "--hold", f"--output={root}/out", "--job-name=agent-test")
+    good = make_job(root, options=common)
+    assert "to start at" in agent.test_only(good)
+    bad = make_job(root, options=("--partition=none", *common[1:]))
+    with pytest.raises(Refused, match="nvalid partition"):
+        agent.test_only(bad)
+    accepted, rejected = agent.submit([good, bad])
+    assert (accepted.verdict, rejected.verdict) == (Verdict.ACCEPTED, Verdict.REJECTED)
+    assert accepted.slurm_id
+    agent.cancel([accepted.slurm_id])
+    agent.cancel([accepted.slurm_id, 67_000_000])
