@@ -71,11 +71,9 @@ def _make(tree: Path) -> None:
 
 def _lay_out(package: Path, libraries: list[Path], made: Path) -> None:
     """Make a tree that is its own prefix, for the command (`bin/apptainer`) and for the starter alike."""
-    made.mkdir(mode=0o755)
+    private = cache.directory(made / "lib" / "private")
     for part in ("usr/bin", "usr/lib", "etc", "var"):
-        shutil.copytree(package / part, made / Path(part).name, symlinks=True)
-    private = made / "lib" / "private"
-    private.mkdir()
+        shutil.copytree(package / part, made / Path(part).name, symlinks=True, dirs_exist_ok=True)
     for library in libraries:
         for file in _multiarch(library / "usr" / "lib").glob("*.so*"):
             shutil.copy2(file, private / file.name, follow_symlinks=False)

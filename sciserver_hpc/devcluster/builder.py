@@ -78,7 +78,7 @@ def pip_configuration() -> str:
     argv = [sys.executable, "-m", "pip", "config", "list"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     options: dict[str, str] = {}
-    for line in done.stdout.splitlines():
+    for line in sorted(done.stdout.splitlines(), key=lambda row: row.startswith(":env:")):  # which wins
         key, _, value = line.partition("=")
         name = key.rpartition(".")[2]
         if name in _PIP_OPTIONS:
@@ -93,7 +93,7 @@ def _remote(value: str) -> str:
 def _describe_machine(machine: Path) -> None:
     """Write what the recipes' setup.sh wants to know of this machine."""
     machine.mkdir()
-    (machine / "mirror").write_text(debian.mirror().uri)
+    (machine / "mirror").write_text(f"{debian.mirror().uri}\n")
     (machine / "pip.conf").write_text(pip_configuration())
     (machine / "ca.crt").write_bytes(CA_BUNDLE.read_bytes() if CA_BUNDLE.exists() else b"")
 

@@ -20,11 +20,16 @@ def root() -> Path:
     """
     chosen = os.environ.get("SCISERVER_DEV_CACHE")
     default = Path("/var/cache") if os.geteuid() == 0 else Path.home() / ".cache"
-    found = Path(chosen).absolute() if chosen else default / "sciserver-hpc"
-    if not found.exists():
-        found.mkdir(parents=True)
-        found.chmod(0o755)
-    return found
+    return directory(Path(chosen).absolute() if chosen else default / "sciserver-hpc")
+
+
+def directory(path: Path) -> Path:
+    """Make `path` with its parents, readable by all whatever the umask; one that is there stays as it is."""
+    for part in (*reversed(path.parents), path):
+        if not part.exists():
+            part.mkdir(exist_ok=True)
+            part.chmod(0o755)
+    return path
 
 
 def digest(parts: Iterable[bytes]) -> str:
@@ -50,8 +55,7 @@ def scratch(near: Path) -> Iterator[Path]:
 
     A rootless build may leave files of subordinate uids behind; those an ordinary user cannot remove stay.
     """
-    near.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{near.name}.", dir=near.parent))
+    made = Path(tempfile.mkdtemp(prefix=f".{near.name}.", dir=directory(near.parent)))
     made.chmod(0o755)
     try:
         yield made

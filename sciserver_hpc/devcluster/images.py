@@ -114,14 +114,13 @@ def _log(recipe: Recipe) -> Path:
 
 def _build(recipe: Recipe, sif: Path) -> None:
     log = _log(recipe)
-    log.parent.mkdir(exist_ok=True)
+    cache.directory(log.parent)
     with cache.scratch(sif) as work:
         context = work / "context"
         for part in recipe.parts():
             (context / part).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(CONTAINERS / part, context / part)
         made = builder.build(builder.Order(apptainer.ensure(), context, recipe.recipe, log))
-        sif.parent.chmod(0o755)
         _publish(made, sif)
 
 

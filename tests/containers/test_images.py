@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,14 @@ def test_the_command_line_reports_a_failure(build: FakeBuilder, capsys: pytest.C
 def test_a_new_version_is_a_new_image(build: FakeBuilder) -> None:
     recipe = images.catalogue()["python"]
     assert recipe.model_copy(update={"version": "1.1"}).key() != recipe.key()
+
+
+def test_everybody_may_read_an_image_whatever_the_umask(build: FakeBuilder) -> None:
+    before = os.umask(0o077)
+    try:
+        (image,) = images.ensure(["r"], say=lambda _: None)
+    finally:
+        os.umask(before)
+    below = [path for path in Path(image.path).parents if path.is_relative_to(cache.root())]
+    assert {path.stat().st_mode & 0o777 for path in below} == {0o755}
+    assert Path(image.path).stat().st_mode & 0o777 == 0o644
