@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..domain.errors import Invalid
 from .table import clean, show
 from .verb import FAILED, Verb, connect, json_option, leave, print_json
 
@@ -62,6 +63,9 @@ def _name(path: str, entry: FileEntry) -> str:
 
 def _fetch(job: int, paths: tuple[str, ...], to: Path, as_json: bool) -> None:
     client = connect()
+    names = [path.rpartition("/")[2] for path in paths]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise Invalid({"FILE": f"several are called {twice}; fetch each into a directory of its own."})
     if paths:
         to.mkdir(parents=True, exist_ok=True)
         saved, skipped = [client.download(job, path, to) for path in paths], dict[str, str]()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from ..domain import headers, options
-from ..domain.errors import Invalid, SciServerError, Unavailable
+from ..domain.errors import BadCredentials, Invalid, SciServerError, Unavailable
 from ..domain.files import FileEntry
 from ..domain.jobs import JobEvent, JobRequest, Kind
 from ..domain.problems import problems
@@ -71,10 +72,11 @@ class Client:
         return file
 
     def logout(self) -> None:
-        """End the token at the portal and forget it here."""
+        """End the token at the portal and forget it here; one that is over already is only forgotten."""
         file = credentials.path()
         kept = credentials.load(file)
-        self._http.json("POST", "/logout", safe=True)
+        with contextlib.suppress(BadCredentials):
+            self._http.json("POST", "/logout", safe=True)
         if kept is not None and kept.token == self.credentials.token:
             file.unlink(missing_ok=True)
 
@@ -275,7 +277,7 @@ class Client:
         """Write one file of the job folder to file `to`, or into directory `to`: whole or not at all."""
         target = Path(to)
         if target.is_dir():
-            target = target / options.payload_name(path)
+            target = target / fetch.local_name(path)
         with self._http.call(
             "GET", f"/jobs/{job_id:d}/files/content", params={"path": path}, stream=True
         ) as response:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import requests
 
-from ..domain.errors import AgentError, NotFound, Refused, Unavailable
+from ..domain.errors import AgentError, Invalid, NotFound, Refused, Unavailable
 from ..domain.files import FileEntry, FileKind
 
 OWN = ".sciserver"
@@ -25,6 +25,14 @@ class Fetched:
 
     saved: list[Path] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+
+
+def local_name(path: str) -> str:
+    """What the file at `path` of a job folder is called here. Raises Invalid for one that names no file."""
+    name = path.rpartition("/")[2]
+    if name in ("", ".", ".."):
+        raise Invalid({path: "it names no file of the job folder."})
+    return name
 
 
 def write(chunks: Iterable[bytes], target: Path) -> None:

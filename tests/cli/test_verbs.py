@@ -115,6 +115,14 @@ def test_results(jobs: FakePortal, client: Client, home: Path) -> None:
     ]
 
 
+def test_results_of_one_name_do_not_overwrite_each_other(
+    jobs: FakePortal, client: Client, home: Path
+) -> None:
+    result = run(results, client, "11", "a/x", "b/x")
+    assert (result.exit_code, "several are called x" in result.stderr) == (2, True)
+    assert list(home.iterdir()) == []
+
+
 def test_results_that_cannot_be_written(jobs: FakePortal, client: Client, home: Path) -> None:
     jobs.files = {"a.txt": b"42"}
     (home / "job-11").write_text("in the way")

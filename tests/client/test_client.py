@@ -41,6 +41,14 @@ def test_a_login_is_kept_for_the_next_client_and_ends_with_logout(portal: FakePo
         Client()
 
 
+def test_logging_out_forgets_a_token_that_is_over(portal: FakePortal) -> None:
+    with Client.login(portal.url, "alice", PASSWORD) as client:
+        file = client.keep()
+        portal.trouble = [(401, "unauthorized")]
+        client.logout()
+    assert not file.exists()
+
+
 def test_a_wrong_password_is_not_tried_again(portal: FakePortal) -> None:
     with pytest.raises(BadCredentials, match="wrong"):
         Client.login(portal.url, "alice", "guess")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sciserver_hpc.client import Client
-from sciserver_hpc.domain.errors import AgentError, Refused, Unavailable
+from sciserver_hpc.domain.errors import AgentError, Invalid, Refused, Unavailable
 from sciserver_hpc.domain.jobs import JobRequest, Kind
 from tests.fakes.portal import FakePortal
 
@@ -79,6 +79,15 @@ def test_a_broken_download_leaves_what_was_there(
     assert [path.name for path in home.iterdir()] == ["out"]
     client.download(job, "out", home / "out")
     assert (home / "out").read_text() == "new"
+
+
+def test_a_file_into_a_directory_keeps_its_name(
+    portal: FakePortal, client: Client, job: int, home: Path
+) -> None:
+    portal.files = {"plots/été (1).png": b"1"}
+    assert client.download(job, "plots/été (1).png", home) == home / "été (1).png"
+    with pytest.raises(Invalid, match="names no file"):
+        client.download(job, "plots/..", home)
 
 
 def test_a_file_that_is_not_there(client: Client, job: int, home: Path) -> None:
