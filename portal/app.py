@@ -56,7 +56,7 @@ def create_app(services: Services) -> Flask:
         LOGIN_COOKIE_NAME="__Host-login" if https else "sciserver-login",
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_CHECK_DEFAULT=False,
-        SEND_FILE_MAX_AGE_DEFAULT=86400,
+        SEND_FILE_MAX_AGE_DEFAULT=300,
         TITLE=settings.title,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]

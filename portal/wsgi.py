@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from flask import Flask
+
 from sciserver_hpc import logs, settings, wiring
 
 from .app import create_app
 
-_settings = settings.load()
-logs.configure(_settings.portal.log_format, _settings.portal.log_level)
-app = create_app(wiring.build(_settings))
+
+def load() -> Flask:
+    """The application as the settings say.
+
+    Raises Invalid: a sentence per setting that is wrong.
+    """
+    found = settings.load()
+    logs.configure(found.portal.log_format, found.portal.log_level)
+    return create_app(wiring.build(found))
+
+
+app = load()

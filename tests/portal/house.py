@@ -6,7 +6,6 @@ import posixpath
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from flask import Flask
@@ -38,6 +37,7 @@ from sciserver_hpc.services.site import Site
 from sciserver_hpc.settings import Settings
 from sciserver_hpc.store.migrate import upgrade
 from sciserver_hpc.store.sql_store import SqlStore
+from sciserver_hpc.wiring import Services
 from tests.fakes.clock import FakeClock
 
 URL = "https://localhost"
@@ -230,7 +230,7 @@ class House:
         assert job is not None
         self.disk.files[f"{job.spec.path}/{path}"] = data
 
-    def _services(self, folder: Path, url: str) -> Any:
+    def _services(self, folder: Path, url: str) -> Services:
         site = Site(self.store, self.clock)
         homes = Homes(self.store, self.disk)  # type: ignore[arg-type]
         gatherer = Gatherer(self.store, self.clock, site, lambda image: None)
@@ -240,12 +240,12 @@ class House:
         launch = Launch(self.store, self.clock, site)
         jobs = Jobs(self.store, self.clock, Waker(), schedulers, acceptor, self.renderer, launch)
         login = Login(self.store, self.people, self.clock, homes)  # type: ignore[arg-type]
-        return SimpleNamespace(
+        return Services(
             settings=settings(folder, url),
             clock=self.clock,
             store=self.store,
-            directory=self.people,
-            agents=self.disk,
+            directory=self.people,  # type: ignore[arg-type]
+            agents=self.disk,  # type: ignore[arg-type]
             schedulers=schedulers,
             login=login,
             jobs=jobs,
