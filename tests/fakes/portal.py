@@ -133,12 +133,18 @@ def failure(status: int, code: str, message: str, **more: Any) -> tuple[Response
 @contextmanager
 def serving(portal: FakePortal) -> Iterator[str]:
     """`portal` on a free loopback port; yields its URL."""
-    server = make_server("127.0.0.1", 0, _app(portal), threaded=True)
+    with listening(_app(portal)) as portal.url:
+        yield portal.url
+
+
+@contextmanager
+def listening(app: Flask) -> Iterator[str]:
+    """`app` on a free loopback port; yields its URL."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    portal.url = f"http://127.0.0.1:{server.server_port}"
     try:
-        yield portal.url
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()
