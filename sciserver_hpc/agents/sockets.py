@@ -61,11 +61,8 @@ class SocketAgents:
 
     def close(self) -> None:
         """Hang up, and end the agents this process started."""
-        with self._lock:
-            connections = [connection for kept in self._kept.values() for connection in kept]
-            self._kept.clear()
-        for connection in connections:
-            connection.close()
+        for uid in list(self._kept):
+            self._hang_up(uid)
         self._starter.stop()
 
     def _call(
@@ -98,6 +95,7 @@ class SocketAgents:
             yield connection
         except (NotSent, Lost) as error:
             connection.close()
+            self._hang_up(owner.uid)  # the others lead to the same agent
             if isinstance(error, Lost) and error.timed_out:
                 self._patience.lost(owner.uid)
             raise
@@ -125,6 +123,12 @@ class SocketAgents:
                     return connection
                 connection.close()
         return None
+
+    def _hang_up(self, uid: int) -> None:
+        with self._lock:
+            connections = self._kept.pop(uid, [])
+        for connection in connections:
+            connection.close()
 
     def _is_fresh(self, connection: Connection) -> bool:
         """Well before the agent would end for idleness, so that it does not end under a request."""

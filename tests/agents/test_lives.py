@@ -91,6 +91,13 @@ def test_killed_agents_are_replaced(agents: SocketAgents, me: Owner) -> None:
     assert pid_of(agents, me) != first
 
 
+def test_a_kill_between_any_two_calls_is_not_noticed(agents: SocketAgents, me: Owner) -> None:
+    """Also while the kernel is still closing what the killed one had open."""
+    for _ in range(10):
+        os.kill(pid_of(agents, me), signal.SIGKILL)
+        assert agents.of(me).stat("/", "").name == ""
+
+
 def test_a_stale_socket_is_replaced(place: Path, agents: SocketAgents, me: Owner) -> None:
     stale = socket.socket(socket.AF_UNIX)
     stale.bind(str(place / "run" / "agents" / f"{me.uid}.sock"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,11 @@ from .test_lives import pid_of, until
 
 
 @pytest.fixture
-def agent(agents: SocketAgents, me: Owner) -> Agent:
-    return agents.of(me)
+def agent(agents: SocketAgents, me: Owner) -> Iterator[Agent]:
+    """Whose jobs end with the test."""
+    found = agents.of(me)
+    yield found
+    found.local_cancel([sighting.slurm_id for sighting in found.local_observe()])
 
 
 def run(agent: Agent, *jobs: Submission) -> list[int]:
@@ -107,14 +111,14 @@ def test_a_trap_gets_its_chance_at_cancel(agent: Agent, root: Path) -> None:
     assert (root / made.folder / "trapped").read_text() == "bye\n"
 
 
-def test_jobs_survive_the_agent(agents: SocketAgents, me: Owner, root: Path) -> None:
+def test_jobs_survive_the_agent(agents: SocketAgents, agent: Agent, me: Owner, root: Path) -> None:
     made = job(root, "while [ ! -e go ]; do sleep 0.05; done; exit 4")
-    [number] = run(agents.of(me), made)
-    until(lambda: seen(agents.of(me), number).state is JobState.RUNNING)
+    [number] = run(agent, made)
+    until(lambda: seen(agent, number).state is JobState.RUNNING)
     os.kill(pid_of(agents, me), signal.SIGKILL)
-    assert seen(agents.of(me), number).state is JobState.RUNNING
+    assert seen(agent, number).state is JobState.RUNNING
     (root / made.folder / "go").touch()
-    assert ended(agents.of(me), number).exit_code == 4
+    assert ended(agent, number).exit_code == 4
 
 
 def test_a_killed_supervisor_is_a_failed_node_not_a_success(agent: Agent, root: Path, place: Path) -> None:
