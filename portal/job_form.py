@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,7 +36,17 @@ PAGE = Access(page=True)
 UPLOADS = {"script_file": ("script", "script"), "notebook_file": ("notebook", "notebook")}
 """File input → (text field it fills, kind of job it means)."""
 
-FIELDS = {*PAYLOADS.values(), "name", "domain", "image", "arguments", "parameters", "volumes", "filename"}
+FIELDS = {
+    *PAYLOADS.values(),
+    "kind",
+    "name",
+    "domain",
+    "image",
+    "arguments",
+    "parameters",
+    "volumes",
+    "filename",
+}
 """Fields of a request that stand in the form under the same name."""
 
 EXPECTED = (Invalid, Refused, NotFound, Conflict, AgentError, Unavailable)
@@ -85,8 +96,14 @@ def _typed() -> dict[str, str]:
         upload = request.files.get(name)
         if upload and upload.filename and fields.get("kind") == kind:
             fields[target] = upload.read().decode("utf-8", "replace")
-            fields["filename"] = upload.filename.replace("\\", "/").rpartition("/")[2]
+            fields["filename"] = _plain(upload.filename)
     return fields
+
+
+def _plain(name: str) -> str:
+    """An uploaded file's name as the job folder can hold it: no directories, odd characters as `_`."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return re.sub(r"[^A-Za-z0-9 _.,%+=@-]", "_", last).lstrip(" .,%+=@-")[:128]
 
 
 def _request(draft: Draft) -> JobRequest:
