@@ -6,7 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
@@ -23,6 +23,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._writer = engine.execution_options(**{WRITES: True})
         self._thread = threading.local()
         self._sqlite = engine.dialect.name == "sqlite"
         _forget_after_fork(engine)
@@ -75,12 +76,8 @@ class Database:
             with self._begin(writes=writes) as connection:
                 yield connection
 
-    @contextmanager
-    def _begin(self, *, writes: bool) -> Iterator[Connection]:
-        with self.engine.connect() as bare:
-            connection = bare.execution_options(**{WRITES: writes})
-            with connection.begin():
-                yield connection
+    def _begin(self, *, writes: bool) -> AbstractContextManager[Connection]:
+        return (self._writer if writes else self.engine).begin()
 
 
 def _forget_after_fork(engine: Engine) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cached_property
 from hmac import compare_digest
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.sql.dml import ReturningInsert
 
 from ..domain.errors import Conflict
 from ..domain.jobs import EventKind, Job, JobEvent
-from .job_rows import JOB, MOVING, event_row, inserted, job_of, moving
-from .jobs import chunks
+from .job_rows import MOVING, event_row, inserted, job_of, moving
+from .jobs import BY_KEY, chunks
 from .part import Part
 from .schema import job_events, job_ids, job_requests, jobs
 
@@ -25,6 +27,10 @@ _WRITE = (
     .values({name: bindparam(f"new_{name}") for name in MOVING})
 )
 
+_ADD_ID = insert(job_ids).returning(job_ids.c.id)
+_ADD_REQUEST = insert(job_requests)
+_ADD_EVENT = insert(job_events)
+
 
 class JobChanges(Part):
     """Writing queries on `jobs`, `job_requests` and `job_events`."""
@@ -32,7 +38,7 @@ class JobChanges(Part):
     def next_job_id(self) -> int:
         """See `ports.Store`."""
         with self._database.writing() as connection:
-            reserved: int = connection.execute(insert(job_ids).returning(job_ids.c.id)).scalar_one()
+            reserved: int = connection.execute(_ADD_ID).scalar_one()
         return reserved
 
     def add_job(self, job: Job, claim_digest: str, request: str, key: str | None, fingerprint: str) -> Job:
@@ -43,15 +49,17 @@ class JobChanges(Part):
             "fingerprint": fingerprint,
         }
         first = JobEvent(at=job.accepted_at, kind=EventKind.STATE, state=job.state, text="Accepted.")
-        added = self._database.insert(jobs).values(row)
-        unless_repeated = added.on_conflict_do_nothing(index_elements=["owner", "idempotency_key"])
-        new = unless_repeated.returning(jobs.c.id)
         with self._database.writing() as connection:
-            if connection.execute(new).one_or_none() is None:
+            if connection.execute(self._add_unless_repeated, row).one_or_none() is None:
                 return _earlier(connection, job.owner, key, fingerprint)
-            connection.execute(insert(job_requests), {"job_id": job.id, "request": request})
-            connection.execute(insert(job_events), event_row(job.id, first))
+            connection.execute(_ADD_REQUEST, {"job_id": job.id, "request": request})
+            connection.execute(_ADD_EVENT, event_row(job.id, first))
         return job
+
+    @cached_property
+    def _add_unless_repeated(self) -> ReturningInsert[tuple[int]]:
+        added = self._database.insert(jobs)
+        return added.on_conflict_do_nothing(index_elements=["owner", "idempotency_key"]).returning(jobs.c.id)
 
     def change_job(self, old: Job, new: Job, events: Sequence[JobEvent]) -> Job | None:
         """See `ports.Store`."""
@@ -77,7 +85,7 @@ class JobChanges(Part):
             if writes:
                 connection.execute(_WRITE, writes)
             if told:
-                connection.execute(insert(job_events), told)
+                connection.execute(_ADD_EVENT, told)
         return stored
 
     def claim(
@@ -107,13 +115,12 @@ class JobChanges(Part):
             said = JobEvent(
                 at=now, kind=EventKind.CLAIM, state=row.state, text=_started(slurm_id, restarts, task)
             )
-            connection.execute(insert(job_events), event_row(row.id, said))
+            connection.execute(_ADD_EVENT, event_row(row.id, said))
         return "run"
 
 
 def _earlier(connection: Connection, owner: str, key: str | None, fingerprint: str) -> Job:
-    wanted = select(*JOB, jobs.c.fingerprint).where(jobs.c.owner == owner, jobs.c.idempotency_key == key)
-    row = connection.execute(wanted).one()
+    row = connection.execute(BY_KEY, {"owner": owner, "key": key}).one()
     if row.fingerprint != fingerprint:
         raise Conflict(
             f"The idempotency key was used before, for another request (job {row.id}). Use a new key."

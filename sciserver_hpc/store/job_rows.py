@@ -50,6 +50,9 @@ MOVING = (*_MOVING, "tasks", "end", "usage")
 JOB = [jobs.c[name] for name in (*_FIXED, *MOVING, "spec")]
 """The columns that make a Job."""
 
+JOB_AND_FINGERPRINT = [*JOB, jobs.c.fingerprint]
+"""Those, and what the request was recognised by."""
+
 EVENT = [job_events.c[name] for name in ("at", "kind", "state", "text")]
 """The columns that make a JobEvent."""
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 
 from ..domain.jobs import Job, JobEvent
 from ..domain.states import ACTIVE, JobState
-from .job_rows import EVENT, JOB, event_of, job_of
+from .job_rows import EVENT, JOB, JOB_AND_FINGERPRINT, event_of, job_of
 from .part import Part
 from .schema import job_events, job_requests, jobs
 
@@ -18,23 +18,34 @@ _LOST_STAYS_FOR = timedelta(days=1)
 _CHUNK = 500
 """Keys per IN (…): well under the number of parameters either engine takes."""
 
+# Built once: putting a statement of thirty columns together takes longer than running it.
+_JOBS = select(*JOB)
+_BY_ID = _JOBS.where(jobs.c.id == bindparam("job_id"))
+_BY_UUID = _JOBS.where(jobs.c.uuid == bindparam("uuid"))
+_COUNT = select(func.count()).where(
+    jobs.c.owner == bindparam("owner"), jobs.c.state.in_(bindparam("states", expanding=True))
+)
+BY_KEY = select(*JOB_AND_FINGERPRINT).where(
+    jobs.c.owner == bindparam("owner"), jobs.c.idempotency_key == bindparam("key")
+)
+"""The job of an owner's idempotency key."""
+
 
 class Jobs(Part):
     """Reading queries on `jobs`, `job_requests` and `job_events`."""
 
     def job(self, job_id: int) -> Job | None:
         """See `ports.Store`."""
-        return self._one(jobs.c.id == job_id)
+        return self._one(_BY_ID, {"job_id": job_id})
 
     def job_by_uuid(self, uuid: str) -> Job | None:
         """See `ports.Store`."""
-        return self._one(jobs.c.uuid == uuid)
+        return self._one(_BY_UUID, {"uuid": uuid})
 
     def job_by_key(self, owner: str, key: str) -> tuple[Job, str] | None:
         """See `ports.Store`."""
-        wanted = select(*JOB, jobs.c.fingerprint).where(jobs.c.owner == owner, jobs.c.idempotency_key == key)
         with self._database.reading() as connection:
-            row = connection.execute(wanted).one_or_none()
+            row = connection.execute(BY_KEY, {"owner": owner, "key": key}).one_or_none()
         return None if row is None else (job_of(row[:-1]), row.fingerprint)
 
     def jobs(
@@ -64,24 +75,23 @@ class Jobs(Part):
             (before, lambda value: columns.accepted_at < value),
             (before_id, lambda value: columns.id < value),
         )
-        wanted = select(*JOB).where(*(test(value) for value, test in filters if value is not None))
+        wanted = _JOBS.where(*(test(value) for value, test in filters if value is not None))
         return self._many(wanted.order_by(columns.id.desc()).limit(limit))
 
     def active_jobs(self) -> list[Job]:
         """See `ports.Store`."""
         lost = and_(jobs.c.state == JobState.LOST, jobs.c.changed_at > self._now() - _LOST_STAYS_FOR)
-        return self._many(select(*JOB).where(or_(jobs.c.state.in_(ACTIVE), lost)).order_by(jobs.c.id))
+        return self._many(_JOBS.where(or_(jobs.c.state.in_(ACTIVE), lost)).order_by(jobs.c.id))
 
     def jobs_by_id(self, job_ids: Sequence[int]) -> dict[int, Job]:
         """See `ports.Store`."""
-        found = (self._many(select(*JOB).where(jobs.c.id.in_(chunk))) for chunk in chunks(job_ids))
+        found = (self._many(_JOBS.where(jobs.c.id.in_(chunk))) for chunk in chunks(job_ids))
         return {job.id: job for some in found for job in some}
 
     def count_jobs(self, owner: str, states: Sequence[JobState]) -> int:
         """See `ports.Store`."""
-        wanted = select(func.count()).where(jobs.c.owner == owner, jobs.c.state.in_(states))
         with self._database.reading() as connection:
-            return connection.execute(wanted).scalar_one()
+            return connection.execute(_COUNT, {"owner": owner, "states": states}).scalar_one()
 
     def request(self, job_id: int) -> str | None:
         """See `ports.Store`."""
@@ -98,9 +108,10 @@ class Jobs(Part):
         with self._database.reading() as connection:
             return [event_of(row) for row in connection.execute(wanted)]
 
-    def _one(self, condition: ColumnElement[bool]) -> Job | None:
-        found = self._many(select(*JOB).where(condition))
-        return found[0] if found else None
+    def _one(self, wanted: Select[*tuple[object, ...]], values: dict[str, Any]) -> Job | None:
+        with self._database.reading() as connection:
+            row = connection.execute(wanted, values).one_or_none()
+        return None if row is None else job_of(row)
 
     def _many(self, wanted: Select[*tuple[object, ...]]) -> list[Job]:
         with self._database.reading() as connection:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 
 from ..domain.tokens import Scope, Token, TokenKind
 from .part import Part
@@ -15,6 +15,8 @@ from .schema import login_failures, tokens
 
 _NOTE_USE_EVERY = timedelta(minutes=1)
 _FORGET_FAILURES_AFTER = timedelta(days=1)
+
+_LIVE = select(tokens).where(tokens.c.digest == bindparam("digest"), tokens.c.expires_at > bindparam("now"))
 
 
 class Tokens(Part):
@@ -50,9 +52,8 @@ class Tokens(Part):
 
     def token(self, digest: str, now: datetime) -> Token | None:
         """See `ports.Store`."""
-        live = select(tokens).where(tokens.c.digest == digest, tokens.c.expires_at > now)
         with self._database.reading() as connection:
-            row = connection.execute(live).one_or_none()
+            row = connection.execute(_LIVE, {"digest": digest, "now": now}).one_or_none()
         if row is None:
             return None
         if row.last_used_at is None or now - row.last_used_at >= _NOTE_USE_EVERY:
