@@ -13,7 +13,7 @@ from typing import Any
 
 from .ending import cancelled_end, end_of, lost_end, rejected_end
 from .jobs import End, EventKind, Job, JobEvent
-from .scheduling import EndRecord, Sighting, SubmitOutcome, Verdict
+from .scheduling import EndRecord, Sighting, SubmitOutcome, Verdict, task_count
 from .states import JobState, may_follow
 
 START_ESTIMATE_SLACK = timedelta(minutes=1)
@@ -214,8 +214,9 @@ def _wait_for_results(job: Job, sighting: Sighting, now: datetime) -> Step | Non
 
 
 def _complete(job: Job, sighting: Sighting, records: Sequence[EndRecord]) -> bool:
-    tasks = sum(sighting.tasks.values()) if job.spec.array else 1
-    return len(records) >= max(1, tasks)
+    """Has every task asked for written its record? Slurm forgets tasks long before the last one ends."""
+    tasks = task_count(job.spec.array) if job.spec.array else 1
+    return len(records) >= max(tasks, sum(sighting.tasks.values()))
 
 
 def _news(job: Job, sighting: Sighting, state: JobState) -> str:

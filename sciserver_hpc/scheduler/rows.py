@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -37,19 +36,6 @@ class Row:
     signal: int | None = None
     cancelled_by: int | None = None
     usage: Usage | None = None
-
-
-_RANGE = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
-
-
-def task_count(indices: str) -> int:
-    """How many tasks `0-9`, `1,3,5-7`, `0-98:2%10` name (squeue's and sbatch's form)."""
-    total = 0
-    for part in indices.partition("%")[0].split(","):
-        if match := _RANGE.fullmatch(part.strip()):
-            first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
-            total += len(range(first, last + 1, max(1, step)))
-    return max(1, total)
 
 
 def sightings(rows: Iterable[Row]) -> list[Sighting]:

@@ -13,7 +13,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from ..domain.jobs import Usage
-from .rows import Row, task_count
+from ..domain.scheduling import task_count
+from .rows import Row
 from .slurm_states import cancelled_by, state_of
 from .values import exit_pair, first_node, moment, seconds, size, whole, written
 

@@ -6,8 +6,9 @@ nobody can have put into a name before: nothing a user wrote can end a record or
 
 from __future__ import annotations
 
+from ..domain.scheduling import task_count
 from ..domain.states import JobState
-from .rows import Row, task_count
+from .rows import Row
 from .slurm_states import state_of
 from .values import exit_pair, first_node, moment, whole
 

@@ -7,6 +7,7 @@ import os
 import signal
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -98,7 +99,7 @@ def test_only_named_variables_reach_the_image(node: Node) -> None:
         "SINGULARITY_BIND": "/:/y",
         "SLURM_CPUS_PER_TASK": "2",
     }
-    node.run(node.rendered(node.spec()), **outside)
+    node.run(node.rendered(node.spec()), 42, **outside)
     seen = node.environment()
     assert not {"APPTAINER_BIND", "APPTAINERENV_LD_PRELOAD", "SINGULARITY_BIND"} & set(seen)
     inside = {name for name in seen if name.startswith("APPTAINERENV_")}
@@ -196,7 +197,7 @@ def curl_that(node: Node, answer: str) -> dict[str, str]:
 )
 def test_the_portals_word(node: Node, answer: str, code: int, ran: bool) -> None:
     job = node.rendered(node.spec(), claim_url="https://portal", ca_file="/ca.pem")
-    assert node.run(job, **curl_that(node, answer))[0] == code
+    assert node.run(job, 42, **curl_that(node, answer))[0] == code
     assert (node.notes / "argv").exists() is ran
     asked = (node.notes / "curl").read_text().split("\0")
     assert f"uuid={samples.UUID}&slurm_id=42&restarts=0&task=" in asked
@@ -205,7 +206,7 @@ def test_the_portals_word(node: Node, answer: str, code: int, ran: bool) -> None
 
 def test_a_refusal_says_why(node: Node) -> None:
     job = node.rendered(node.spec(), claim_url="https://portal")
-    node.run(job, **curl_that(node, 'refused\\nthe "grant" has expired\\n'))
+    node.run(job, 42, **curl_that(node, 'refused\\nthe "grant" has expired\\n'))
     end = end_of(job)
     assert (end.exit_code, end.cause) == (96, "refused")
     assert 'the "grant" has expired' in end.message
@@ -280,14 +281,14 @@ def test_usr1_reaches_the_payload_which_goes_on(node: Node) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Path:
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A filesystem of 256 KiB."""
     place = tmp_path / "small"
     place.mkdir()
     asked = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=0777", "tmpfs", str(place)]
     if os.getuid() != 0 or subprocess.run(asked, capture_output=True, check=False).returncode:
         pytest.skip("a full disk needs the right to mount one (root)")
-    yield place  # type: ignore[misc]
+    yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 

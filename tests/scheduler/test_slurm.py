@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ def slurm(programs: Programs) -> SlurmCommands:
     return SlurmCommands(NoAgents(), bin_dir=str(programs.directory), timeout_s=10, conf="/etc/x.conf")
 
 
-def row(number: int, uid: int = GAMES, **fields: object) -> Job:
+def row(number: int, uid: int = GAMES, **fields: Any) -> Job:
     """The row of a recorded job."""
     return make_job(uuid=uuid(number), uid=uid, name="job", **fields)
 
