@@ -74,8 +74,8 @@ def desk() -> Iterator[Desk]:
 
 
 def answers(text: str) -> dict[str, float]:
-    """`ANSWER name=number` lines."""
-    return {name: float(number) for name, number in re.findall(r"^ANSWER (\w+)=(\S+)$", text, re.MULTILINE)}
+    """`ANSWER name=number` lines; Octave's kernel ends them with a carriage return."""
+    return {name: float(number) for name, number in re.findall(r"^ANSWER (\w+)=(\S+)\s*$", text, re.MULTILINE)}
 
 
 def test_the_solar_cycle_takes_eleven_years(desk: Desk) -> None:
