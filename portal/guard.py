@@ -15,6 +15,7 @@ from flask_login import LoginManager, UserMixin, current_user
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Request, Response
 
+from sciserver_hpc.domain.errors import Unavailable
 from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.tokens import Scope, Token, TokenKind
 
@@ -104,10 +105,18 @@ def login_cookie() -> str:
 
 
 def _load_user(incoming: Request) -> User | None:
-    """A bearer token speaks for the request alone: a cookie beside it is not looked at."""
+    """A bearer token speaks for the request alone: a cookie beside it is not looked at.
+
+    When nobody can be known now (database away), the request goes on as nobody's; `_enforce` tells why, and
+    the error's page needs no user.
+    """
     given = bearer()
     secret = given if given is not None else incoming.cookies.get(login_cookie())
-    known = services.login.resolve(secret) if secret else None
+    try:
+        known = services.login.resolve(secret) if secret else None
+    except Unavailable as error:
+        g.unknown_because = error
+        return None
     if known is None or (given is None and known[1].kind is not TokenKind.LOGIN):
         return None
     return User(*known, by_cookie=given is None)
@@ -122,6 +131,8 @@ def _enforce() -> Response | None:
     if access.public:
         return None
     if not current_user.is_authenticated:
+        if "unknown_because" in g:
+            raise g.unknown_because
         return _ask_to_log_in(access)
     g.user = current_user.person.username
     _check_token(access)

@@ -8,7 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from portal import create_app, redirects
-from portal.guard import Access
+from portal.guard import Access, refuse_unguarded
+from sciserver_hpc.domain.errors import Unavailable
 
 from .house import PASSWORD, URL, House, shell
 
@@ -189,8 +190,6 @@ def test_a_route_that_names_no_access_keeps_the_portal_from_starting(house: Hous
     assert Access().csrf
     app = create_app(house.services)
     app.add_url_rule("/bare", "bare", lambda: "")
-    from portal.guard import refuse_unguarded
-
     with pytest.raises(RuntimeError, match="/bare"):
         refuse_unguarded(app)
 
@@ -215,9 +214,23 @@ def test_probes_answer(house: House) -> None:
     )
 
 
-def test_not_ready_without_a_database(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sciserver_hpc.domain.errors import Unavailable
+def test_without_a_database_a_page_says_so_and_the_login_lives_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise Unavailable("database", "no answer")
 
+    browser = house.browser("alice")
+    with monkeypatch.context() as broken:
+        broken.setattr(house.store, "token", away)
+        page, api = browser.get("/jobs"), browser.get("/api/v1/jobs")
+        assert page.status_code == api.status_code == 503
+        assert "database does not answer" in page.text
+        assert api.json["error"]["code"] == "unavailable" and int(api.headers["Retry-After"]) > 0
+    assert browser.get("/jobs").status_code == 200
+
+
+def test_not_ready_without_a_database(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     def away() -> str:
         raise Unavailable("database", "no answer")
 
