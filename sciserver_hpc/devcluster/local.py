@@ -18,13 +18,14 @@ from ..domain.catalogue import ComputeDomain, Site
 from ..domain.errors import SciServerError
 from ..domain.people import Person
 from ..domain.resources import Limits
+from ..domain.states import JobState
 from ..domain.volumes import RootVolume
 from . import broker, commands, demo, runtime, site, toml
 from .daemon import Daemon, listens, start
 from .errors import Failed
 from .mounts import CHECKOUT
 from .namespace import PATH, Command
-from .processes import Process, Records, end, process
+from .processes import Process, Records, end, process, socket_holders, wait
 from .state import State, directory
 
 ROOTS = ("Storage", "Temporary")
@@ -146,14 +147,27 @@ def status(state: State) -> list[tuple[str, Process | None, bool]]:
 
 
 def down(state: State, say: Callable[[str], None]) -> None:
-    """End both; running jobs are left to end by themselves, as they outlive a portal anywhere."""
+    """Cancel jobs, end both parts and the agent they started."""
     records = Records(state)
+    if "portal" in records.live():
+        _cancel_jobs(state)
     for one in reversed(records.all()):
         if one.alive:
             end([one])
             say(f"{one.name} ended")
+    end(socket_holders(state.run))
     if state.exists:
         records.forget([one.name for one in records.all()])
+
+
+def _cancel_jobs(state: State) -> None:
+    """Best effort: a portal that does not answer must not keep anything from being ended."""
+    try:
+        with Client.login(url(state), getpass.getuser(), password(state)) as client:
+            waiting = [client.cancel(job.id).id for job in client.jobs(states=_ACTIVE)]
+            wait(lambda: all(client.job(number).final for number in waiting), 10, pause=0.2)
+    except SciServerError as error:
+        click.echo(f"dev: jobs could not be cancelled: {error}")
 
 
 def clean(state: State, say: Callable[[str], None]) -> None:
@@ -205,4 +219,5 @@ def _catalogue(state: State, found: runtime.Runtime) -> Site:
     )
 
 
+_ACTIVE = [state for state in JobState if not state.final]
 _AS_USER = "run it as that user, or ./dev demo for the whole cluster"

@@ -56,6 +56,22 @@ def process(name: str, pid: int) -> Process | None:
     return None if started is None else Process(name, pid, started)
 
 
+def socket_holders(directory: Path) -> list[Process]:
+    """The processes that hold a unix socket bound below `directory` (proc(5), /proc/net/unix)."""
+    rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    inodes = {f"socket:[{row[6]}]" for row in rows if len(row) > 7 and Path(row[7]).is_relative_to(directory)}
+    pids = {int(p.parts[2]) for p in Path("/proc").glob("[0-9]*/fd/*") if _target(p) in inodes}
+    found = (process("agent", pid) for pid in sorted(pids))
+    return [one for one in found if one]
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
+
+
 class Records:
     """The processes recorded in a state directory, in the order they were started."""
 

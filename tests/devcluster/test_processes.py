@@ -2,12 +2,13 @@
 
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sciserver_hpc.devcluster.processes import Process, Records, end, process, wait
+from sciserver_hpc.devcluster.processes import Process, Records, end, process, socket_holders, wait
 from sciserver_hpc.devcluster.state import State
 
 
@@ -55,6 +56,19 @@ def test_a_zombie_is_not_alive(child: subprocess.Popen[bytes]) -> None:
     found = of(child)
     child.kill()
     assert wait(lambda: not found.alive, 5)
+
+
+def test_who_holds_a_socket_below_a_directory(tmp_path: Path) -> None:
+    script = (
+        "import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen();"
+        "print('bound', flush=True); sys.stdin.read()"
+    )
+    argv = [sys.executable, "-c", script, str(tmp_path / "held")]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout and holder.stdout.readline() == b"bound\n"
+        assert [one.pid for one in socket_holders(tmp_path)] == [holder.pid]
+        assert socket_holders(tmp_path / "elsewhere") == []
+        holder.communicate()
 
 
 def test_records_keep_the_order_of_starting(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:
