@@ -75,7 +75,8 @@ def desk() -> Iterator[Desk]:
 
 def answers(text: str) -> dict[str, float]:
     """`ANSWER name=number` lines; Octave's kernel ends them with a carriage return."""
-    return {name: float(number) for name, number in re.findall(r"^ANSWER (\w+)=(\S+)\s*$", text, re.MULTILINE)}
+    found = re.findall(r"^ANSWER (\w+)=(\S+)\s*$", text, re.MULTILINE)
+    return {name: float(number) for name, number in found}
 
 
 def test_the_solar_cycle_takes_eleven_years(desk: Desk) -> None:
