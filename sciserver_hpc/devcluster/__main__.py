@@ -153,6 +153,7 @@ def _inside(who: str, argv: list[str], directory: Path = Path("/")) -> int:
         "HOME": str(state.shared / "home" / who) if who != "root" else os.environ.get("HOME", "/root"),
         "USER": who,
         "SCISERVER_DEV_STATE": str(state.root),
+        "SCISERVER_CONFIG": str(settings.file(state)),
         "SCISERVER_URL": settings.url(state),
         "SCISERVER_CA": str(state.etc / "ca.pem"),
     }  # fmt: skip

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,13 +55,15 @@ def run(quick: bool, paths: Sequence[str]) -> int:
         with _timed("lint"):
             code = lint()
     with _timed("unit tests"):
-        code |= _none_is_fine(_call(_pytest("not cluster", paths, "--numprocesses=2")))
+        unit, words = _tell(_pytest("not cluster", paths, "--numprocesses=2"))
     if not quick:
-        code |= on_cluster(paths)
-    return code
+        cluster_tests, words = on_cluster(paths)
+        code |= cluster_tests
+    click.echo(words)
+    return code | unit
 
 
-def on_cluster(paths: Sequence[str]) -> int:
+def on_cluster(paths: Sequence[str]) -> tuple[int, str]:
     """The tests marked `cluster`, inside a cluster of their own, which goes away afterwards."""
     state = State(Path(os.environ.get("SCISERVER_DEV_STATE", "/var/lib/sciserver-hpc-dev") + "-test"))
     namespace = Namespace(state)
@@ -76,7 +78,7 @@ def on_cluster(paths: Sequence[str]) -> int:
                 "PATH": f"{state.root / 'bin'}:{TOOLS}:{os.environ['PATH']}",
             }
             argv = namespace.argv(Command(_pytest("cluster", paths), directory=str(CHECKOUT)))
-            return _none_is_fine(subprocess.call(argv, env=os.environ | env))
+            return _tell(argv, env)
     finally:
         cluster.down(state, _silent)
 
@@ -85,9 +87,20 @@ def _pytest(marker: str, paths: Sequence[str], *options: str) -> list[str]:
     return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", marker, *options, *paths]
 
 
-def _none_is_fine(code: int) -> int:
-    """pytest's 5 (no test was selected) happens for PATHS of one kind only."""
-    return 0 if code == 5 else code
+def _tell(argv: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run pytest with its output shown; return its code and its last line.
+
+    Its code 5 (no test was selected) is fine: PATHS may hold tests of one kind only.
+    """
+    last = ""
+    with subprocess.Popen(
+        argv, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace",
+        env=os.environ | dict(env or {}),
+    ) as pytest:  # fmt: skip
+        for line in pytest.stdout or ():
+            click.echo(line, nl=False)
+            last = line.strip() or last
+    return (0 if pytest.returncode == 5 else pytest.returncode), last
 
 
 def _call(argv: Sequence[str]) -> int:
