@@ -37,7 +37,7 @@ def split(path: str) -> list[str]:
 
 def shown(name: str) -> str:
     """`name` fit for a message: quoted, escaped, short."""
-    return ascii(name if len(name) <= 200 else name[:200] + "…").replace("\\\\", "\\")
+    return repr(name if len(name) <= 200 else name[:200] + "…")
 
 
 def listed(name: str) -> str:

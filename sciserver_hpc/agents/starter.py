@@ -149,6 +149,9 @@ class Starter:
             return self._greeted(owner)
         except _Nobody as nobody:
             raise Unavailable("agent", started.explain()) from nobody
+        except Unavailable:
+            started.explain()
+            raise
 
     @staticmethod
     def _bound(path: str) -> socket.socket:

@@ -18,6 +18,7 @@ import pytest
 
 from sciserver_hpc.agents import PROGRAM, AgentOptions, SelfTransport, SocketAgents, SudoTransport
 from sciserver_hpc.agents.patience import Patience
+from sciserver_hpc.agents.starter import Starter
 from sciserver_hpc.domain.errors import Refused, Unavailable
 from sciserver_hpc.domain.scheduling import Owner, Verdict
 
@@ -39,6 +40,12 @@ def pid_of(agents: SocketAgents, owner: Owner) -> int:
 
 def is_gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
+
+
+def is_stopped(pid: int) -> bool:
+    """Every thread of it: state T in proc(5)."""
+    states = [path.read_text().rpartition(") ")[2][0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return set(states) == {"T"}
 
 
 @dataclass(frozen=True)
@@ -180,7 +187,6 @@ def test_an_agent_that_hangs_is_not_waited_for_twice(
         agents.ping(me)
     with pytest.raises(Unavailable, match="hangs"):
         agents.ping(me)
-    agents._starter._started[me.uid].process.kill()
     agents.close()
 
 
@@ -190,6 +196,7 @@ def test_a_stopped_agent_is_waited_for_once(
     monkeypatch.setattr("sciserver_hpc.agents.agent.FILES_S", 0.3)
     pid = pid_of(agents, me)
     os.kill(pid, signal.SIGSTOP)
+    until(lambda: is_stopped(pid))
     with pytest.raises(Unavailable, match="no answer in time"):
         agents.of(me).stat("/", "")
     with pytest.raises(Unavailable, match="it hangs"):
@@ -234,16 +241,13 @@ def test_a_uid_with_another_name_here_is_refused(place: Path, options: AgentOpti
     agents.close()
 
 
-def test_the_agent_itself_refuses_a_system_account(
-    place: Path, options: AgentOptions, me: Owner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    agents = SocketAgents(place / "run", SelfTransport(), options)
-    monkeypatch.setattr(
-        agents._starter, "_options", options.model_copy(update={"min_uid": me.uid + 1})
-    )  # as if only the portal's own check were wrong
+def test_the_agent_itself_refuses_a_system_account(place: Path, options: AgentOptions, me: Owner) -> None:
+    """As if the portal had forgotten to."""
+    strict = options.model_copy(update={"min_uid": me.uid + 1})
+    starter = Starter(place / "agents", SelfTransport(), strict, Patience())
     with pytest.raises(Refused, match="system account"):
-        agents.ping(me)
-    agents.close()
+        starter.connect(me)
+    starter.stop()
 
 
 def test_single_user_mode_serves_nobody_else(
