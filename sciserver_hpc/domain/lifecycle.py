@@ -67,6 +67,22 @@ def after_submission(job: Job, outcome: SubmitOutcome, now: datetime, quiet: tim
     return step(job, now, text, EventKind.NOTE, submitted_at=None, not_before=now + wait)
 
 
+def after_claim(job: Job, slurm_id: int, restarts: int, now: datetime) -> Step | None:
+    """What a job's own word that it starts says: it runs, before the next look at the cluster shows it."""
+    if not may_follow(job.state, job.restarts, JobState.RUNNING, restarts):
+        return None
+    told: dict[str, Any] = {"slurm_id": slurm_id, "restarts": restarts, "started_at": now}
+    quiet: dict[str, Any] = {"reason": "", "expected_start": None, "not_before": None}
+    return step(job, now, state=JobState.RUNNING, **told, **quiet, **_NOT_OVER)
+
+
+def after_usage(job: Job, sighting: Sighting, now: datetime) -> Step | None:
+    """Accounting's numbers come later than the end itself."""
+    if job.usage is not None or sighting.usage is None or sighting.slurm_id != job.slurm_id:
+        return None
+    return step(job, now, usage=sighting.usage)
+
+
 def in_doubt(job: Job) -> bool:
     """May a copy of this SUBMITTING job be in Slurm though no answer said so?"""
     return job.state is JobState.SUBMITTING and job.submitted_at is not None
@@ -145,6 +161,8 @@ def after_end(
         since = sighting.ended_at or now
         if now - since < grace:
             return _wait_for_results(job, sighting, now)
+        # Records of some tasks say nothing of the others.
+        ours = [record for record in ours if record.exit_code != 0]
     verdict, end = end_of(job, sighting, ours)
     return finish(job, verdict, end, now, sighting)
 
