@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,12 +13,9 @@ from portal import create_app
 from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
 from sciserver_hpc.domain.catalogue import ComputeDomain, Image
 from sciserver_hpc.domain.catalogue import Site as Offer
-from sciserver_hpc.domain.errors import AgentError, BadCredentials, NotFound, Refused, Unavailable
-from sciserver_hpc.domain.files import FileEntry, FileKind
 from sciserver_hpc.domain.jobs import EventKind, Job, JobEvent
 from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.resources import Limits
-from sciserver_hpc.domain.scheduling import Owner, Submission
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.volumes import DataVolume, RootKind, RootVolume
 from sciserver_hpc.render import Surroundings
@@ -38,7 +33,10 @@ from sciserver_hpc.settings import Settings
 from sciserver_hpc.store.migrate import upgrade
 from sciserver_hpc.store.sql_store import SqlStore
 from sciserver_hpc.wiring import Services
+from tests.fakes.agents import FakeAgents
 from tests.fakes.clock import FakeClock
+from tests.fakes.directory import FakeDirectory
+from tests.fakes.scheduler import FakeScheduler
 
 URL = "https://localhost"
 PASSWORD = "correct horse"
@@ -50,78 +48,6 @@ PEOPLE = {
     )
 }
 FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
-
-
-class People:
-    """A directory of two."""
-
-    def __init__(self) -> None:
-        self.down = False
-
-    def authenticate(self, username: str, password: str) -> Person:
-        person = self.person(username) if username in PEOPLE or self.down else None
-        if person is None or password != PASSWORD:
-            raise BadCredentials("User name or password is wrong.")
-        return person
-
-    def person(self, username: str) -> Person:
-        if self.down:
-            raise Unavailable("ldap", "no answer within 5 s")
-        if username not in PEOPLE:
-            raise NotFound(f"There is no user {username}.")
-        return PEOPLE[username]
-
-
-@dataclass
-class Disk:
-    """Every user's agent: files by absolute path, in memory."""
-
-    files: dict[str, bytes] = field(default_factory=dict)
-    down: bool = False
-
-    def of(self, _owner: Owner) -> Disk:
-        if self.down:
-            raise Unavailable("agent", "does not start")
-        return self
-
-    def make_volume(self, root: str, owner: str, name: str) -> None:
-        """Every directory is there."""
-
-    def listing(self, root: str, path: str, limit: int = 10_000) -> list[FileEntry]:
-        base = posixpath.join(root, path).rstrip("/") + "/"
-        names = {name.removeprefix(base).split("/")[0] for name in self.files if name.startswith(base)}
-        if not names:
-            raise AgentError("not_found", "There is no such folder.")
-        return [self.stat(root, f"{path}/{name}") for name in sorted(names)][:limit]
-
-    def stat(self, root: str, path: str) -> FileEntry:
-        place = posixpath.join(root, path)
-        data = self.files.get(place)
-        if data is None and not any(name.startswith(place + "/") for name in self.files):
-            raise AgentError("not_found", "There is no such file.")
-        kind = FileKind.DIRECTORY if data is None else FileKind.FILE
-        when = datetime(2026, 1, 15, 12, tzinfo=UTC)
-        return FileEntry(
-            name=posixpath.basename(path), kind=kind, size=len(data or b""), modified_at=when, mode=0o600
-        )
-
-    def read(self, root: str, path: str, offset: int = 0, length: int = 1_000_000) -> tuple[bytes, int]:
-        data = self.files.get(posixpath.join(root, path))
-        if data is None:
-            raise AgentError("not_found", "There is no such file.")
-        start = offset if offset >= 0 else max(0, len(data) + offset)
-        return data[start : start + length], len(data)
-
-
-class Testing:
-    """A scheduler that says when it would start a job."""
-
-    refusal = ""
-
-    def test_only(self, owner: Owner, job: Submission) -> str:
-        if self.refusal:
-            raise Refused({"slurm": self.refusal})
-        return "Job 7 to start at 2026-01-15T12:05:00 using 2 processors on nodes n1"
 
 
 class Waker:
@@ -192,7 +118,12 @@ class House:
         self.clock = FakeClock(datetime(2026, 1, 15, 12, tzinfo=UTC))
         self.store = SqlStore(database, now=self.clock.now)
         self.store.apply_site(offer())
-        self.people, self.disk, self.scheduler = People(), Disk(), Testing()
+        self.people, self.disk = FakeDirectory(), FakeAgents()
+        self.scheduler = FakeScheduler(self.clock)
+        for person in PEOPLE.values():
+            self.people.add(person, PASSWORD)
+            for root in ("Storage", "Temporary"):
+                self.disk.make_directory(f"/shared/{root}/{person.username}", person.uid)
         self.services = self._services(folder, url)
         self.app: Flask = create_app(self.services)
 
@@ -228,28 +159,28 @@ class House:
         """The job wrote a file to its folder."""
         job = self.store.job(job_id)
         assert job is not None
-        self.disk.files[f"{job.spec.path}/{path}"] = data
+        self.disk.put(f"{job.spec.path}/{path}", data, job.uid)
 
     def _services(self, folder: Path, url: str) -> Services:
         site = Site(self.store, self.clock)
-        homes = Homes(self.store, self.disk)  # type: ignore[arg-type]
+        homes = Homes(self.store, self.disk)
         gatherer = Gatherer(self.store, self.clock, site, lambda image: None)
         schedulers: Any = {"default": self.scheduler}
         self.renderer = Renderer(self.store, Surroundings(claim_url=url), b"k" * 32)
         acceptor = Acceptor(self.store, self.clock, gatherer, homes, self.renderer, 1000)
         launch = Launch(self.store, self.clock, site)
         jobs = Jobs(self.store, self.clock, Waker(), schedulers, acceptor, self.renderer, launch)
-        login = Login(self.store, self.people, self.clock, homes)  # type: ignore[arg-type]
+        login = Login(self.store, self.people, self.clock, homes)
         return Services(
             settings=settings(folder, url),
             clock=self.clock,
             store=self.store,
-            directory=self.people,  # type: ignore[arg-type]
+            directory=self.people,
             agents=self.disk,  # type: ignore[arg-type]
             schedulers=schedulers,
             login=login,
             jobs=jobs,
-            results=Results(jobs, self.disk),  # type: ignore[arg-type]
+            results=Results(jobs, self.disk),
             catalogue=Catalogue(self.store, site),
         )
 

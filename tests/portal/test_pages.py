@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from sciserver_hpc.domain.errors import Unavailable
 from sciserver_hpc.domain.jobs import JobRequest
 from sciserver_hpc.domain.states import JobState
 
@@ -130,7 +131,7 @@ def test_results_that_cannot_be_read_are_a_sentence(house: House) -> None:
     number = submit(house)
     browser = house.browser("alice")
     assert "Nothing to show here" in browser.get(f"/jobs/{number}/results").text
-    house.disk.down = True
+    house.disk.fail(PEOPLE["alice"].uid, Unavailable("agent", "does not start"))
     assert "agent does not answer" in browser.get(f"/jobs/{number}/results").text
     assert browser.get(f"/jobs/{number}/log").status_code == 200
     assert browser.get(f"/jobs/{number}/provenance").status_code == 200
