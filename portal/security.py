@@ -23,7 +23,7 @@ POLICY = "; ".join(
 )
 """For the portal's own pages: nothing inline, nothing from elsewhere."""
 
-USER_FILE_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'self'; frame-ancestors 'self'"
+USER_FILE_POLICY = "sandbox; default-src 'none'; img-src data:; frame-ancestors 'none'"
 """For anything a job or a user wrote: an origin of its own, no script, no form, no request."""
 
 HEADERS = {

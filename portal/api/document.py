@@ -33,8 +33,8 @@ def openapi() -> Response:
 def document(routes: tuple[Route, ...]) -> dict[str, Any]:
     """Return the document of `routes`."""
     models = {m for route in routes for m in (route.body, route.answer) if m is not None} | {ErrorAnswer}
-    both = [(m, mode) for m in sorted(models, key=lambda m: m.__name__) for mode in ("validation",)]
-    schemas = models_json_schema(both, ref_template=REFS)[1]["$defs"]  # type: ignore[arg-type]
+    wanted = [(model, "validation") for model in sorted(models, key=lambda model: model.__name__)]
+    schemas = models_json_schema(wanted, ref_template=REFS)[1]["$defs"]  # type: ignore[arg-type]
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(_path(route), {})[route.method.lower()] = _operation(route)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from flask import Flask
@@ -113,10 +115,9 @@ class House:
     """`app` and `services`, and what a test sets or breaks: `clock`, `people`, `disk`, `scheduler`."""
 
     def __init__(self, folder: Path, url: str = URL) -> None:
-        database = f"sqlite:///{folder}/portal.db"
-        upgrade(database)
+        (folder / "portal.db").write_bytes(empty_database())
         self.clock = FakeClock(datetime(2026, 1, 15, 12, tzinfo=UTC))
-        self.store = SqlStore(database, now=self.clock.now)
+        self.store = SqlStore(f"sqlite:///{folder}/portal.db", now=self.clock.now)
         self.store.apply_site(offer())
         self.people, self.disk = FakeDirectory(), FakeAgents()
         self.scheduler = FakeScheduler(self.clock)
@@ -208,6 +209,14 @@ class Browser:
 
     def log_in(self, username: str, password: str = PASSWORD, **more: str) -> Any:
         return self.post("/login", {"username": username, "password": password, **more})
+
+
+@cache
+def empty_database() -> bytes:
+    """A migrated SQLite file, made once: hundreds of tests start from it."""
+    with TemporaryDirectory() as folder:
+        upgrade(f"sqlite:///{folder}/empty.db")
+        return Path(folder, "empty.db").read_bytes()
 
 
 def settings(folder: Path, url: str) -> Settings:
