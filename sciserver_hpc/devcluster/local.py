@@ -25,7 +25,7 @@ from .daemon import Daemon, listens, start
 from .errors import Failed
 from .mounts import CHECKOUT
 from .namespace import PATH, Command
-from .processes import Process, Records, end, process, socket_holders, wait
+from .processes import Process, Records, end, launch, process, socket_holders, wait
 from .state import State, directory
 
 ROOTS = ("Storage", "Temporary")
@@ -40,11 +40,8 @@ class Machine:
 
     def spawn(self, name: str, command: Command, log: IO[bytes]) -> Process | None:
         """Start a process that stays and record it; None when it ended at once."""
-        child = subprocess.Popen(
-            command.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            cwd=command.directory, env=_environment(command),
-        )  # fmt: skip
-        started = process(name, child.pid)
+        argv = ["env", f"--chdir={command.directory}", *command.argv]
+        started = process(name, launch(argv, _environment(command), log))
         if started:
             self.records.add(started)
         return started

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from .errors import Failed
-from .processes import Process, Records, process, wait
+from .processes import Process, Records, launch, process, wait
 from .state import State
 
 HOLDER = "namespace"
@@ -72,12 +72,9 @@ class Namespace:
 
     def _hold(self, enter: list[str]) -> Process:
         with (self.state.logs / "namespace.log").open("ab") as log:
-            child = subprocess.Popen(
-                [*enter, "sleep", "infinity"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, cwd="/", env={"PATH": PATH},
-            )  # fmt: skip
-        holder = process(HOLDER, child.pid)
-        if holder is None or not wait(lambda: _program(child.pid) == "sleep", 5):
+            pid = launch([*enter, "sleep", "infinity"], {"PATH": PATH}, log)
+        holder = process(HOLDER, pid)
+        if holder is None or not wait(lambda: _program(pid) == "sleep", 5):
             raise Failed("namespace", "no mount namespace could be made", _PRIVILEGE, Path(log.name))
         self.records.add(holder)
         return holder
@@ -130,11 +127,7 @@ class Namespace:
 
     def spawn(self, name: str, command: Command, log: IO[bytes]) -> Process | None:
         """Start a process that stays and record it; None when it ended at once."""
-        child = subprocess.Popen(
-            self.argv(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True, env=environment(command), cwd="/",
-        )  # fmt: skip
-        started = process(name, child.pid)
+        started = process(name, launch(self.argv(command), environment(command), log))
         if started:
             self.records.add(started)
         return started

@@ -6,9 +6,10 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from .state import State
 
@@ -48,6 +49,18 @@ def started_at(pid: int) -> int | None:
         return None
     fields = text[text.rindex(")") + 2 :].split()
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+def launch(argv: Sequence[str], env: Mapping[str, str], log: IO[bytes]) -> int:
+    """Start a process that outlives us, in a session of its own, writing to `log`; return its PID."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    try:
+        dups = [
+            (os.POSIX_SPAWN_DUP2, source, to) for to, source in enumerate((null, log.fileno(), log.fileno()))
+        ]
+        return os.posix_spawnp(argv[0], list(argv), env, file_actions=dups, setsid=True)
+    finally:
+        os.close(null)
 
 
 def process(name: str, pid: int) -> Process | None:
