@@ -99,6 +99,8 @@ def up(state: State, say: Callable[[str], None]) -> Namespace:
     state.make()
     sharedfs.prepare(state)
     namespace = Namespace(state)
+    if not namespace.records.live():
+        state.drop_busy_ports()
     namespace.open([] if namespace.records.live() else mounts(state))
     for part in parts(state):
         _start(namespace, part, say)

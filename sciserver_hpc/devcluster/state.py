@@ -127,6 +127,11 @@ class State:
             self.remember(ports=ports)
         return int(ports[name])
 
+    def drop_busy_ports(self) -> None:
+        """Forget ports that somebody else took while nothing of ours ran."""
+        ports = self.facts().get("ports", {})
+        self.remember(ports={name: port for name, port in ports.items() if free_port(port) == port})
+
     def secret(self, name: str, length: int = 16) -> str:
         """The secret `name`, made at first use; only root reads the file until it is given to an account."""
         path = self.secrets / name

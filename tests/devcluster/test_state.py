@@ -1,6 +1,7 @@
 """The state directory: only our own, never somebody else's files."""
 
 import os
+import socket
 import stat
 from pathlib import Path
 
@@ -74,12 +75,22 @@ def test_a_port_is_kept_and_never_given_twice(tmp_path: Path) -> None:
 
 
 def test_a_busy_port_is_passed_over() -> None:
-    import socket
-
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
         assert free_port(busy.getsockname()[1]) != busy.getsockname()[1]
+
+
+def test_a_port_somebody_took_meanwhile_is_given_up(tmp_path: Path) -> None:
+    state = State(tmp_path / "state")
+    state.make()
+    kept, lost = state.port("kept"), state.port("lost")
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", lost))
+        busy.listen()
+        state.drop_busy_ports()
+        assert state.facts()["ports"] == {"kept": kept}
+        assert state.port("lost") != lost
 
 
 def test_a_file_has_its_mode_from_the_first_moment(tmp_path: Path) -> None:
