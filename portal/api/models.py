@@ -118,7 +118,7 @@ class ImagesAnswer(Model):
 
 
 class VolumeAnswer(Model):
-    """A volume the asker may mount. `kind`: user or data."""
+    """A volume the asker may mount. `kind`: user_volume or data_volume."""
 
     volume: str
     kind: str
