@@ -33,8 +33,9 @@ def by_sbatch(place: Place, image: str, apptainer: str) -> float:
     home = Path(place.run(["sh", "-c", "echo ~alice"]).strip())
     output = home / f"bench-{time.monotonic_ns()}.out"
     script = f"#!/bin/bash\n{apptainer} exec --containall {image} /bin/bash -c '{COMMAND}'\n"
+    argv = ["sbatch", "--parsable", "-p", "batch", f"--output={output}", "--error=/dev/null"]
     begun = time.time()
-    place.run(["sbatch", "--parsable", "-p", "batch", f"--output={output}"], "alice", script)
+    place.run(argv, "alice", script)
     line = until(lambda: _first_line(output), 60, pause_s=0.05)
     output.unlink()
     return float(line) - begun

@@ -345,7 +345,11 @@ class Store(Protocol):
         ...
 
     def active_jobs(self) -> list[Job]:
-        """All jobs not in a final state, plus those LOST within the last day, oldest first."""
+        """All jobs the broker has work with, oldest first.
+
+        Those not in a final state, those LOST within the last day, and those that ended within the last ten
+        minutes without usage: accounting's numbers come late.
+        """
         ...
 
     def jobs_by_id(self, job_ids: Sequence[int]) -> dict[int, Job]: ...

@@ -15,6 +15,7 @@ from ..domain.lifecycle import (
     after_absence,
     after_end,
     after_sighting,
+    after_usage,
     in_doubt,
     is_of,
     is_over,
@@ -89,7 +90,7 @@ class Observer:
             return in_doubt(job) and (
                 job.cancel_requested or job.not_before is None or self._clock.now() >= job.not_before
             )
-        return job.slurm_id is not None and job.state is not JobState.LOST
+        return job.slurm_id is not None and not job.state.final
 
     def _forget_found(self, missing: Sequence[Job]) -> None:
         now, uuids = self._clock.now(), {job.uuid for job in missing}
@@ -121,6 +122,8 @@ class Observer:
                 written = records[job.uuid]
                 writer = true_copy(job, copies[job.uuid], written) or copy
                 steps.append(after_end(job, writer, written, now, GRACE))
+            elif _settled(job) and is_over(copy):
+                steps.append(after_usage(job, copy, now))
             else:
                 steps.append(after_sighting(job, copy, now))
         record(self._store, [one for one in steps if one is not None])

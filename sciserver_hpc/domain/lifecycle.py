@@ -133,12 +133,15 @@ def after_sighting(job: Job, sighting: Sighting, now: datetime) -> Step | None:
     state = sighting.state
     if state is None or state.final:
         return None
+    follows = may_follow(job.state, job.restarts, state, sighting.restarts)
+    if job.state.final and not follows:
+        return None
     fields: dict[str, Any] = {}
     text = ""
     if sighting.slurm_id != job.slurm_id:
         fields["slurm_id"] = sighting.slurm_id
         text = f"Found in Slurm as job {sighting.slurm_id}"
-    if may_follow(job.state, job.restarts, state, sighting.restarts):
+    if follows:
         fields |= {"state": state, "restarts": sighting.restarts, "not_before": None} | _NOT_OVER
         text = _news(job, sighting, state)
     fields |= _details(job, sighting)

@@ -111,8 +111,12 @@ class Acceptor:
 
 
 def _canonical(request: JobRequest) -> str:
-    """The request as JSON, the same text for the same request whatever the order of its parameters."""
-    return json.dumps(request.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+    """The request as JSON, the same text for the same request whatever the order of its parameters.
+
+    What was not asked is left out: run again, it means the domain's defaults again.
+    """
+    asked = request.model_dump(mode="json", exclude_unset=True)
+    return json.dumps(asked, sort_keys=True, ensure_ascii=False)
 
 
 def _check_key(key: str) -> None:

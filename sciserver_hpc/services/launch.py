@@ -6,7 +6,7 @@ import structlog
 
 from ..domain.access import Action
 from ..domain.jobs import EventKind, Job, JobSpec
-from ..domain.lifecycle import step
+from ..domain.lifecycle import after_claim, step
 from ..domain.states import JobState
 from ..ports import Clock, Store
 from .digest import digest
@@ -58,7 +58,15 @@ class Launch:
         if reason:
             self._note(before.id, f"Start refused: {reason}")
             return "refused", reason
+        self._start(before.id, slurm_id, restarts)
         return "run", ""
+
+    def _start(self, job_id: int, slurm_id: int, restarts: int) -> None:
+        for _ in range(_TRIES):
+            job = self._store.job(job_id)
+            change = after_claim(job, slurm_id, restarts, self._clock.now()) if job else None
+            if change is None or self._store.change_job(change.old, change.new, change.events) is not None:
+                return
 
     def _withdrawn(self, job: Job) -> str:
         person = self._store.person(job.owner)

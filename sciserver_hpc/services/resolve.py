@@ -19,7 +19,7 @@ from ..domain.catalogue import ComputeDomain, Image
 from ..domain.errors import Invalid
 from ..domain.jobs import JobRequest, JobSpec, Kind, Mount, check_notebook
 from ..domain.people import Person
-from ..domain.resources import over_limit
+from ..domain.resources import Resources, over_limit
 from ..domain.volumes import WORKSPACE
 from ..render import parameters_text
 from .facts import Facts
@@ -65,7 +65,7 @@ class Resolved:
             filename=payload_name(request),
             arguments=request.arguments,
             mounts=self.mounts,
-            resources=request.resources or domain.defaults,
+            resources=_asked(request, domain),
             array=request.array,
             dependencies=request.dependencies,
             results_root=self.results.source,
@@ -106,9 +106,16 @@ def resolve(request: JobRequest, facts: Facts) -> Resolved:
     return resolved
 
 
+def _asked(request: JobRequest, domain: ComputeDomain) -> Resources:
+    """What is asked, the domain's defaults for what is left out."""
+    if request.resources is None:
+        return domain.defaults
+    return domain.defaults.model_copy(update=request.resources.model_dump(exclude_unset=True))
+
+
 def _within(request: JobRequest, domain: ComputeDomain, facts: Facts, findings: Findings) -> Resolved | None:
     """What depends on the domain; None when something could not be resolved, which is in `findings` then."""
-    asked = request.resources or domain.defaults
+    asked = _asked(request, domain)
     for place, sentence in over_limit(asked, domain.limits, domain.name).items():
         findings.invalid(place, sentence)
     image = _image(request, domain, facts, findings)

@@ -15,6 +15,7 @@ from .part import Part
 from .schema import job_events, job_requests, jobs
 
 _LOST_STAYS_FOR = timedelta(days=1)
+_USAGE_COMES_WITHIN = timedelta(minutes=10)
 _CHUNK = 500
 """Keys per IN (…): well under the number of parameters either engine takes."""
 
@@ -80,8 +81,10 @@ class Jobs(Part):
 
     def active_jobs(self) -> list[Job]:
         """See `ports.Store`."""
-        lost = and_(jobs.c.state == JobState.LOST, jobs.c.changed_at > self._now() - _LOST_STAYS_FOR)
-        return self._many(_JOBS.where(or_(jobs.c.state.in_(ACTIVE), lost)).order_by(jobs.c.id))
+        now = self._now()
+        lost = and_(jobs.c.state == JobState.LOST, jobs.c.changed_at > now - _LOST_STAYS_FOR)
+        ended = and_(jobs.c.ended_at > now - _USAGE_COMES_WITHIN, jobs.c.usage.is_(None), jobs.c.slurm_id > 0)
+        return self._many(_JOBS.where(or_(jobs.c.state.in_(ACTIVE), lost, ended)).order_by(jobs.c.id))
 
     def jobs_by_id(self, job_ids: Sequence[int]) -> dict[int, Job]:
         """See `ports.Store`."""

@@ -150,6 +150,7 @@ jobs = Table(
     Index("ix_jobs_owner_id", "owner", "id"),
     Index("ix_jobs_owner_state", "owner", "state"),
     Index("ix_jobs_state_id", "state", "id"),
+    Index("ix_jobs_ended_at", "ended_at"),
 )
 
 job_requests = Table(

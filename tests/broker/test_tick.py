@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from sciserver_hpc.domain.jobs import Dependency, DependencyType
+from sciserver_hpc.domain.jobs import Dependency, DependencyType, Usage
 from sciserver_hpc.domain.scheduling import Owner, Submission, SubmitOutcome
 from sciserver_hpc.domain.states import JobState
 from tests.broker.world import QUIET, World
@@ -240,6 +240,20 @@ def test_an_agent_that_is_away_delays_the_end_and_invents_none(world: World) -> 
     world.folders.down = False
     world.tick()
     assert world.job(job).state is JobState.SUCCEEDED
+
+
+def test_what_it_used_is_told_when_accounting_knows(world: World) -> None:
+    job = world.accept()
+    world.tick()
+    world.run(1001)
+    world.end(1001)
+    world.tick()
+    assert world.job(job).state is JobState.SUCCEEDED
+    assert world.job(job).usage is None
+    used = Usage(elapsed_s=3, cpu_s=2.5, max_rss=10_000_000)
+    world.cluster.advance(1001, JobState.SUCCEEDED, usage=used)
+    world.tick(20)
+    assert world.job(job).usage == used
 
 
 def test_cancelled_before_submission_it_never_reaches_slurm(world: World) -> None:

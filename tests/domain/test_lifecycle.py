@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.lifecycle import (
     after_absence,
+    after_claim,
     after_end,
     after_sighting,
     after_submission,
@@ -221,6 +222,14 @@ def test_a_requeue_starts_the_way_again() -> None:
     step = after_sighting(job, sighting(job, JobState.PENDING, restarts=1), NOON)
     assert step is not None
     assert (step.new.state, step.new.restarts) == (JobState.PENDING, 1)
+
+
+def test_a_claim_says_that_it_runs() -> None:
+    begun = begin_submission(make_job(), NOON, QUIET).new
+    step = after_claim(begun, 7, 0, NOON)
+    assert step is not None
+    assert (step.new.state, step.new.slurm_id, step.new.started_at) == (JobState.RUNNING, 7, NOON)
+    assert after_claim(step.new, 7, 0, NOON) is None
 
 
 def test_cancelled_says_by_whom() -> None:

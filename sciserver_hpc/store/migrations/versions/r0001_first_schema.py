@@ -180,6 +180,7 @@ def _jobs() -> None:
     op.create_index("ix_jobs_owner_id", "jobs", ["owner", "id"])
     op.create_index("ix_jobs_owner_state", "jobs", ["owner", "state"])
     op.create_index("ix_jobs_state_id", "jobs", ["state", "id"])
+    op.create_index("ix_jobs_ended_at", "jobs", ["ended_at"])
 
 
 def _job_requests() -> None:
