@@ -10,7 +10,7 @@ from typing import IO, Protocol
 
 from .errors import Failed
 from .namespace import Command
-from .processes import Process, Records, end, wait
+from .processes import Process, Records, end, orphans, wait
 from .state import State
 
 
@@ -25,6 +25,8 @@ class Daemon:
     command: Command
     ready: Callable[[], bool]
     patience: float = 30
+    workers: bool = False
+    """Whether it has workers that outlive it when it is killed, and hold its socket."""
 
 
 class Host(Protocol):
@@ -49,6 +51,8 @@ def start(host: Host, daemon: Daemon) -> bool:
         return False
     if live:
         end([live])
+    if daemon.workers:
+        end([left for dead in host.records.all() if dead.name == daemon.name for left in orphans(dead)])
     log = host.state.logs / f"{daemon.name}.log"
     with log.open("ab") as file:
         started = host.spawn(daemon.name, daemon.command, file)

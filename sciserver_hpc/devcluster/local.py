@@ -132,7 +132,7 @@ def daemons(state: State) -> tuple[Daemon, ...]:
     """Portal and broker."""
     port = state.port("portal", 8000)
     return (
-        Daemon("portal", _command(state, "serve"), lambda: listens(port)),
+        Daemon("portal", _command(state, "serve"), lambda: listens(port), workers=True),
         Daemon("broker", _command(state, "broker"), lambda: broker.wakes(state)),
     )
 

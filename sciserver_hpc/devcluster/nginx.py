@@ -28,7 +28,7 @@ def daemon(namespace: Namespace) -> Daemon:
     """nginx in the foreground, as an ordinary account."""
     state = namespace.state
     argv = ["nginx", "-c", str(state.etc / "nginx.conf"), "-e", "stderr"]
-    return Daemon("nginx", Command(argv, user=USER), lambda: listens(_port(state)))
+    return Daemon("nginx", Command(argv, user=USER), lambda: listens(_port(state)), workers=True)
 
 
 def _port(state: State) -> int:

@@ -26,4 +26,4 @@ def service(namespace: Namespace, *words: str) -> Command:
 def daemon(namespace: Namespace) -> Daemon:
     """The web application."""
     socket = settings.socket(namespace.state)
-    return Daemon("portal", service(namespace, "serve"), lambda: answers(socket), patience=30)
+    return Daemon("portal", service(namespace, "serve"), lambda: answers(socket), workers=True)

@@ -69,6 +69,25 @@ def process(name: str, pid: int) -> Process | None:
     return None if started is None else Process(name, pid, started)
 
 
+def orphans(dead: Process) -> list[Process]:
+    """What is left of the session a dead process led: its workers, when it was killed.
+
+    The kernel gives no PID out again while a session of that number has members, so they are its own, unless
+    some other process has the PID now.
+    """
+    if dead.alive or started_at(dead.pid) is not None:
+        return []
+    sessions = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = stat.read_text()
+        except OSError:
+            continue
+        sessions[int(stat.parts[2])] = int(text[text.rindex(")") + 2 :].split()[3])
+    found = (process(dead.name, pid) for pid, session in sessions.items() if session == dead.pid)
+    return [one for one in found if one]
+
+
 def socket_holders(directory: Path) -> list[Process]:
     """The processes that hold a unix socket bound below `directory` (proc(5), /proc/net/unix)."""
     rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]

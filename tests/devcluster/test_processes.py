@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sciserver_hpc.devcluster.processes import Process, Records, end, process, socket_holders, wait
+from sciserver_hpc.devcluster.processes import Process, Records, end, orphans, process, socket_holders, wait
 from sciserver_hpc.devcluster.state import State
 
 
@@ -69,6 +69,20 @@ def test_who_holds_a_socket_below_a_directory(tmp_path: Path) -> None:
         assert [one.pid for one in socket_holders(tmp_path)] == [holder.pid]
         assert socket_holders(tmp_path / "elsewhere") == []
         holder.communicate()
+
+
+def test_workers_of_a_killed_process_are_found() -> None:
+    argv = ["bash", "-c", "sleep 60 & echo $!; wait"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, start_new_session=True) as leader:
+        assert leader.stdout
+        worker = int(leader.stdout.readline())
+        found = of(leader)
+        assert orphans(found) == []
+        leader.kill()
+        leader.wait()
+        assert [one.pid for one in orphans(found)] == [worker]
+        end(orphans(found))
+        assert orphans(found) == []
 
 
 def test_records_keep_the_order_of_starting(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:
