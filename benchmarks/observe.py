@@ -11,9 +11,7 @@ import sys
 import threading
 import time
 
-from sciserver_hpc.client import Client
-from sciserver_hpc.domain.states import JobState
-
+from .door import Door
 from .figure import Figure, tell
 from .place import Place, until
 
@@ -29,19 +27,18 @@ DAEMONS = {"root", "slurm"}
 
 def submit(place: Place) -> list[int]:
     """Ids of JOBS jobs that Slurm has queued."""
-    client = place.client()
-    ids = [client.submit_shell("true", name=f"watch{n}", domain="batch").id for n in range(JOBS)]
-    waiting = (JobState.ACCEPTED, JobState.SUBMITTING)
-    until(lambda: not list(client.jobs(states=waiting, limit=1)), 300)
+    door = place.door()
+    ids = [door.submit(f"watch{number}") for number in range(JOBS)]
+    until(door.all_in_slurm, 300)
     return ids
 
 
-def watch(client: Client, ids: list[int], stop: threading.Event, seed: int) -> None:
+def watch(door: Door, ids: tuple[int, ...], stop: threading.Event, seed: int) -> None:
     """Ask for one job after the other, as pages do."""
     pick = random.Random(seed)
     stop.wait(pick.random() * POLL_S)
     while not stop.is_set():
-        client.job(pick.choice(ids))
+        door.ask("GET", f"/jobs/{pick.choice(ids)}")
         stop.wait(POLL_S)
 
 
@@ -50,9 +47,9 @@ def rpcs_per_minute(
 ) -> tuple[float, list[float]]:
     """RPCs in a window with `watchers` clients, and the lags measured after it with them still watching."""
     stop = threading.Event()
-    base = place.client()
     threads = [
-        threading.Thread(target=watch, args=(base, ids, stop, n), daemon=True) for n in range(watchers)
+        threading.Thread(target=watch, args=(place.door(), tuple(ids), stop, n), daemon=True)
+        for n in range(watchers)
     ]
     for thread in threads:
         thread.start()
@@ -62,7 +59,7 @@ def rpcs_per_minute(
         time.sleep(1)
     after, took = place.rpcs(), time.monotonic() - begun
     asked = {u: after[u] - before.get(u, 0) for u in after if u not in DAEMONS}
-    lags = [lag(place, base, ids.pop()) for _ in range(CHANGES)]
+    lags = [lag(place, place.door(), ids.pop()) for _ in range(CHANGES)]
     stop.set()
     for thread in threads:
         thread.join()
@@ -70,13 +67,13 @@ def rpcs_per_minute(
     return sum(asked.values()) * 60 / took, lags
 
 
-def lag(place: Place, client: Client, job_id: int) -> float:
+def lag(place: Place, door: Door, job_id: int) -> float:
     """Seconds from a change in Slurm (an administrator's scancel) until a client that polls sees it."""
-    slurm_id = client.job(job_id).slurm_id
+    slurm_id = door.ask("GET", f"/jobs/{job_id}")["job"]["slurm_id"]
     time.sleep(random.random() * 3)
     place.run(["scancel", str(slurm_id)])
     begun = time.monotonic()
-    until(lambda: client.job(job_id).final, 60, pause_s=0.5)
+    until(lambda: door.ask("GET", f"/jobs/{job_id}")["job"]["final"], 60, pause_s=0.5)
     return time.monotonic() - begun
 
 

@@ -13,6 +13,8 @@ from sciserver_hpc.client import Client
 from sciserver_hpc.devcluster import ca, settings, slapd
 from sciserver_hpc.devcluster.state import State
 
+from .door import Door
+
 
 class Place:
     """The cluster, its portal and its people."""
@@ -21,11 +23,20 @@ class Place:
         if "SCISERVER_DEV_STATE" not in os.environ:
             raise SystemExit("run it by ./dev bench NAME, which brings up what it needs")
         self.state = State.from_environment()
+        self._tokens: dict[str, str] = {}
 
     def client(self, username: str = "alice") -> Client:
         """A logged-in client of `username`."""
         password = slapd.password(self.state, username)
         return Client.login(settings.url(self.state), username, password, ca=str(ca.authority(self.state)))
+
+    def door(self, username: str = "alice") -> Door:
+        """A bare connection of `username`, who logs in once for all of them."""
+        url, ca_file = settings.url(self.state), str(ca.authority(self.state))
+        if username not in self._tokens:
+            login = {"username": username, "password": slapd.password(self.state, username)}
+            self._tokens[username] = Door(url, ca_file, "").ask("POST", "/login", login)["token"]
+        return Door(url, ca_file, self._tokens[username])
 
     @staticmethod
     def run(argv: Sequence[str], user: str | None = None, text: str = "") -> str:

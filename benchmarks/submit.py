@@ -10,9 +10,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from sciserver_hpc.client import Client
-from sciserver_hpc.domain.states import JobState
-
+from .door import Door
 from .figure import Figure, tell
 from .place import Place, until
 
@@ -22,23 +20,22 @@ CLIENTS = 8
 
 def by_api(place: Place) -> float:
     """Jobs per second from the first request until Slurm has them all."""
-    watcher = place.client()
-    clients = [place.client() for _ in range(CLIENTS)]
+    watcher = place.door()
+    clients = [place.door() for _ in range(CLIENTS)]
     shares = [range(i, JOBS, CLIENTS) for i in range(CLIENTS)]
     begun = time.monotonic()
     with ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(_submit_all, clients, shares))
     posted = time.monotonic() - begun
-    waiting = (JobState.ACCEPTED, JobState.SUBMITTING)
-    until(lambda: not list(watcher.jobs(states=waiting, limit=1)), 300, pause_s=0.1)
+    until(watcher.all_in_slurm, 300, pause_s=0.1)
     took = time.monotonic() - begun
     print(f"API: {JOBS} posted in {posted:.2f} s, all in Slurm after {took:.2f} s")
     return JOBS / took
 
 
-def _submit_all(client: Client, share: range) -> None:
+def _submit_all(client: Door, share: range) -> None:
     for number in share:
-        client.submit_shell("true", name=f"bench{number}", domain="batch")
+        client.submit(f"bench{number}")
 
 
 def by_sbatch() -> float:
