@@ -78,13 +78,21 @@ def show(client: Client, who: str) -> None:
     )
     job = _watch(client, job, click.echo)
     if job.state is not JobState.SUCCEEDED:
-        said = client.log(job.id, "stderr", -4000).text or client.log(job.id, "stdout", -4000).text
+        said = _written(client, job)
         raise Failed(
             "demo", f"job {job.id} ended {job.state}: {job.sentence}\n{said}", "see ./dev logs broker"
         )
     click.echo(f"State:     {job.state}")
     click.echo(f"Results:   {job.folder}")
     click.echo(f"Answer:    {answer(client, job)}")
+
+
+def _written(client: Client, job: JobView) -> str:
+    """The end of what the job wrote; a job that never started wrote nothing."""
+    try:
+        return client.log(job.id, "stderr", -4000).text or client.log(job.id, "stdout", -4000).text
+    except SciServerError:
+        return ""
 
 
 def _watch(client: Client, job: JobView, say: Callable[[str], None]) -> JobView:
