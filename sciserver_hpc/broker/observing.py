@@ -55,13 +55,16 @@ class Observer:
         self._missing_since: dict[str, datetime] = {}
 
     def observe(self, jobs: Sequence[Job], endings: bool) -> Observation:
-        """Look once, with or without accounting's half, and record what it means for `jobs`."""
+        """Look once and record what it means for `jobs`.
+
+        With `endings` accounting is asked too: for what ended lately, and for jobs the queue does not show.
+        """
         since = self._clock.now() - OVERLAP if endings else None
         seen = self._scheduler.observe(since)
         self._note_answer(seen)
         copies = _copies_of(jobs, seen)
         absent = [job for job in jobs if true_copy(job, copies[job.uuid]) is None]
-        if seen.live_complete:
+        if seen.live_complete and endings:
             copies |= self._look_up(absent)
         self._judge(jobs, copies)
         return seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files as resources
 from pathlib import PurePosixPath
 
@@ -33,8 +34,12 @@ def wrapper(
         assign("payload_workdir", workdir or folder),
         assign_list("payload", command(spec, folder, parametrised)),
     ]
-    body = resources(__package__).joinpath("templates/wrapper.sh").read_text(encoding="utf-8")
-    return "#!/bin/bash\n" + "\n".join(head) + "\n" + body
+    return "#!/bin/bash\n" + "\n".join(head) + "\n" + _body()
+
+
+@cache
+def _body() -> str:
+    return resources(__package__).joinpath("templates/wrapper.sh").read_text(encoding="utf-8")
 
 
 def _image(spec: JobSpec, apptainer: str, verify: str) -> list[str]:

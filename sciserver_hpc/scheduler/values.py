@@ -7,12 +7,18 @@ from datetime import UTC, datetime
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
+_TIME_LENGTH = len("2026-11-23T22:20:48")
 
 
 def moment(text: str) -> datetime | None:
-    """`2026-11-23T22:20:48`; None for N/A, NONE, None, Unknown."""
+    """`2026-11-23T22:20:48`; None for N/A, NONE, None, Unknown.
+
+    A look at the cluster reads thousands: fromisoformat costs a fiftieth of strptime.
+    """
+    if len(text) != _TIME_LENGTH or text[10] != "T":
+        return None
     try:
-        return datetime.strptime(text, _TIME_FORMAT).replace(tzinfo=UTC)
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
         return None
 

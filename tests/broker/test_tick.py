@@ -170,8 +170,19 @@ def test_a_job_purged_from_the_queue_is_found_in_accounting(world: World) -> Non
     world.run(1001)
     world.end(1001)
     world.cluster.purge(1001)
-    world.tick()
+    world.tick(20)
     assert world.job(job).state is JobState.SUCCEEDED
+
+
+def test_accounting_is_asked_less_often_than_the_queue_also_for_missing_jobs(world: World) -> None:
+    world.accept()
+    world.tick()
+    world.cluster.forget(1001)
+    world.cluster.calls.clear()
+    for _ in range(30):
+        world.tick()
+    assert world.cluster.calls["observe"] == 30
+    assert 0 < world.cluster.calls["look_up"] <= 5
 
 
 def test_accounting_lag_does_not_make_a_job_lost(world: World) -> None:
