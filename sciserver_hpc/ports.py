@@ -311,9 +311,12 @@ class Store(Protocol):
         """
         ...
 
-    def request(self, job_id: int) -> str | None:
-        """The JSON given to `add_job`: command, script or notebook text and parameters live here and not in
-        the job's row, since they may be megabytes and only submission, preview and "run again" want them."""
+    def requests(self, job_ids: Sequence[int]) -> dict[int, str]:
+        """The JSON given to `add_job`, by job id: command, script or notebook text and parameters.
+
+        They live here and not in the job's row, since they may be megabytes and only submission, preview and
+        "run again" want them.
+        """
         ...
 
     def count_jobs(self, owner: str, states: Sequence[JobState]) -> int:

@@ -154,10 +154,12 @@ def _copies_of(jobs: Iterable[Job], seen: Observation) -> dict[str, list[Sightin
     Without the live half only the copy that is known counts: another one may be the true one, and unseen.
     """
     by_uuid = {job.uuid: job for job in jobs}
-    by_slurm_id = {job.slurm_id: job for job in by_uuid.values() if job.slurm_id is not None}
+    # With the uid: a claim may name any Slurm id, also that of another person's job.
+    by_slurm_id = {(job.slurm_id, job.uid): job for job in by_uuid.values() if job.slurm_id is not None}
     copies: dict[str, list[Sighting]] = {uuid: [] for uuid in by_uuid}
     for sighting in seen.sightings:
-        job = by_uuid.get(sighting.uuid) if sighting.uuid else by_slurm_id.get(sighting.slurm_id)
+        known = (sighting.slurm_id, sighting.uid)
+        job = by_uuid.get(sighting.uuid) if sighting.uuid else by_slurm_id.get(known)
         if job is None or not is_of(sighting, job):
             continue
         if seen.live_complete or sighting.slurm_id in (job.slurm_id, job.claimed_by):

@@ -11,7 +11,7 @@ import structlog
 
 from ..domain.dependency import Readiness, readiness
 from ..domain.ending import dependency_end, rejected_end
-from ..domain.errors import SciServerError, Unavailable
+from ..domain.errors import SciServerError
 from ..domain.jobs import Job
 from ..domain.lifecycle import (
     Step,
@@ -34,8 +34,8 @@ BATCH = 32
 PER_TURN = 4 * BATCH
 """Jobs of one owner submitted in one turn."""
 
-Renderer = Callable[[Job, dict[int, int]], Submission]
-"""A job and the Slurm ids of its dependencies → what the agent writes and submits. Raises SciServerError."""
+Renderer = Callable[[Sequence[tuple[Job, Mapping[int, int]]]], Mapping[str, Submission | SciServerError]]
+"""Jobs with the Slurm ids of their dependencies → what the agent gets, or why there is nothing, by uuid."""
 
 
 class Submitter:
@@ -101,16 +101,14 @@ class Submitter:
         now = self._clock.now()
         begun = record(self._store, [begin_submission(job, now, self._quiet) for job, _ in batch])
         needs = {job.uuid: readiness_.slurm_ids for job, readiness_ in batch}
-        submissions: list[Submission] = []
-        broken: list[Step] = []
-        for job in begun:
-            try:
-                submissions.append(self._render(job, needs[job.uuid]))
-            except Unavailable as error:
-                broken.append(self._not_tried(job, str(error)))
-            except SciServerError as error:
-                broken.append(finish(job, JobState.REJECTED, rejected_end(str(error)), now))
+        rendered = self._render([(job, needs[job.uuid]) for job in begun])
+        broken = [
+            finish(job, JobState.REJECTED, rejected_end(str(error)), now)
+            for job in begun
+            if isinstance(error := rendered[job.uuid], SciServerError)
+        ]
         record(self._store, broken)
+        submissions = [one for one in rendered.values() if isinstance(one, Submission)]
         outcomes = {o.uuid: o for o in self._ask(cluster, owner, submissions)}
         done = self._clock.now()
 
@@ -122,10 +120,6 @@ class Submitter:
 
         for job in record_anyhow(self._store, begun, news):
             log.info("submitted", job=job.id, state=job.state, slurm_id=job.slurm_id)
-
-    def _not_tried(self, job: Job, message: str) -> Step:
-        outcome = SubmitOutcome(uuid=job.uuid, verdict=Verdict.NOT_TRIED, message=message)
-        return after_submission(job, outcome, self._clock.now(), self._quiet)
 
     def _ask(self, cluster: str, owner: Owner, submissions: Sequence[Submission]) -> Sequence[SubmitOutcome]:
         """The scheduler's outcomes; whatever goes wrong on the way leaves each job in doubt, never lost."""

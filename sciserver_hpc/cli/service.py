@@ -70,7 +70,7 @@ def broker(settings: Settings) -> None:
         services.clock,
         services.schedulers,
         services.agents,
-        services.jobs.submission,
+        services.jobs.submissions,
         interval=interval,
         quiet=timedelta(seconds=settings.broker.quiet_s),
     )

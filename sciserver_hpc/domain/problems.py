@@ -37,4 +37,4 @@ def _sentence(found: ErrorDetails) -> str:
     if kind in _BY_KIND:
         return f"{_BY_KIND[kind].format(**found.get('ctx', {}))}."
     text = found["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{text}."
+    return text if text.endswith("?") else f"{text}."

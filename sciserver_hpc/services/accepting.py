@@ -53,10 +53,11 @@ class Acceptor:
         if key is not None and (earlier := self._replayed(person, key, digest(text))):
             return earlier, False
         resolved = self._resolved(person, request)
-        self._check_cap(person)
-        job = self._job(person, request, resolved, self._store.next_job_id())
-        secret = self._renderer.claim_secret(job.uuid)
-        stored = self._store.add_job(job, digest(secret), text, key, digest(text))
+        with self._store.transaction():
+            self._check_cap(person)
+            job = self._job(person, request, resolved, self._store.next_job_id())
+            secret = self._renderer.claim_secret(job.uuid)
+            stored = self._store.add_job(job, digest(secret), text, key, digest(text))
         made = stored.uuid == job.uuid
         if made:
             log.info("job accepted", job=stored.id, user=person.username, domain=stored.domain)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from ..domain.errors import Conflict, NotFound
+from ..domain.errors import Conflict, NotFound, SciServerError
 from ..domain.jobs import EventKind, Job, JobEvent, JobRequest
 from ..domain.lifecycle import Step, cancel_unsubmitted, step
 from ..domain.people import Person
@@ -145,9 +145,11 @@ class Jobs:
         return Step(job, done.new, (*asked.events, *done.events))
 
     # what others ask -------------------------------------------------------------------------------
-    def submission(self, job: Job, slurm_ids: Mapping[int, int]) -> Submission:
-        """For the broker: see `Renderer.submission`."""
-        return self._renderer.submission(job, slurm_ids)
+    def submissions(
+        self, wanted: Sequence[tuple[Job, Mapping[int, int]]]
+    ) -> dict[str, Submission | SciServerError]:
+        """For the broker: see `Renderer.submissions`."""
+        return self._renderer.submissions(wanted)
 
     def claim(
         self, uuid: str, secret: str, slurm_id: int, restarts: int = 0, task: int | None = None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from ..domain.errors import Invalid, NotFound
+from ..domain.errors import Invalid, NotFound, SciServerError
 from ..domain.jobs import Job, JobRequest, JobSpec
 from ..domain.problems import problems
 from ..domain.scheduling import Submission
@@ -38,12 +38,22 @@ class Renderer:
         self._surroundings = surroundings
         self._claim_key = claim_key
 
-    def submission(self, job: Job, slurm_ids: Mapping[int, int]) -> Submission:
-        """What the owner's agent gets for `job`. `slurm_ids`: job id → Slurm id of those to wait for there.
+    def submissions(
+        self, wanted: Sequence[tuple[Job, Mapping[int, int]]]
+    ) -> dict[str, Submission | SciServerError]:
+        """What the owner's agent gets for each job, or why there is nothing (NotFound, Invalid), by uuid.
 
-        Dependencies not in `slurm_ids` are met already. Raises NotFound, Invalid.
+        With each job the Slurm ids, by job id, of those to wait for there; its other dependencies are met.
         """
-        return self._render(job, self.request(job), self.claim_secret(job.uuid), slurm_ids)
+        texts = self._store.requests([job.id for job, _ in wanted])
+        made: dict[str, Submission | SciServerError] = {}
+        for job, slurm_ids in wanted:
+            try:
+                request = _read(job, texts.get(job.id))
+                made[job.uuid] = self._render(job, request, self.claim_secret(job.uuid), slurm_ids)
+            except SciServerError as error:
+                made[job.uuid] = error
+        return made
 
     def without_secret(self, job: Job, request: JobRequest) -> Submission:
         """The same for looking at: no secret in it, dependencies by the Slurm ids known so far."""
@@ -59,13 +69,7 @@ class Renderer:
 
     def request(self, job: Job) -> JobRequest:
         """What was asked. Raises NotFound, Invalid (a request of a version that knew other fields)."""
-        text = self._store.request(job.id)
-        if text is None:
-            raise NotFound(f"The text of job {job.id} is no longer kept.")
-        try:
-            return JobRequest.model_validate_json(text)
-        except ValidationError as error:
-            raise Invalid(problems(error)) from error
+        return _read(job, self._store.requests([job.id]).get(job.id))
 
     def claim_secret(self, uuid: str) -> str:
         """The secret a job shows at its start: derived, so that the broker can write it down at submission
@@ -82,3 +86,12 @@ class Renderer:
             surroundings=self._surroundings,
             slurm_ids=slurm_ids,
         )
+
+
+def _read(job: Job, text: str | None) -> JobRequest:
+    if text is None:
+        raise NotFound(f"The text of job {job.id} is no longer kept.")
+    try:
+        return JobRequest.model_validate_json(text)
+    except ValidationError as error:
+        raise Invalid(problems(error)) from error

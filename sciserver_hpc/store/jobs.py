@@ -21,6 +21,9 @@ _CHUNK = 500
 
 # Built once: putting a statement of thirty columns together takes longer than running it.
 _JOBS = select(*JOB)
+_REQUESTS = select(job_requests.c.job_id, job_requests.c.request).where(
+    job_requests.c.job_id.in_(bindparam("job_ids", expanding=True))
+)
 _BY_ID = _JOBS.where(jobs.c.id == bindparam("job_id"))
 _BY_UUID = _JOBS.where(jobs.c.uuid == bindparam("uuid"))
 _COUNT = select(func.count()).where(
@@ -96,11 +99,14 @@ class Jobs(Part):
         with self._database.reading() as connection:
             return connection.execute(_COUNT, {"owner": owner, "states": states}).scalar_one()
 
-    def request(self, job_id: int) -> str | None:
+    def requests(self, job_ids: Sequence[int]) -> dict[int, str]:
         """See `ports.Store`."""
-        wanted = select(job_requests.c.request).where(job_requests.c.job_id == job_id)
+        found: dict[int, str] = {}
         with self._database.reading() as connection:
-            return connection.execute(wanted).scalar_one_or_none()
+            for chunk in chunks(job_ids):
+                rows = connection.execute(_REQUESTS, {"job_ids": list(chunk)})
+                found.update((row.job_id, row.request) for row in rows)
+        return found
 
     def events(self, job_id: int) -> list[JobEvent]:
         """See `ports.Store`.

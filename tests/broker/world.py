@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,12 @@ class Folders:
         return [tuple(self.records.get(folder, ())) for _, folder in folders]
 
 
-def render(job: Job, _slurm_ids: dict[int, int]) -> Submission:
-    """The least a submission needs."""
+def render(wanted: Sequence[tuple[Job, Mapping[int, int]]]) -> dict[str, Submission]:
+    """The least the submissions need."""
+    return {job.uuid: submission(job) for job, _ in wanted}
+
+
+def submission(job: Job) -> Submission:
     return Submission(
         uuid=job.uuid,
         mark=mark(job.name, job.uuid),

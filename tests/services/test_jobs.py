@@ -101,7 +101,7 @@ def test_a_cancel_survives_a_change_by_the_broker(world: World, monkeypatch: pyt
 
 def test_the_submission_carries_payload_and_claim_secret_out_of_sight(world: World) -> None:
     job = submit(world, command="echo hello")
-    submission = world.jobs.submission(job, {})
+    submission = world.submission(job, {})
     secret = world.renderer.claim_secret(job.uuid)
     files = {file.path: file for file in submission.files}
     assert files["command.txt"].text == "echo hello"
@@ -114,7 +114,7 @@ def test_the_submission_carries_payload_and_claim_secret_out_of_sight(world: Wor
 def test_what_people_see_of_the_script_has_no_secret(world: World) -> None:
     job = submit(world)
     shown = world.jobs.script(ALICE, job.id)
-    assert shown.script == world.jobs.submission(job, {}).script
+    assert shown.script == world.submission(job, {}).script
     assert world.renderer.claim_secret(job.uuid) not in str(shown)
 
 
@@ -122,7 +122,7 @@ def test_a_notebooks_parameters_are_a_file(world: World) -> None:
     text = '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}'
     request = JobRequest(kind=Kind.NOTEBOOK, notebook=text, parameters={"n": 3})
     job, _ = world.jobs.submit(ALICE, request)
-    files = {file.path: file.text for file in world.jobs.submission(job, {}).files}
+    files = {file.path: file.text for file in world.submission(job, {}).files}
     assert files["notebook.ipynb"] == text
     assert '"n": 3' in files["parameters.txt"]
 
@@ -130,14 +130,14 @@ def test_a_notebooks_parameters_are_a_file(world: World) -> None:
 def test_a_script_keeps_its_name_and_may_be_executed(world: World) -> None:
     request = JobRequest(kind=Kind.SCRIPT, script="#!/bin/sh\necho", filename="fit.sh", arguments=("a b",))
     job, _ = world.jobs.submit(ALICE, request)
-    [script] = [file for file in world.jobs.submission(job, {}).files if file.path == "fit.sh"]
+    [script] = [file for file in world.submission(job, {}).files if file.path == "fit.sh"]
     assert script.mode & 0o100
 
 
 def test_only_dependencies_still_to_wait_for_reach_slurm(world: World) -> None:
     first, second = submit(world), submit(world)
     job = submit(world, dependencies=(Dependency(job=first.id), Dependency(job=second.id)))
-    options = world.jobs.submission(job, {second.id: 4242}).options
+    options = world.submission(job, {second.id: 4242}).options
     assert [option for option in options if option.startswith("--dependency")] == [
         "--dependency=afterok:4242"
     ]

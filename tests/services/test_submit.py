@@ -406,7 +406,7 @@ def test_results_may_be_asked_for_in_the_default_volume_by_name(world: World) ->
 def test_any_printable_name_is_kept_and_reaches_slurm_harmlessly(world: World, name: str) -> None:
     job, _ = world.jobs.submit(ALICE, shell(name=name))
     assert world.jobs.get(ALICE, job.id).name == name
-    [option] = [o for o in world.jobs.submission(job, {}).options if o.startswith("--job-name=")]
+    [option] = [o for o in world.submission(job, {}).options if o.startswith("--job-name=")]
     safe, _, uuid = option.removeprefix("--job-name=").rpartition(".")
     assert uuid == job.uuid
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", safe)

@@ -12,9 +12,10 @@ from typing import Any
 from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
 from sciserver_hpc.domain.catalogue import ComputeDomain, Image, Site
 from sciserver_hpc.domain.errors import BadCredentials, NotFound, Unavailable
-from sciserver_hpc.domain.jobs import JobRequest, Kind
+from sciserver_hpc.domain.jobs import Job, JobRequest, Kind
 from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.resources import Limits, Resources
+from sciserver_hpc.domain.scheduling import Submission
 from sciserver_hpc.domain.volumes import DataVolume, RootKind, RootVolume
 from sciserver_hpc.render import Surroundings
 from sciserver_hpc.services.accepting import Acceptor
@@ -185,6 +186,12 @@ class World:
         launch = Launch(self.store, self.clock, self.site)
         schedulers = {"default": self.scheduler}
         return Jobs(self.store, self.clock, self.waker, schedulers, acceptor, self.renderer, launch)
+
+    def submission(self, job: Job, slurm_ids: dict[int, int]) -> Submission:
+        """What the agent gets for `job`."""
+        made = self.jobs.submissions([(job, slurm_ids)])[job.uuid]
+        assert isinstance(made, Submission), made
+        return made
 
     def apply(self, **changes: Any) -> None:
         """Change the site, and let what is remembered of it grow old."""

@@ -70,7 +70,7 @@ def test_what_is_not_there_is_none(store: SqlStore) -> None:
     assert store.job(1) is None
     assert store.job_by_uuid("0" * 32) is None
     assert store.job_by_key("alice", "k") is None
-    assert store.request(1) is None
+    assert store.requests([1]) == {}
     assert store.jobs_by_id([]) == {}
     assert store.events(1) == []
 
@@ -80,7 +80,7 @@ def test_the_first_event_and_the_request_are_kept(store: SqlStore) -> None:
     assert [(e.at, e.kind, e.state) for e in store.events(job.id)] == [
         (NOON, EventKind.STATE, JobState.ACCEPTED)
     ]
-    assert store.request(job.id) == '{"kind": "shell"}'
+    assert store.requests([job.id]) == {job.id: '{"kind": "shell"}'}
 
 
 def test_a_key_used_again_gives_the_first_job(store: SqlStore) -> None:

@@ -152,7 +152,7 @@ def test_a_writer_killed_in_mid_transaction_leaves_a_whole_database(store: SqlSt
     jobs = store.jobs(limit=100)
     assert len(jobs) == 5
     assert store.notes() == {"last": {"id": jobs[0].id}}
-    assert all(len(store.events(job.id)) == 1 and store.request(job.id) == "{}" for job in jobs)
+    assert all(len(store.events(job.id)) == 1 and store.requests([job.id]) == {job.id: "{}"} for job in jobs)
     later = store.next_job_id()
     assert later > jobs[0].id
     store.add_job(make_job(later), DIGEST, "{}", "k5", "f")
