@@ -45,6 +45,9 @@ HTTP_SENTENCES = {
 }
 """In place of the library's own words."""
 
+_LIBRARY_ONLY = frozenset({415})
+"""Raised by nobody of ours, with a description that is not the default one."""
+
 RETRY_S = 5
 """Seconds after which a caller may try a system again that did not answer."""
 
@@ -93,9 +96,7 @@ def _http(error: HTTPException) -> Response:
     if error.code is None or error.code < 400:
         return make_response(error.get_response())
     code = HTTP_CODES.get(error.code) or HTTPStatus(error.code).name.lower()
-    response = _answer(
-        error.code, {"code": code, "message": error.description or HTTPStatus(error.code).phrase}
-    )
+    response = _answer(error.code, {"code": code, "message": _sentence(error, error.code)})
     for name in ("Allow", "Retry-After"):
         value = dict(error.get_headers()).get(name)
         if value:
@@ -103,9 +104,11 @@ def _http(error: HTTPException) -> Response:
     return response
 
 
-def _is_default(error: HTTPException) -> bool:
-    """Whether nobody of ours chose the description."""
-    return error.description is None or error.description == type(error).description
+def _sentence(error: HTTPException, status: int) -> str:
+    """Our words: those of the raiser, else of the table; the library's own are the last resort."""
+    by_library = error.description in (None, type(error).description) or status in _LIBRARY_ONLY
+    chosen = HTTP_SENTENCES.get(status) if by_library else None
+    return chosen or error.description or HTTPStatus(status).phrase
 
 
 def _unexpected(error: Exception) -> Response:

@@ -56,7 +56,10 @@ def body(model: type[Asked]) -> Asked:
 
     Raises Invalid with a sentence per field.
     """
-    return _checked(model, request.get_json())
+    try:
+        return _checked(model, request.get_json())
+    except RecursionError as error:
+        raise Invalid({"request": "nests too deep; flatten it, or put the data into a volume"}) from error
 
 
 def query(model: type[Asked]) -> Asked:

@@ -232,6 +232,12 @@ def test_a_claim_says_that_it_runs() -> None:
     assert after_claim(step.new, 7, 0, NOON) is None
 
 
+def test_a_claim_cannot_forge_restarts() -> None:
+    """Nothing Slurm says later could follow a count that is too high: the job would run for ever."""
+    begun = begin_submission(make_job(), NOON, QUIET).new
+    assert after_claim(begun, 7, 99, NOON) is None
+
+
 def test_cancelled_says_by_whom() -> None:
     mine = running(cancel_requested=True, cancel_by="alice")
     step = after_end(mine, sighting(mine, JobState.CANCELLED), (), NOON, GRACE)

@@ -52,6 +52,25 @@ def test_the_same_key_makes_one_job(alice: Caller) -> None:
     assert first.json["job"]["id"] == again.json["job"]["id"]
 
 
+def test_what_cannot_be_read_is_told_in_our_words(alice: Caller, house: House) -> None:
+    deep = house.app.test_client().post(
+        f"{API}/jobs",
+        data="[" * 100_000,
+        base_url="https://localhost",
+        headers={"Authorization": f"Bearer {house.token('alice')}", "Content-Type": "application/json"},
+    )
+    assert deep.status_code == 422
+    assert "nests too deep" in deep.json["error"]["message"]
+    wrong = house.app.test_client().post(
+        f"{API}/jobs",
+        data="kind=shell",
+        base_url="https://localhost",
+        headers={"Authorization": f"Bearer {house.token('alice')}"},
+    )
+    assert wrong.status_code == 415
+    assert "Send JSON" in wrong.json["error"]["message"]
+
+
 def test_a_job_that_did_not_change_is_not_sent_again(house: House, alice: Caller) -> None:
     number = alice("POST", "/jobs", shell()).json["job"]["id"]
     tag = alice("GET", f"/jobs/{number}").headers["ETag"]
