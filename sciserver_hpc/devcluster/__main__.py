@@ -144,13 +144,14 @@ def _state(alone: bool) -> State:
     return local.state() if alone else State.from_environment()
 
 
-def _inside(who: str, argv: list[str], directory: Path = Path("/")) -> int:
-    """Run with this terminal, in the namespace, with the cluster's commands on PATH."""
+def _inside(who: str, argv: list[str], directory: Path | None = None) -> int:
+    """Run with this terminal, in the namespace, with the cluster's commands on PATH; a person begins at home."""
     state = State.from_environment()
-    command = Command(argv, user=None if who == "root" else who, directory=str(directory))
+    home = Path("/") if who == "root" else state.shared / "home" / who
+    command = Command(argv, user=None if who == "root" else who, directory=str(directory or home))
     env = os.environ | commands.environment(state) | {
         "PATH": f"{state.root / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "HOME": str(state.shared / "home" / who) if who != "root" else os.environ.get("HOME", "/root"),
+        "HOME": os.environ.get("HOME", "/root") if who == "root" else str(home),
         "USER": who,
         "SCISERVER_DEV_STATE": str(state.root),
         "SCISERVER_CONFIG": str(settings.file(state)),
