@@ -31,7 +31,13 @@ class Canceller:
     def cancel_requested(self, jobs: Sequence[Job]) -> None:
         """Send cancels for those of `jobs` (all active ones) that have one due."""
         now = self._clock.now()
-        wanted = [job for job in jobs if job.cancel_requested and job.slurm_id and not job.state.final]
+        # A controller that was killed gives the ids it forgot out again: an id is the newest job's.
+        newest = {(job.cluster, job.slurm_id): job.uuid for job in jobs if not job.state.final}
+        wanted = [
+            job
+            for job in jobs
+            if job.cancel_requested and job.slurm_id and newest.get((job.cluster, job.slurm_id)) == job.uuid
+        ]
         self._sent = {job.uuid: self._sent[job.uuid] for job in wanted if job.uuid in self._sent}
         batches: dict[tuple[str, Owner], list[Job]] = defaultdict(list)
         for job in wanted:

@@ -14,6 +14,7 @@ from ..domain.lifecycle import (
     Step,
     after_absence,
     after_end,
+    after_forgetting,
     after_sighting,
     after_usage,
     in_doubt,
@@ -85,7 +86,7 @@ class Observer:
         if found is None:
             return {}
         copies = {job.uuid: [found[job.uuid]] if job.uuid in found else [] for job in asked}
-        self._judge_unknown([job for job in asked if true_copy(job, copies[job.uuid]) is None])
+        self._judge_unknown([job for job in asked if _forgotten(true_copy(job, copies[job.uuid]))])
         return copies
 
     def _worth_asking(self, job: Job) -> bool:
@@ -106,9 +107,13 @@ class Observer:
         steps: list[Step] = []
         lost: list[Job] = []
         for job in jobs:
+            resting = now - self._missing_since[job.uuid] < self._quiet
             if job.state is JobState.SUBMITTING:
                 if may_submit_again(job, now, self._answering_since, self._quiet):
                     steps.append(step(job, now, submitted_at=None, not_before=None))
+            elif job.state is JobState.PENDING and job.claimed_by is None:
+                if not resting and may_submit_again(job, now, self._answering_since, self._quiet):
+                    steps.append(after_forgetting(job, now))
             elif now - self._missing_since[job.uuid] >= LOST_AFTER:
                 lost.append(job)
         records = self._records(lost)
@@ -165,6 +170,11 @@ def _copies_of(jobs: Iterable[Job], seen: Observation) -> dict[str, list[Sightin
         if seen.live_complete or sighting.slurm_id in (job.slurm_id, job.claimed_by):
             copies[job.uuid].append(sighting)
     return copies
+
+
+def _forgotten(copy: Sighting | None) -> bool:
+    """Does the controller not know a job that is not over either?"""
+    return copy is None or not (copy.live or is_over(copy))
 
 
 def _settled(job: Job) -> bool:

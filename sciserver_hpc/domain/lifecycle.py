@@ -158,16 +158,19 @@ def after_end(
     """What a sighting in a final state says, with the end records found in the job folder.
 
     Slurm's COMPLETED without the record is no success yet: the folder may not be visible here so far. The job
-    waits in COMPLETING for `grace`, then fails with that as its cause.
+    waits in COMPLETING for `grace`, then fails with that as its cause. The wait is measured by our own clock:
+    Slurm's may be ahead or behind.
     """
     state = sighting.state
     if state is None or not may_follow(job.state, job.restarts, state, sighting.restarts):
         return None
     ours = records_of(sighting, records)
     if state is JobState.SUCCEEDED and not _complete(job, sighting, ours):
-        since = sighting.ended_at or now
-        if now - since < grace:
+        waiting = job.state is JobState.COMPLETING and job.restarts == sighting.restarts
+        if not waiting:
             return _wait_for_results(job, sighting, now)
+        if now - job.changed_at < grace:
+            return None
         # Records of some tasks say nothing of the others.
         ours = [record for record in ours if record.exit_code != 0]
     verdict, end = end_of(job, sighting, ours)
@@ -175,25 +178,42 @@ def after_end(
 
 
 def records_of(sighting: Sighting, records: Sequence[EndRecord]) -> list[EndRecord]:
-    """The end records this copy wrote in its last run: no other copy's, none of an earlier restart."""
-    same = (sighting.slurm_id, sighting.restarts)
-    return [record for record in records if (record.slurm_id, record.restarts) == same]
+    """The end records this copy wrote in its last run: no other copy's, none of an earlier restart.
+
+    Tasks of an array are restarted each for itself and leave one record each, their last. Accounting may show
+    fewer restarts than there were: a window of time holds only the last of them.
+    """
+    mine = [record for record in records if record.slurm_id == sighting.slurm_id]
+    return mine if sighting.tasks else [record for record in mine if record.restarts >= sighting.restarts]
+
+
+def after_forgetting(job: Job, now: datetime) -> Step:
+    """A controller that is killed forgets what it took last: a job that never started may be submitted again.
+
+    Should it have started all the same, its folder's fence ends the second copy.
+    """
+    text = "Slurm forgot it before it started; it is submitted again"
+    untold: dict[str, Any] = {"slurm_id": None, "submitted_at": None, "not_before": None}
+    return step(job, now, text, state=JobState.SUBMITTING, reason="", expected_start=None, **untold)
 
 
 def after_absence(job: Job, records: Sequence[EndRecord], now: datetime) -> Step:
-    """What to make of a job neither queue nor accounting know any more: its own record, else LOST."""
-    ours = [record for record in records if record.slurm_id == job.slurm_id]
-    if not ours:
-        return finish(job, JobState.LOST, lost_end(), now)
-    worst = max(ours, key=lambda record: record.exit_code)
+    """What to make of a job neither queue nor accounting know any more: its own record, else LOST.
+
+    Records of some tasks of an array tell of a failure, but not of success.
+    """
     ghost = Sighting(
-        slurm_id=worst.slurm_id,
+        slurm_id=job.slurm_id or 0,
         uuid=job.uuid,
         uid=job.uid,
-        state=JobState.FAILED if worst.exit_code else JobState.SUCCEEDED,
-        restarts=worst.restarts,
+        state=JobState.SUCCEEDED,
+        restarts=job.restarts,
         node=job.node,
+        tasks=job.tasks,
     )
+    ours = records_of(ghost, records)
+    if not any(record.exit_code for record in ours) and not _complete(job, ghost, ours):
+        return finish(job, JobState.LOST, lost_end(), now)
     verdict, end = end_of(job, ghost, ours)
     return finish(job, verdict, end, now)
 
@@ -230,9 +250,7 @@ def _queued(job: Job, slurm_id: int | None, now: datetime) -> Step:
     )
 
 
-def _wait_for_results(job: Job, sighting: Sighting, now: datetime) -> Step | None:
-    if job.state is JobState.COMPLETING and sighting.restarts == job.restarts:
-        return None
+def _wait_for_results(job: Job, sighting: Sighting, now: datetime) -> Step:
     fields = _details(job, sighting) | _NOT_OVER
     fields |= {"slurm_id": sighting.slurm_id, "restarts": sighting.restarts, "state": JobState.COMPLETING}
     return step(job, now, "Ended; waiting for its results to be visible", **fields)

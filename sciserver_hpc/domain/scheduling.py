@@ -78,6 +78,9 @@ class Sighting(Model):
 
     uid: int
     state: JobState | None
+    live: bool = True
+    """Does the controller show it? Else accounting alone, which may show what the controller forgot."""
+
     restarts: int = 0
     reason: str = ""
     node: str = ""

@@ -26,6 +26,7 @@ class Row:
     name: str
     uid: int
     state: JobState | None
+    live: bool = True
     restarts: int = 0
     reason: str = ""
     node: str = ""
@@ -58,6 +59,7 @@ def _of_job(row: Row) -> Sighting:
         uuid=uuid_of(row.name),
         uid=row.uid,
         state=row.state,
+        live=row.live,
         restarts=row.restarts,
         reason=row.reason,
         node=row.node,
@@ -82,6 +84,7 @@ def _of_array(rows: Sequence[Row]) -> Sighting:
     return _of_job(worst).model_copy(
         update={
             "state": state,
+            "live": any(row.live for row in rows),
             "restarts": max(row.restarts for row in rows),
             "reason": next((row.reason for row in rows if row.state is JobState.PENDING), worst.reason),
             "expected_start": _earliest(row.expected_start for row in rows),

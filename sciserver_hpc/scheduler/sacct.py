@@ -111,6 +111,7 @@ def _row(match: re.Match[str], values: _Values) -> Row | None:
         name=values["JobName"],
         uid=uid,
         state=state,
+        live=False,
         node=first_node(values["NodeList"]),
         started_at=moment(values["Start"]),
         ended_at=moment(values["End"]) if over else None,

@@ -83,6 +83,12 @@ class Cluster(RuleBasedStateMachine):
             if state is not None and state.final:
                 self.world.cluster.purge(slurm_id)
 
+    @rule()
+    def a_killed_controller_forgets_what_waits(self) -> None:
+        for slurm_id in self.world.cluster.submissions:
+            if self.world.cluster.state(slurm_id) is JobState.PENDING:
+                self.world.cluster.purge(slurm_id)
+
     @precondition(lambda self: self.world.cluster.submissions)
     @rule()
     def a_stalled_controller_queues_an_old_request_again(self) -> None:

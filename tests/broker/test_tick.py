@@ -216,15 +216,72 @@ def test_a_job_nobody_knows_ends_by_its_own_record(world: World) -> None:
 def test_a_job_nobody_knows_without_a_record_is_lost_and_may_be_found_again(world: World) -> None:
     job = world.accept()
     world.tick()
-    submission = world.cluster.submissions[1001]
-    world.cluster.forget(1001)
+    world.run(1001)
+    world.cluster.purge(1001)
     for _ in range(400):
         world.tick()
     assert world.job(job).state is JobState.LOST
-    again = world.cluster.queue(submission, make_owner())
-    world.run(again)
+    world.cluster.advance(1001, JobState.TIMEOUT)
+    for _ in range(10):
+        world.tick()
+    assert world.job(job).state is JobState.TIMEOUT
+
+
+@pytest.mark.parametrize("accounted", [True, False])
+def test_what_a_killed_controller_forgot_before_it_started_is_submitted_again(
+    world: World, accounted: bool
+) -> None:
+    """It saves its state every few seconds; accounting may show such a job as pending for ever."""
+    job = world.accept()
     world.tick()
-    assert world.job(job).state is JobState.RUNNING
+    forget = world.cluster.purge if accounted else world.cluster.forget
+    forget(1001)
+    forgotten = world.now
+    while world.job(job).slurm_id == 1001:
+        world.tick()
+    assert world.now - forgotten >= QUIET
+    for _ in range(3):
+        world.tick()
+    assert world.job(job).slurm_id == 1002
+    assert world.run(1002) == "run"
+
+
+def test_what_a_killed_controller_forgot_is_not_submitted_again_once_cancelled(world: World) -> None:
+    job = world.accept()
+    world.tick()
+    world.cluster.purge(1001)
+    world.ask_cancel(job)
+    for _ in range(60):
+        world.tick()
+    assert world.job(job).state is JobState.CANCELLED
+    assert list(world.cluster.submissions) == [1001]
+
+
+def test_what_a_killed_controller_forgot_while_it_ran_is_lost(world: World) -> None:
+    job = world.accept()
+    world.tick()
+    world.run(1001)
+    world.tick()
+    world.cluster.purge(1001)
+    for _ in range(400):
+        world.tick()
+    assert world.job(job).state is JobState.LOST
+    assert list(world.cluster.submissions) == [1001]
+
+
+def test_a_cancel_does_not_hit_another_job_that_got_the_forgotten_ones_id(world: World) -> None:
+    forgotten = world.accept()
+    world.tick()
+    world.cluster.forget(1001)
+    world.cluster.begin_ids(1001)
+    other = world.accept()
+    world.tick()
+    assert world.job(other).slurm_id == 1001
+    world.ask_cancel(forgotten)
+    for _ in range(60):
+        world.tick()
+    assert world.cluster.state(1001) is JobState.PENDING
+    assert world.job(forgotten).state is JobState.CANCELLED
 
 
 def test_success_waits_for_results_to_be_visible(world: World) -> None:

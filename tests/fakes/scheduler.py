@@ -115,6 +115,10 @@ class FakeScheduler:
         """Let the controller and accounting forget the job."""
         del self._records[slurm_id]
 
+    def begin_ids(self, slurm_id: int) -> None:
+        """Give out ids from `slurm_id` on, as a controller does that forgot the last ones."""
+        self._ids = count(slurm_id)
+
     def found(self, uuid: str) -> list[int]:
         """Slurm ids of all jobs that carry `uuid`, in order of submission."""
         return [i for i, record in self._records.items() if record.sighting.uuid == uuid]
@@ -190,7 +194,8 @@ class FakeScheduler:
 
     def _accounted(self) -> list[Sighting]:
         now = self._clock.now()
-        return [record.sighting for record in self._records.values() if record.recorded_at <= now]
+        known = [record.sighting for record in self._records.values() if record.recorded_at <= now]
+        return [sighting.model_copy(update={"live": False}) for sighting in known]
 
     def _halves(self) -> list[tuple[str, bool]]:
         return [("slurmctld", self.live_down), ("slurmdbd", self.accounting_down)]
