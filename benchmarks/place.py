@@ -57,6 +57,11 @@ class Place:
             self.run(["scancel", f"--partition={partition}"])
             self.run(["scontrol", "update", f"partition={partition}", "state=UP"])
 
+    def metrics(self) -> str:
+        """The portal's metrics, which nginx shows to nobody."""
+        argv = ["curl", "--silent", "--fail", "--max-time", "10", "--unix-socket"]
+        return self.run([*argv, str(settings.socket(self.state)), "http://localhost/metrics"])
+
     def rpcs(self) -> dict[str, int]:
         """Requests slurmctld has answered so far, by user (sdiag(1))."""
         lines = iter(self.run(["sdiag"]).splitlines())

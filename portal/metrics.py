@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 from flask import Flask, Response, request
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from .access_log import elapsed_s, route
@@ -19,16 +22,35 @@ def init_app(app: Flask) -> None:
     app.after_request(_count)
 
 
-def exposition() -> bytes:
-    """All workers' metrics in Prometheus' text form.
+def exposition(notes: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """All workers' metrics in Prometheus' text form, and what the broker and the clusters left in `notes`.
 
     Several workers share files in the directory `PROMETHEUS_MULTIPROC_DIR` names.
     """
+    told = generate_latest(_of_notes(notes))
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY)
+        return generate_latest(REGISTRY) + told
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
+    return generate_latest(registry) + told
+
+
+def _of_notes(notes: Mapping[str, Mapping[str, Any]]) -> CollectorRegistry:
+    """The broker has no port of its own: its numbers are read from where it leaves word for the pages."""
+    registry = CollectorRegistry()
+    up = Gauge("sciserver_cluster_up", "The cluster answers the broker.", ["cluster"], registry=registry)
+    for key, note in notes.items():
+        if key.startswith("cluster:"):
+            up.labels(key.partition(":")[2]).set(note.get("ok") is True)
+    broker = notes.get("broker")
+    if broker:
+        turn = Gauge("sciserver_broker_tick_seconds", "Length of the last turn.", registry=registry)
+        turn.set(broker["tick_s"])
+        active = Gauge("sciserver_broker_active_jobs", "Jobs in the last turn.", registry=registry)
+        active.set(broker["active"])
+        at = Gauge("sciserver_broker_last_tick_timestamp_seconds", "When it was.", registry=registry)
+        at.set(datetime.fromisoformat(broker["at"]).timestamp())
+    return registry
 
 
 def _count(response: Response) -> Response:
