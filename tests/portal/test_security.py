@@ -215,7 +215,8 @@ def test_probes_answer(house: House) -> None:
 
 
 def test_metrics_tell_of_the_broker_and_the_clusters(house: House) -> None:
-    house.store.note("broker", {"at": "2026-01-15T12:00:00+00:00", "holder": "h", "active": 3, "tick_s": 0.25})
+    note = {"at": "2026-01-15T12:00:00+00:00", "holder": "h", "active": 3, "tick_s": 0.25}
+    house.store.note("broker", note)
     house.store.note("cluster:default", {"ok": False, "problem": "slurmctld does not answer"})
     told = house.browser().get("/metrics").text
     assert "sciserver_broker_tick_seconds 0.25" in told
