@@ -9,7 +9,7 @@ from flask import Blueprint, Response, render_template, request
 from sciserver_hpc.domain.errors import AgentError, NotFound, Unavailable
 from sciserver_hpc.domain.files import FileEntry, FileKind
 
-from . import notebook
+from . import notebook, notebook_process
 from .downloads import download
 from .guard import Access, allow, person
 from .job_views import shown
@@ -65,7 +65,7 @@ def image(job_id: int) -> Response:
 def render(job_id: int) -> Response:
     """A notebook as a still page in an origin of its own."""
     text = _whole(job_id, request.args.get("path", ""), MAX_NOTEBOOK)
-    response = Response(notebook.page(text), mimetype="text/html")
+    response = Response(notebook_process.page(text), mimetype="text/html")
     response.headers["Content-Security-Policy"] = notebook.POLICY
     return response
 

@@ -1,7 +1,9 @@
 """A notebook file (nbformat 4) as a still page: what it holds is hostile, nothing of it runs.
 
 Three walls: markup is cleaned here, the page allows no script and no request (`POLICY`), and browsers give it
-an origin of its own (sandbox).
+an origin of its own (sandbox). A fourth keeps the portal alive: this file is also a program, from the
+notebook on standard input to the page on standard output, with limits of its own. Cleaning a megabyte of
+markup can take minutes.
 """
 
 from __future__ import annotations
@@ -10,7 +12,10 @@ import base64
 import binascii
 import hashlib
 import json
+import os
 import re
+import resource
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +37,10 @@ MAX_TEXT = 100_000
 MAX_PAGE = 24_000_000
 """Characters of the whole page."""
 
+CPU_S = 10
+MEMORY = 2**30
+"""What the program may use, in seconds and bytes."""
+
 SCHEMES = {"http", "https", "mailto", "data"}
 IMAGES = ("image/png", "image/jpeg")
 _DATA_IMAGE = re.compile(r"data:image/(png|jpeg|gif);base64,[A-Za-z0-9+/=\s]*\Z")
@@ -48,7 +57,16 @@ def page(data: bytes) -> str:
         cells = document["cells"]
         body = Markup("").join(_capped(cells if isinstance(cells, list) else []))
     except (ValueError, KeyError, TypeError, RecursionError):
-        body = Markup("<p>This file is not a notebook that can be shown. Download it instead.</p>")
+        return notice("This file is not a notebook that can be shown. Download it instead.")
+    return _document(body)
+
+
+def notice(sentence: str) -> str:
+    """Return the HTML document that says `sentence` in the notebook's place."""
+    return _document(Markup("<p>{}</p>").format(sentence))
+
+
+def _document(body: Markup) -> str:
     head = f'<meta charset="utf-8"><title>Notebook</title><style>{STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body><main>{body}</main></body></html>'
 
@@ -159,3 +177,16 @@ def _cut(text: str) -> Markup:
         return escape(text)
     note = Markup("\n… {} more characters; download the notebook to see them.").format(len(text) - MAX_TEXT)
     return escape(text[:MAX_TEXT]) + note
+
+
+def main() -> None:
+    """Make a page within the limits, and out of the way of others."""
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    os.nice(10)
+    html = page(sys.stdin.buffer.read())
+    sys.stdout.buffer.write(html.encode("utf-8", "replace"))
+
+
+if __name__ == "__main__":
+    main()

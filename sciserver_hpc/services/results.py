@@ -20,6 +20,9 @@ MAX_LENGTH = 4 * 2**20
 
 MAX_ENTRIES = 10_000
 
+CLAIM_HEADER = ".sciserver/claim.header"
+"""By which a job proves itself at its start: a token that may read files must not get to act as the job."""
+
 R = TypeVar("R")
 
 
@@ -109,7 +112,10 @@ def _below(path: str) -> str:
     parts = path.split("/")
     if path.startswith("/") or ".." in parts or "\0" in path or len(path) > 4096:
         raise NotFound("There is no such file in the job folder.")
-    return "" if path in {"", "."} else posixpath.normpath(path)
+    below = "" if path in {"", "."} else posixpath.normpath(path)
+    if below == CLAIM_HEADER:
+        raise NotFound("There is no such file in the job folder.")
+    return below
 
 
 def _missing(job: Job, path: str) -> str:

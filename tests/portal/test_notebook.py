@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal import notebook
+from portal import notebook, notebook_process
 
 from .notebooks import HOSTILE_HTML, PLAIN, PNG, book, code, markdown, rich
 
@@ -142,3 +142,18 @@ cells = st.fixed_dictionaries(
 @given(st.lists(cells | values, max_size=4))
 def test_wrong_types_anywhere_are_harmless(found: list[Any]) -> None:
     assert_harmless(shown(book(*found)))
+
+
+def test_a_page_is_made_in_a_process_of_its_own() -> None:
+    data = json.dumps(PLAIN).encode()
+    assert notebook_process.page(data) == notebook.page(data)
+
+
+def test_markup_that_would_take_minutes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notebook_process, "WAIT_S", 1.0)
+    nested = json.dumps(book(code(rich(text_html="<div>" * 190_000)))).encode()
+    assert notebook_process.TOO_COSTLY in notebook_process.page(nested)
+
+
+def test_half_a_character_does_not_break_the_page() -> None:
+    assert "a?b" in notebook_process.page(json.dumps(book(code(source="a\ud800b"))).encode())

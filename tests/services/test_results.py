@@ -89,6 +89,16 @@ def test_no_path_leaves_the_job_folder(world: World, path: str) -> None:
             question(ALICE, job.id, path)
 
 
+@pytest.mark.parametrize("path", [".sciserver/claim.header", "./.sciserver//claim.header"])
+def test_the_jobs_own_secret_is_no_result(world: World, path: str) -> None:
+    """A token that may read files must not get to act as the job."""
+    job = started(world)
+    world.agents.put(f"{job.spec.path}/.sciserver/claim.header", b"secret", ALICE.uid)
+    for question in (world.results.stat, world.results.read):
+        with pytest.raises(NotFound):
+            question(ALICE, job.id, path)
+
+
 def test_another_person_reads_nothing(world: World) -> None:
     job = started(world)
     with pytest.raises(NotFound):
