@@ -95,10 +95,11 @@ class Broker:
         return due
 
     def _observe(self, jobs: list[Job]) -> None:
+        """Now and then also where no job is: that a cluster is away, or back, is told before work comes."""
         endings = self._endings_due()
         for cluster, observer in self._observers.items():
             mine = [job for job in jobs if job.cluster == cluster and job.state is not JobState.ACCEPTED]
-            if mine:
+            if mine or endings:
                 self._tell(cluster, observer.observe(mine, endings))
 
     def _tell(self, cluster: str, seen: Observation) -> None:
