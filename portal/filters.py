@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from sciserver_hpc.domain.resources import duration
 
 from .security import request_id
-from .states import LOOKS, look
+from .states import LOOKS, NEXT, look
 
 UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -21,7 +21,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
         size=size, when=when, duration=duration, visible=visible, breakable=breakable
     )
-    app.jinja_env.globals.update(look=look, LOOKS=LOOKS, request_id=request_id)
+    app.jinja_env.globals.update(look=look, LOOKS=LOOKS, NEXT=NEXT, request_id=request_id)
 
 
 def size(count: float) -> str:
@@ -33,13 +33,14 @@ def size(count: float) -> str:
     return f"{number} {UNITS[unit]}"
 
 
-def when(moment: datetime | None) -> Markup:
+def when(moment: datetime | None, *, seconds: bool = False) -> Markup:
     """A time in UTC, which the page's script turns into the reader's zone; exact in the title."""
     if moment is None:
         return Markup("–")
     exact = moment.isoformat(timespec="seconds")
-    text = moment.strftime("%Y-%m-%d %H:%M UTC")
-    return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(exact, text)
+    text = moment.strftime(f"%Y-%m-%d %H:%M{':%S' if seconds else ''} UTC")
+    mark = Markup(" data-seconds") if seconds else ""
+    return Markup('<time datetime="{0}" title="{0}"{1}>{2}</time>').format(exact, mark, text)
 
 
 def visible(text: str) -> str:

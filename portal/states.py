@@ -33,6 +33,15 @@ LOOKS = {
     JobState.LOST: Look("Lost", "warn", "?"),
 }
 
+NEXT = {
+    JobState.SUCCEEDED: "results",
+    JobState.FAILED: "log",
+    JobState.TIMEOUT: "edit",
+    JobState.OUT_OF_MEMORY: "edit",
+    JobState.REJECTED: "edit",
+}
+"""What one most likely wants of a job that ended so; to run it again, where nothing is said."""
+
 
 def look(state: JobState | str) -> Look:
     """The look of `state`."""

@@ -1,8 +1,8 @@
 """Take the pictures of the portal that the documents show: `python docs/images/take.py [DIRECTORY]`.
 
-Needs a running development cluster (`./dev up`; SCISERVER_DEV_STATE names another one), root for its demo password,
-and Debian's Chromium. Without DIRECTORY the few pictures the documents use are renewed in this directory; with it,
-every page is taken there at two widths in both themes, to be looked at.
+Needs a running development cluster (`./dev up`; SCISERVER_DEV_STATE names another one), root for its demo
+password, and Debian's Chromium. Without DIRECTORY the few pictures the documents use are renewed in this
+directory; with it, every page is taken there at two widths in both themes, to be looked at.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ WHO = "alice"
 SIZES = {"wide": {"width": 1280, "height": 860}, "narrow": {"width": 390, "height": 844}}
 THEMES = ("light", "dark")
 OUT_OF_MEMORY = "echo 'reading the catalogue'; python3 -c 'bytearray(900_000_000)'"
+STEPS = "seq 60 | while read -r i; do echo step $i; sleep 5; done"
 KEPT = {("home", "wide", "light"), ("form", "wide", "light"), ("job", "wide", "light"),
         ("results", "wide", "light"), ("ended", "narrow", "dark")}  # fmt: skip
 """What the documents show: page, size, theme."""
@@ -75,7 +76,9 @@ def prepare(client: Client) -> None:
         OUT_OF_MEMORY, name="too much", resources={"memory_mb": 200, "time_limit_s": 600}
     )
     client.submit_shell(
-        "seq 60 | while read -r i; do echo step $i; sleep 5; done", name="steps", volumes=[{"volume": "sunspots"}]
+        STEPS,
+        name="steps",
+        volumes=[{"volume": "sunspots"}],
     )
     client.submit_shell("nproc", name="four nodes", resources={"nodes": 4, "cpus": 8, "memory_mb": 512})
     client.wait(memory.id)
@@ -125,7 +128,10 @@ def main() -> None:
     state = State.from_environment()
     site = Site(settings.url(state), slapd.password(state, WHO))
     target = Path(sys.argv[1]) if sys.argv[1:] else HERE
-    with Client.login(site.url, WHO, site.password, str(state.etc / "ca.pem")) as client, browser() as running:
+    with (
+        Client.login(site.url, WHO, site.password, str(state.etc / "ca.pem")) as client,
+        browser() as running,
+    ):
         prepare(client)
         pages = submit(running, site, client)
         for size, theme in ((size, theme) for size in SIZES for theme in THEMES):

@@ -2,12 +2,13 @@
 import { keepLive } from "./live.js";
 import { followLog } from "./log.js";
 
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 export function localTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const moment = new Date(time.dateTime);
-    if (!Number.isNaN(moment.valueOf())) time.textContent = exact.format(moment);
+    if (!Number.isNaN(moment.valueOf())) time.textContent = ("seconds" in time.dataset ? exact : short).format(moment);
   }
 }
 

@@ -105,6 +105,10 @@ def verdict(ended: Ended) -> tuple[str, int | None]:
     return ("not_tried" if never_sent else "rejected"), None
 
 
+_IN_FOLDER = "--export-file="
+"""sbatch opens this file at once; a job that is only asked about has no folder to hold it."""
+
+
 def check_options(options: Sequence[object]) -> list[str]:
     """The options as sbatch arguments.
 
@@ -131,7 +135,8 @@ def test_only(settings: Settings, options: Sequence[object], script: str) -> str
 
     Raises Problem refused with Slurm's words, unavailable.
     """
-    ended = run(settings, "sbatch", ["--test-only", *check_options(options)], script)
+    asked = [option for option in check_options(options) if not option.startswith(_IN_FOLDER)]
+    ended = run(settings, "sbatch", ["--test-only", *asked], script)
     if ended.code == 0:
         return ended.words or ended.out[:WORDS_MAX]
     said, _ = verdict(ended)

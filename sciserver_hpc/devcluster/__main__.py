@@ -145,7 +145,7 @@ def _state(alone: bool) -> State:
 
 
 def _inside(who: str, argv: list[str], directory: Path | None = None) -> int:
-    """Run with this terminal, in the namespace, with the cluster's commands on PATH; a person begins at home."""
+    """Run with this terminal, in the namespace, with the cluster's commands on PATH; people begin at home."""
     state = State.from_environment()
     home = Path("/") if who == "root" else state.shared / "home" / who
     command = Command(argv, user=None if who == "root" else who, directory=str(directory or home))

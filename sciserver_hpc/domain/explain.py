@@ -36,6 +36,8 @@ def explain(job: Job, now: datetime) -> str:
 
 
 def _ended(job: Job) -> str:
+    if job.state is JobState.SUCCEEDED and job.started_at and job.ended_at:
+        return f"Succeeded after {_span(job.ended_at - job.started_at)}."
     if job.end is None or not job.end.summary:
         return _WORDS[job.state]
     return " ".join(_sentence(part) for part in (job.end.summary, job.end.advice) if part)

@@ -13,6 +13,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from ..domain.errors import Conflict
 from ..domain.jobs import EventKind, Job, JobEvent
+from ..domain.states import JobState
 from .job_rows import MOVING, event_row, inserted, job_of, moving
 from .jobs import BY_KEY, chunks
 from .part import Part
@@ -112,8 +113,9 @@ class JobChanges(Part):
                 return "run" if row.claimed_by == slurm_id else "duplicate"
             first = {"claimed_by": slurm_id, "version": jobs.c.version + 1, "changed_at": now}
             connection.execute(update(jobs).where(jobs.c.id == row.id).values(first))
+            state = row.state if JobState(row.state).final else JobState.RUNNING
             said = JobEvent(
-                at=now, kind=EventKind.CLAIM, state=row.state, text=_started(slurm_id, restarts, task)
+                at=now, kind=EventKind.CLAIM, state=state, text=_started(slurm_id, restarts, task)
             )
             connection.execute(_ADD_EVENT, event_row(row.id, said))
         return "run"
