@@ -31,12 +31,12 @@ class Canceller:
     def cancel_requested(self, jobs: Sequence[Job]) -> None:
         """Send cancels for those of `jobs` (all active ones) that have one due."""
         now = self._clock.now()
-        # A controller that was killed gives the ids it forgot out again: an id is the newest job's.
-        newest = {(job.cluster, job.slurm_id): job.uuid for job in jobs if not job.state.final}
+        # A controller that was killed gives the ids it forgot out again: an id is its owner's newest job's.
+        newest = {_in_slurm(job): job.uuid for job in jobs if not job.state.final}
         wanted = [
             job
             for job in jobs
-            if job.cancel_requested and job.slurm_id and newest.get((job.cluster, job.slurm_id)) == job.uuid
+            if job.cancel_requested and job.slurm_id and newest.get(_in_slurm(job)) == job.uuid
         ]
         self._sent = {job.uuid: self._sent[job.uuid] for job in wanted if job.uuid in self._sent}
         batches: dict[tuple[str, Owner], list[Job]] = defaultdict(list)
@@ -58,3 +58,8 @@ class Canceller:
             log.warning("cancel not sent", owner=owner.username, error=str(error))
             return
         self._sent |= {job.uuid: now for job in jobs}
+
+
+def _in_slurm(job: Job) -> tuple[str, int | None, int]:
+    """With the uid: a job may claim any Slurm id, also that of another person's."""
+    return job.cluster, job.slurm_id, job.uid

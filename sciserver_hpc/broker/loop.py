@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import threading
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class WakeSocket:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._socket: socket.socket | None = None
+        self._inode = 0
 
     def open(self) -> None:
         """Bind, in the place of a leader that died."""
@@ -41,6 +43,7 @@ class WakeSocket:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._socket.bind(str(self._path))
         self._path.chmod(0o600)
+        self._inode = self._path.stat().st_ino
 
     def wait(self, seconds: float) -> None:
         """Return when woken, or after `seconds`; all waiting wake-ups are taken together."""
@@ -58,7 +61,9 @@ class WakeSocket:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-            self._path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                if self._path.stat().st_ino == self._inode:
+                    self._path.unlink()
 
 
 class Loop:

@@ -73,20 +73,21 @@ class Observer:
     def _note_answer(self, seen: Observation) -> None:
         if not seen.live_complete:
             self._answering_since = None
+            self._missing_since.clear()
         elif self._answering_since is None:
             self._answering_since = seen.at
 
     def _look_up(self, absent: Sequence[Job]) -> dict[str, list[Sighting]]:
         """Ask for jobs that the look did not show; deal with those that nobody knows, return the found."""
         asked = [job for job in absent if self._worth_asking(job)]
-        self._forget_found(asked)
-        if not asked:
-            return {}
-        found = self._scheduler.look_up(asked)
+        found = self._scheduler.look_up(asked) if asked else {}
         if found is None:
+            self._missing_since.clear()
             return {}
         copies = {job.uuid: [found[job.uuid]] if job.uuid in found else [] for job in asked}
-        self._judge_unknown([job for job in asked if _forgotten(true_copy(job, copies[job.uuid]))])
+        unknown = [job for job in asked if _forgotten(true_copy(job, copies[job.uuid]))]
+        self._note_missing(unknown)
+        self._judge_unknown(unknown)
         return copies
 
     def _worth_asking(self, job: Job) -> bool:
@@ -96,28 +97,25 @@ class Observer:
             )
         return job.slurm_id is not None and not job.state.final
 
-    def _forget_found(self, missing: Sequence[Job]) -> None:
-        now, uuids = self._clock.now(), {job.uuid for job in missing}
-        self._missing_since = {u: t for u, t in self._missing_since.items() if u in uuids}
-        for uuid in uuids:
-            self._missing_since.setdefault(uuid, now)
+    def _note_missing(self, unknown: Sequence[Job]) -> None:
+        """Time counts only while both halves answer: accounting that was away catches up with a lag."""
+        now = self._clock.now()
+        self._missing_since = {job.uuid: self._missing_since.get(job.uuid, now) for job in unknown}
 
     def _judge_unknown(self, jobs: Sequence[Job]) -> None:
         now = self._clock.now()
-        steps: list[Step] = []
-        lost: list[Job] = []
-        for job in jobs:
-            resting = now - self._missing_since[job.uuid] < self._quiet
-            if job.state is JobState.SUBMITTING:
-                if may_submit_again(job, now, self._answering_since, self._quiet):
-                    steps.append(step(job, now, submitted_at=None, not_before=None))
-            elif job.state is JobState.PENDING and job.claimed_by is None:
-                if not resting and may_submit_again(job, now, self._answering_since, self._quiet):
-                    steps.append(after_forgetting(job, now))
-            elif now - self._missing_since[job.uuid] >= LOST_AFTER:
-                lost.append(job)
-        records = self._records(lost)
-        steps += [after_absence(job, records[job.uuid], now) for job in lost if job.uuid in records]
+        again = {job.uuid for job in jobs if may_submit_again(job, now, self._answering_since, self._quiet)}
+        doubted = [job for job in jobs if job.state is JobState.SUBMITTING]
+        steps = [step(job, now, submitted_at=None, not_before=None) for job in doubted if job.uuid in again]
+        missing = {job.uuid: now - self._missing_since[job.uuid] for job in jobs}
+        gone = [job for job in jobs if job not in doubted and missing[job.uuid] >= self._quiet]
+        records = self._records(gone)
+        for job in gone:
+            written = records.get(job.uuid)
+            if written == () and job.state is JobState.PENDING and job.claimed_by is None:
+                steps += [after_forgetting(job, now)] if job.uuid in again else []
+            elif written is not None and missing[job.uuid] >= LOST_AFTER:
+                steps.append(after_absence(job, written, now))
         record(self._store, steps)
 
     def _judge(self, jobs: Sequence[Job], copies: Mapping[str, Sequence[Sighting]]) -> None:
@@ -156,7 +154,8 @@ class Observer:
 def _copies_of(jobs: Iterable[Job], seen: Observation) -> dict[str, list[Sighting]]:
     """Sightings of each job by uuid: more than one when a doubted submission was queued after all.
 
-    Without the live half only the copy that is known counts: another one may be the true one, and unseen.
+    Without the live half only the copy that claimed its start counts: beside any other the true one may run
+    unseen.
     """
     by_uuid = {job.uuid: job for job in jobs}
     # With the uid: a claim may name any Slurm id, also that of another person's job.
@@ -167,7 +166,7 @@ def _copies_of(jobs: Iterable[Job], seen: Observation) -> dict[str, list[Sightin
         job = by_uuid.get(sighting.uuid) if sighting.uuid else by_slurm_id.get(known)
         if job is None or not is_of(sighting, job):
             continue
-        if seen.live_complete or sighting.slurm_id in (job.slurm_id, job.claimed_by):
+        if seen.live_complete or sighting.slurm_id == job.claimed_by:
             copies[job.uuid].append(sighting)
     return copies
 

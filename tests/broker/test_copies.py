@@ -16,3 +16,12 @@ def test_a_claimed_id_hides_nobodys_job() -> None:
     look = Observation(at=NOON, sightings=(seen,), live_complete=True, ended_complete=True)
     for jobs in ([alices, bobs], [bobs, alices]):
         assert _copies_of(jobs, look) == {alices.uuid: [seen], bobs.uuid: []}
+
+
+def test_while_the_controller_is_away_only_the_copy_that_claimed_its_start_is_believed() -> None:
+    """The known copy may have left at the fence, and the true one run on, shown by nobody."""
+    job = make_job(state=JobState.RUNNING, slurm_id=7)
+    seen = Sighting(slurm_id=7, uuid=job.uuid, uid=job.uid, state=JobState.SUCCEEDED)
+    look = Observation(at=NOON, sightings=(seen,), live_complete=False, ended_complete=True)
+    assert _copies_of([job], look) == {job.uuid: []}
+    assert _copies_of([job.model_copy(update={"claimed_by": 7})], look) == {job.uuid: [seen]}

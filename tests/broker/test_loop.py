@@ -99,3 +99,14 @@ def test_at_its_end_it_gives_the_lease_up(world: World, tmp_path: Path) -> None:
     with turning(world, turns, tmp_path):
         assert turns.turned.acquire(timeout=30)
     assert world.store.lead("next:1", world.now, LEASE)
+
+
+def test_one_that_led_before_leaves_its_successors_socket(tmp_path: Path) -> None:
+    path = tmp_path / SOCKET_NAME
+    former, successor = WakeSocket(path), WakeSocket(path)
+    former.open()
+    successor.open()
+    former.close()
+    assert path.exists()
+    successor.close()
+    assert not path.exists()

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from sciserver_hpc.domain.jobs import Dependency, DependencyType, Usage
-from sciserver_hpc.domain.scheduling import Owner, Submission, SubmitOutcome
+from sciserver_hpc.domain.scheduling import EndRecord, Owner, Submission, SubmitOutcome
 from sciserver_hpc.domain.states import JobState
 from tests.broker.world import QUIET, World
 from tests.fakes.jobs import make_spec
@@ -199,6 +199,50 @@ def test_accounting_lag_does_not_make_a_job_lost(world: World) -> None:
     for _ in range(120):
         world.tick()
     assert world.job(job).state is JobState.SUCCEEDED
+
+
+def test_accounting_that_was_away_gets_time_to_catch_up(world: World) -> None:
+    job = world.accept()
+    world.tick()
+    world.run(1001)
+    world.tick()
+    world.cluster.forget(1001)
+    world.cluster.accounting_down = True
+    for _ in range(400):
+        world.tick()
+    world.cluster.accounting_down = False
+    for _ in range(100):
+        world.tick()
+    assert world.job(job).state is JobState.RUNNING
+    for _ in range(400):
+        world.tick()
+    assert world.job(job).state is JobState.LOST
+
+
+def test_what_ran_unseen_and_left_its_record_is_not_taken_for_forgotten(world: World) -> None:
+    """The portal was out of reach of the nodes, so nobody claimed; the queue and accounting lost the job."""
+    job = world.accept()
+    world.tick()
+    submission = world.cluster.submissions[1001]
+    world.folders.records[submission.folder] = [EndRecord(exit_code=0, slurm_id=1001)]
+    world.cluster.forget(1001)
+    for _ in range(400):
+        world.tick()
+    assert world.job(job).state is JobState.SUCCEEDED
+    assert world.job(job).attempts == 1
+
+
+def test_another_persons_claim_of_the_same_id_keeps_no_job_from_being_cancelled(world: World) -> None:
+    job = world.accept()
+    world.tick()
+    forged = world.accept(owner="bob", uid=2002)
+    world.tick()
+    bobs = world.job(forged)
+    world.store.change_job(bobs, bobs.model_copy(update={"slurm_id": 1001}), ())
+    world.ask_cancel(job)
+    for _ in range(3):
+        world.tick()
+    assert world.job(job).state is JobState.CANCELLED
 
 
 def test_a_job_nobody_knows_ends_by_its_own_record(world: World) -> None:

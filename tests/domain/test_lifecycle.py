@@ -23,7 +23,7 @@ from sciserver_hpc.domain.lifecycle import (
 )
 from sciserver_hpc.domain.scheduling import EndRecord, Sighting, SubmitOutcome, Verdict
 from sciserver_hpc.domain.states import JobState, may_follow
-from tests.fakes.jobs import NOON, make_job
+from tests.fakes.jobs import NOON, make_job, make_spec
 
 QUIET = timedelta(seconds=60)
 GRACE = timedelta(seconds=60)
@@ -145,16 +145,46 @@ def test_a_forged_record_cannot_turn_failure_into_success() -> None:
     assert step.new.state is JobState.FAILED
 
 
-@pytest.mark.parametrize("slurm_id_and_restarts", [(8, 0), (7, 1)])
+@pytest.mark.parametrize("slurm_id_and_restarts", [(8, 1), (7, 0)])
 def test_a_record_of_another_copy_or_an_earlier_run_does_not_count(
     slurm_id_and_restarts: tuple[int, int],
 ) -> None:
-    job = running()
+    job = running(restarts=1)
     slurm_id, restarts = slurm_id_and_restarts
     record = EndRecord(exit_code=0, slurm_id=slurm_id, restarts=restarts)
     step = after_end(job, sighting(job, JobState.SUCCEEDED, ended_at=NOON), (record,), NOON, GRACE)
     assert step is not None
     assert step.new.state is JobState.COMPLETING
+
+
+def test_tasks_of_an_array_that_were_restarted_alone_count_with_the_others() -> None:
+    job = running(spec=make_spec(array="0-1"))
+    seen = sighting(job, JobState.SUCCEEDED, restarts=1, tasks={"SUCCEEDED": 2})
+    records = [EndRecord(exit_code=0, slurm_id=7, restarts=restarts) for restarts in (0, 1)]
+    step = after_end(job, seen, records, NOON, GRACE)
+    assert step is not None
+    assert step.new.state is JobState.SUCCEEDED
+
+
+def test_a_record_of_a_restart_that_accounting_does_not_show_counts() -> None:
+    job = running()
+    record = EndRecord(exit_code=0, slurm_id=7, restarts=1)
+    step = after_end(job, sighting(job, JobState.SUCCEEDED), (record,), NOON, GRACE)
+    assert step is not None
+    assert step.new.state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("skew", [timedelta(hours=-1), timedelta(hours=1), None])
+def test_the_wait_for_results_does_not_hang_on_slurms_clock(skew: timedelta | None) -> None:
+    job = running()
+    seen = sighting(job, JobState.SUCCEEDED, ended_at=None if skew is None else NOON + skew)
+    waiting = after_end(job, seen, (), NOON, GRACE)
+    assert waiting is not None
+    assert waiting.new.state is JobState.COMPLETING
+    assert after_end(waiting.new, seen, (), NOON + GRACE / 2, GRACE) is None
+    late = after_end(waiting.new, seen, (), NOON + GRACE, GRACE)
+    assert late is not None
+    assert late.new.state is JobState.FAILED
 
 
 def test_the_records_exit_code_is_preferred_to_accountings() -> None:
@@ -183,6 +213,19 @@ def test_a_vanished_job_with_a_record_ends_by_it_and_without_is_lost() -> None:
     assert after_absence(job, (EndRecord(exit_code=0, slurm_id=7),), NOON).new.state is JobState.SUCCEEDED
     assert after_absence(job, (EndRecord(exit_code=1, slurm_id=7),), NOON).new.state is JobState.FAILED
     assert after_absence(job, (EndRecord(exit_code=0, slurm_id=6),), NOON).new.state is JobState.LOST
+
+
+def test_a_vanished_array_succeeded_only_when_every_task_left_its_record() -> None:
+    job = running(spec=make_spec(array="0-1"), tasks={"RUNNING": 2})
+    good, bad = EndRecord(exit_code=0, slurm_id=7), EndRecord(exit_code=3, slurm_id=7)
+    assert after_absence(job, (good,), NOON).new.state is JobState.LOST
+    assert after_absence(job, (good, good), NOON).new.state is JobState.SUCCEEDED
+    assert after_absence(job, (bad,), NOON).new.state is JobState.FAILED
+
+
+def test_a_vanished_job_does_not_end_by_the_record_of_an_earlier_run() -> None:
+    job = running(restarts=1)
+    assert after_absence(job, (EndRecord(exit_code=0, slurm_id=7),), NOON).new.state is JobState.LOST
 
 
 def test_a_lost_job_that_is_found_again_tells_the_truth() -> None:
