@@ -41,6 +41,9 @@ _CAUSES = {
 }
 """The wrapper's own causes (EndRecord.cause) → summary, advice."""
 
+_OWN_EXITS = {94: "no_scratch", 95: "image_changed", 96: "refused", 97: "folder", 98: "no_space"}
+"""The wrapper's own exit codes → cause, where it could leave no record: a payload that ends so leaves one."""
+
 _EXIT_ADVICE = {
     126: "Code 126: the command was found but may not be executed.",
     127: "Code 127: a command was not found. Is it in this image?",
@@ -80,11 +83,13 @@ def _after_success(job: Job, sighting: Sighting, record: EndRecord | None) -> tu
 
 
 def _failed(job: Job, sighting: Sighting, record: EndRecord | None) -> End:
-    if record is not None and record.cause in _CAUSES:
-        summary, advice = _CAUSES[record.cause]
-        text = f"{summary} {record.message}".strip()
-        return End(exit_code=record.exit_code, summary=text, advice=advice)
-    code = record.exit_code if record else sighting.exit_code
+    cause = record.cause if record else _OWN_EXITS.get(sighting.exit_code or 0, "")
+    # The owner can forge a record; one that says 0 is not believed against Slurm.
+    code = (record.exit_code if record else 0) or sighting.exit_code
+    if cause in _CAUSES:
+        summary, advice = _CAUSES[cause]
+        text = f"{summary} {record.message if record else ''}".strip()
+        return End(exit_code=code, summary=text, advice=advice)
     if not code and sighting.signal:
         name = _signal_name(sighting.signal)
         return End(signal=sighting.signal, summary=f"Failed: killed by {name}.", advice=_see_log(job))

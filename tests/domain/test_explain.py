@@ -153,6 +153,21 @@ def test_an_exit_code_is_explained(code: int, words: str) -> None:
     assert words in sentence
 
 
+def test_a_wrapper_that_could_leave_no_record_is_explained_by_its_exit_code() -> None:
+    job = make_job()
+    sighting = Sighting(slurm_id=1, uuid=job.uuid, uid=job.uid, state=JobState.FAILED, exit_code=98)
+    sentence = said(JobState.FAILED, end=end_of(job, sighting, [])[1])
+    assert "the volume is full" in sentence
+    assert "Delete what you no longer need" in sentence
+
+
+def test_a_forged_record_of_success_is_not_believed_against_slurm() -> None:
+    job = make_job()
+    sighting = Sighting(slurm_id=1, uuid=job.uuid, uid=job.uid, state=JobState.FAILED, exit_code=3)
+    state, end = end_of(job, sighting, [EndRecord(exit_code=0, slurm_id=1)])
+    assert (state, end.exit_code, end.summary) == (JobState.FAILED, 3, "Failed with exit code 3.")
+
+
 def test_out_of_memory_tells_numbers() -> None:
     job = make_job(spec=make_spec(resources=Resources(memory_mb=1024)))
     sighting = Sighting(
