@@ -12,9 +12,9 @@ from sciserver_hpc.domain.errors import Unavailable
 from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.scheduling import EndRecord, Owner, Submission, mark
 from sciserver_hpc.domain.states import JobState
-from sciserver_hpc.store.migrate import upgrade
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.clock import FakeClock
+from tests.fakes.database import new_database
 from tests.fakes.jobs import make_job
 from tests.fakes.scheduler import FakeScheduler
 
@@ -97,9 +97,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.clock = FakeClock()
-        url = f"sqlite:///{folder / 'world.db'}"
-        upgrade(url)
-        self.store: Any = SqlStore(url, now=self.clock.now)
+        self.store: Any = SqlStore(new_database(folder / "world.db"), now=self.clock.now)
         self.cluster = FakeScheduler(self.clock)
         self.folders = Folders()
         self.fuse = Fuse()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from flask import Flask
@@ -32,11 +30,11 @@ from sciserver_hpc.services.rendering import Renderer
 from sciserver_hpc.services.results import Results
 from sciserver_hpc.services.site import Site
 from sciserver_hpc.settings import Settings
-from sciserver_hpc.store.migrate import upgrade
 from sciserver_hpc.store.sql_store import SqlStore
 from sciserver_hpc.wiring import Services
 from tests.fakes.agents import FakeAgents
 from tests.fakes.clock import FakeClock
+from tests.fakes.database import new_database
 from tests.fakes.directory import FakeDirectory
 from tests.fakes.scheduler import FakeScheduler
 
@@ -115,9 +113,8 @@ class House:
     """`app` and `services`, and what a test sets or breaks: `clock`, `people`, `disk`, `scheduler`."""
 
     def __init__(self, folder: Path, url: str = URL) -> None:
-        (folder / "portal.db").write_bytes(empty_database())
         self.clock = FakeClock(datetime(2026, 1, 15, 12, tzinfo=UTC))
-        self.store = SqlStore(f"sqlite:///{folder}/portal.db", now=self.clock.now)
+        self.store = SqlStore(new_database(folder / "portal.db"), now=self.clock.now)
         self.store.apply_site(offer())
         self.people, self.disk = FakeDirectory(), FakeAgents()
         self.scheduler = FakeScheduler(self.clock)
@@ -209,14 +206,6 @@ class Browser:
 
     def log_in(self, username: str, password: str = PASSWORD, **more: str) -> Any:
         return self.post("/login", {"username": username, "password": password, **more})
-
-
-@cache
-def empty_database() -> bytes:
-    """A migrated SQLite file, made once: hundreds of tests start from it."""
-    with TemporaryDirectory() as folder:
-        upgrade(f"sqlite:///{folder}/empty.db")
-        return Path(folder, "empty.db").read_bytes()
 
 
 def settings(folder: Path, url: str) -> Settings:

@@ -31,6 +31,7 @@ from sciserver_hpc.services.site import Site as SiteView
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.agents import FakeAgents
 from tests.fakes.clock import FakeClock
+from tests.fakes.database import new_database
 from tests.fakes.scheduler import FakeScheduler
 
 ALICE = Person(username="alice", uid=2001, gid=2001, full_name="Alice", groups=frozenset({"astro"}))
@@ -158,9 +159,9 @@ SITE = Site(
 class World:
     """Everything wired, with handles on the fakes."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         self.clock = FakeClock()
-        self.store = SqlStore(f"sqlite:///{database}", now=self.clock.now)
+        self.store = SqlStore(new_database(folder / "sciserver.db"), now=self.clock.now)
         self.store.apply_site(SITE)
         self.agents = FakeAgents()
         for root in SITE.root_volumes:
