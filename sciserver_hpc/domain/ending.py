@@ -109,9 +109,11 @@ def _cancelled(job: Job, sighting: Sighting, _record: EndRecord | None) -> End:
     who = job.owner if sighting.cancelled_by == job.uid else None
     if sighting.cancelled_by is None or who:
         return cancelled_end(who)
+    # A node that cannot start a job has it cancelled as root.
+    slurm = " or by Slurm itself" if sighting.cancelled_by == 0 else ""
     return End(
         by=f"uid {sighting.cancelled_by}",
-        summary=f"Cancelled by an administrator (uid {sighting.cancelled_by}).",
+        summary=f"Cancelled by an administrator{slurm} (uid {sighting.cancelled_by}).",
         advice="Ask the administrators why before running it again.",
     )
 

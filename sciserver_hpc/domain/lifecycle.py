@@ -81,9 +81,12 @@ def after_claim(job: Job, slurm_id: int, restarts: int, now: datetime) -> Step |
 
 
 def after_usage(job: Job, sighting: Sighting, now: datetime) -> Step | None:
-    """Accounting's numbers come later than the end itself."""
+    """Accounting's numbers come later than the end itself, and only accounting knows who cancelled a job."""
     if job.usage is not None or sighting.usage is None or sighting.slurm_id != job.slurm_id:
         return None
+    if job.state is JobState.CANCELLED is sighting.state and sighting.cancelled_by is not None:
+        _, end = end_of(job, sighting, ())
+        return step(job, now, end.summary if end != job.end else "", usage=sighting.usage, end=end)
     return step(job, now, usage=sighting.usage)
 
 

@@ -368,6 +368,19 @@ def test_what_it_used_is_told_when_accounting_knows(world: World) -> None:
     assert world.job(job).usage == used
 
 
+def test_who_cancelled_it_is_told_when_accounting_knows(world: World) -> None:
+    job = world.accept()
+    world.tick()
+    world.run(1001)
+    world.cluster.advance(1001, JobState.CANCELLED)
+    world.tick()
+    assert world.job(job).end.summary == "Cancelled."  # type: ignore[union-attr]
+    world.cluster.advance(1001, JobState.CANCELLED, cancelled_by=3, usage=Usage(elapsed_s=3))
+    world.tick(20)
+    assert world.job(job).end.by == "uid 3"  # type: ignore[union-attr]
+    assert "an administrator (uid 3)" in world.store.events(job.id)[-1].text
+
+
 def test_cancelled_before_submission_it_never_reaches_slurm(world: World) -> None:
     job = world.accept()
     world.ask_cancel(job)
