@@ -119,6 +119,7 @@ def take(page: Page, name: str, pages: dict[str, str], file: Path, whole: bool) 
         fill_form(page)
     else:
         page.goto(pages[name])
+    page.evaluate("scrollTo(0, 0)")
     page.wait_for_load_state("networkidle" if name in ("results", "job") else "load")
     page.screenshot(path=file, full_page=whole)
 

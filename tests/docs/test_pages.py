@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ import click
 import pytest
 
 from sciserver_hpc.cli.reference import PROGRAMS
+from sciserver_hpc.domain.catalogue import Site
 
 from .pages import PAGES, ROOT, anchors, fences, name, targets
 
@@ -96,3 +98,10 @@ def test_decisions_are_numbered_once_and_listed() -> None:
     assert set(notes) <= set(targets(folder / "README.md"))
     for note in notes:
         assert (folder / note).read_text(encoding="utf-8").startswith(f"# {note[:4]} ")
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if any(f.language == "toml" for f in fences(p))], ids=name)
+def test_catalogues_shown_are_well_formed(page: Path) -> None:
+    for fence in fences(page):
+        if fence.language == "toml":
+            assert Site.model_validate(tomllib.loads(fence.text)).grants
