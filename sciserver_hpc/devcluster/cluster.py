@@ -104,6 +104,7 @@ def up(state: State, say: Callable[[str], None]) -> Namespace:
     namespace.open([] if namespace.records.live() else mounts(state))
     for part in parts(state):
         _start(namespace, part, say)
+    slurm.take_back_nodes(namespace)
     if not wait(lambda: slurm.nodes_are_up(namespace), 30, pause=0.2):
         raise Failed(
             "slurm", "not all nodes are idle", "see sinfo in ./dev shell", state.logs / "slurmctld.log"

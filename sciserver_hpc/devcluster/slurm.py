@@ -188,10 +188,25 @@ def slurmrestd(namespace: Namespace) -> Daemon:
 
 def nodes_are_up(namespace: Namespace) -> bool:
     """Whether the controller sees every node ready for work."""
+    ready = {name for name, state in _nodes(namespace) if state in ("idle", "mix", "alloc", "comp")}
+    return ready == set(NODES)
+
+
+def take_back_nodes(namespace: Namespace) -> None:
+    """Resume drained nodes.
+
+    A controller that was killed gives job ids out twice, and Slurm drains the node that still runs the first.
+    """
+    for name, state in _nodes(namespace):
+        if state in ("drain", "drng"):
+            namespace.run(Command(["scontrol", "update", f"nodename={name}", "state=resume"]), timeout=15)
+
+
+def _nodes(namespace: Namespace) -> list[tuple[str, str]]:
+    """Each node's name and state, as sinfo(1) abbreviates it."""
     command = Command(["sinfo", "--noheader", "--Node", "--format=%N %t", "--partition=batch"])
     rows = [row.split() for row in namespace.run(command, timeout=15).stdout.splitlines()]
-    ready = {name for name, state in rows if state in ("idle", "mix", "alloc", "comp")}
-    return ready == set(NODES)
+    return [(row[0], row[1]) for row in rows if len(row) == 2]
 
 
 def end_jobs(namespace: Namespace) -> None:
