@@ -17,7 +17,7 @@ from contextlib import suppress
 
 from . import beneath, submission
 from .localdir import Fact, LocalDir, is_alive, read_fact, write_fact
-from .problems import about
+from .problems import Problem, about
 from .sbatch_options import Options
 from .settings import Settings
 from .slurm import check_options
@@ -83,7 +83,9 @@ class LocalJob:
 
 
 def _all(place: LocalDir) -> list[LocalJob]:
-    return [LocalJob(number, place.folder(number)) for number in place.ids()]
+    """Every job accepted; a directory without what was asked is left of one that could not be."""
+    jobs = (LocalJob(number, place.folder(number)) for number in place.ids())
+    return [job for job in jobs if job.asked]
 
 
 def submit(settings: Settings, jobs: Sequence[submission.Job]) -> list[submission.Outcome]:
@@ -104,13 +106,20 @@ def _accept(settings: Settings, place: LocalDir, job: submission.Job) -> tuple[s
     checked = check_options(options if isinstance(options, list) else [options])
     with about(beneath.shown(place.path)):
         number = place.new()
-    folder = place.folder(number)
-    with beneath.directory(folder, []) as here, about(beneath.shown(folder)):
-        script = str(job["script"]).encode("utf-8", "surrogateescape")
-        beneath.write_new(here, "script", script, 0o700)
     asked: Fact = {"id": number, "mark": job["mark"], "options": checked, "path": settings.local_path}
-    write_fact(folder, "job.json", asked)
+    try:
+        _keep(place.folder(number), str(job["script"]), asked)
+    except Problem:
+        place.remove(number)
+        raise
     return "accepted", number, ""
+
+
+def _keep(folder: str, script: str, asked: Fact) -> None:
+    """Write a job down; it counts once `job.json` is there."""
+    with beneath.directory(folder, []) as here, about(beneath.shown(folder)):
+        beneath.write_new(here, "script", script.encode("utf-8", "surrogateescape"), 0o700)
+    write_fact(folder, "job.json", asked)
 
 
 def observe(settings: Settings) -> list[Fact]:

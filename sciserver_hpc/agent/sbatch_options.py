@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-TASKS_MAX = 1000
+TASKS_MAX = 10_000
+"""As `domain.arrays.MAX_TASKS`."""
+
 DEFAULT_MINUTES = 60.0
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sciserver_hpc.agent.localdir import is_alive, read_fact, this_process
-from sciserver_hpc.agent.sbatch_options import Options, array_tasks, expand, limit_seconds
+from sciserver_hpc.agent.sbatch_options import TASKS_MAX, Options, array_tasks, expand, limit_seconds
 from sciserver_hpc.agents import SocketAgents
 from sciserver_hpc.domain.scheduling import Owner, Sighting, Submission, Verdict
 from sciserver_hpc.domain.states import JobState
@@ -170,6 +170,15 @@ def test_old_ends_are_forgotten_and_their_numbers_not_used_again(
     assert run(agent, job(root, "exit 0")) == [number + 1]
 
 
+def test_a_directory_left_of_a_job_that_could_not_be_kept_is_no_job(
+    agent: Agent, root: Path, place: Path
+) -> None:
+    [number] = run(agent, job(root, "exit 0"))
+    (place / "local" / str(number + 1)).mkdir(mode=0o700)
+    assert [sighting.slurm_id for sighting in agent.local_observe()] == [number]
+    assert run(agent, job(root, "exit 0")) == [number + 2]
+
+
 def test_a_process_is_told_from_a_later_one_of_its_number() -> None:
     own = this_process(os.getpid())
     assert own is not None
@@ -204,7 +213,7 @@ def test_array_forms() -> None:
 def test_any_text_is_taken_for_options_without_harm(text: str) -> None:
     options = Options([f"--array={text}", f"--time={text}", f"--dependency={text}"])
     assert options.seconds > 0 or "0" in text
-    assert len(options.tasks) <= 1000
+    assert len(options.tasks) <= TASKS_MAX
     assert all(number >= 0 for _, number in options.dependencies)
 
 
