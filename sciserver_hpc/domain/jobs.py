@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, Field, JsonValue, field_validator, model_validator
 
+from .arrays import ArrayIndices
 from .model import Model
 from .names import FileName, JobName, ScriptText, Slug, Username, Uuid
 from .resources import Resources
@@ -78,11 +79,7 @@ class JobRequest(Model):
     resources: Resources | None = None
     """None: the domain's defaults."""
 
-    array: str | None = Field(
-        default=None,
-        pattern=r"^[0-9]{1,7}(-[0-9]{1,7}(:[0-9]{1,5})?)?(,[0-9]{1,7}(-[0-9]{1,7}(:[0-9]{1,5})?)?)*(%[0-9]{1,5})?\z",
-        max_length=1000,
-    )
+    array: ArrayIndices | None = None
     """Array indices in sbatch's form: `0-9`, `1,3,5`, `0-99%10`."""
 
     dependencies: tuple[Dependency, ...] = Field(default=(), max_length=100)

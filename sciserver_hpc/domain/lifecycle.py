@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from .arrays import task_count
 from .ending import cancelled_end, end_of, lost_end, rejected_end
 from .jobs import End, EventKind, Job, JobEvent
-from .scheduling import EndRecord, Sighting, SubmitOutcome, Verdict, task_count
+from .scheduling import EndRecord, Sighting, SubmitOutcome, Verdict
 from .states import JobState, may_follow
 
 START_ESTIMATE_SLACK = timedelta(minutes=1)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from . import sbatch
+from . import arrays, sbatch
 from .errors import Invalid
 from .volumes import Mode, VolumeMount
 
@@ -91,7 +91,7 @@ _ONE: dict[str, tuple[str, Callable[[str], Any]]] = {
     "error": ("stderr", file_name),
     "chdir": ("workdir", str),
     "dependency": ("dependencies", _dependencies),
-    "array": ("array", sbatch.array),
+    "array": ("array", arrays.checked),
     "domain": ("domain", str),
     "image": ("image", str),
     "results": ("results", results),

@@ -11,7 +11,6 @@ _BY_FIELD = {
     "filename": "a plain file name: letters, digits, spaces and _.,%+=@-",
     "stdout": "a plain file name: letters, digits, spaces and _.,%+=@-",
     "stderr": "a plain file name: letters, digits, spaces and _.,%+=@-",
-    "array": "array indices as in 0-9, 1,3,5 or 0-99%10",
     "volume": "<Root>/<owner>/<name>, or a data volume's name",
 }
 _BY_KIND = {

@@ -1,4 +1,4 @@
-"""Values as sbatch(1) writes them: times, memory, GPUs, arrays, dependencies.
+"""Values as sbatch(1) writes them: times, memory, GPUs, dependencies.
 
 Every function takes what stands after `--option=` and raises ValueError with a sentence for the person who
 wrote it.
@@ -17,7 +17,6 @@ _TIME = re.compile(
 _TIME_UNITS = {"days": 86400, "dh": 3600, "dm": 60, "ds": 1, "h": 3600, "hm": 60, "hs": 1, "m": 60, "s": 1}
 _MEMORY = re.compile(r"([0-9]{1,9})([KMGT]?)B?\Z", re.IGNORECASE)
 _KIB = {"K": 1, "M": 1024, "": 1024, "G": 1024**2, "T": 1024**3}
-_ARRAY_PART = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7})(?::([0-9]{1,5}))?)?\Z")
 _GPUS = re.compile(r"gpu(?::(?P<type>[A-Za-z_][A-Za-z0-9_.-]*))?(?::(?P<number>[0-9]{1,9}))?\Z")
 _DEPENDENCIES = ("afterok", "afternotok", "afterany")
 
@@ -68,20 +67,6 @@ def gpus(text: str) -> Gpus:
     if found is None:
         raise ValueError(f"{text!r}: only GPUs can be asked for, as in gpu:2 or gpu:a100:2")
     return Gpus(int(found["number"] or 1), found["type"] or "")
-
-
-def array(text: str) -> str:
-    """Check array indices, `0-9`, `1,3,5`, `0-99:2%10`, and return them unchanged."""
-    indices, percent, at_once = text.partition("%")
-    if percent and not (at_once.isascii() and at_once.isdecimal() and int(at_once) > 0):
-        raise ValueError(f"{text!r}: after % stands how many tasks may run at once, as in 0-99%10")
-    for part in indices.split(","):
-        found = _ARRAY_PART.match(part)
-        if found is None or (found[3] is not None and int(found[3]) == 0):
-            raise ValueError(f"{text!r} is no list of array indices; write 0-9, 1,3,5 or 0-99%10")
-        if found[2] is not None and int(found[2]) < int(found[1]):
-            raise ValueError(f"{part!r} runs backwards; write the smaller index first")
-    return text
 
 
 def dependencies(text: str) -> tuple[tuple[str, int], ...]:

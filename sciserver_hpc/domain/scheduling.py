@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 
 from pydantic import AwareDatetime, Field
@@ -131,19 +130,6 @@ class Owner(Model):
     username: Username
     uid: int
     gid: int
-
-
-_RANGE = re.compile(r"([0-9]+)(?:-([0-9]+)(?::([0-9]+))?)?")
-
-
-def task_count(indices: str) -> int:
-    """How many tasks `0-9`, `1,3,5-7`, `0-98:2%10` name (sbatch's and squeue's form); at least one."""
-    named: set[int] = set()
-    for part in indices.partition("%")[0].split(","):
-        if match := _RANGE.fullmatch(part.strip()):
-            first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
-            named.update(range(first, last + 1, max(1, step)))
-    return max(1, len(named))
 
 
 def mark(name: str, uuid: str) -> str:

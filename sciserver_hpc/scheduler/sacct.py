@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from ..domain.arrays import task_count
 from ..domain.jobs import Usage
-from ..domain.scheduling import task_count
 from .rows import Row
 from .slurm_states import cancelled_by, state_of
 from .values import exit_pair, first_node, moment, seconds, size, whole, written

@@ -6,7 +6,7 @@ nobody can have put into a name before: nothing a user wrote can end a record or
 
 from __future__ import annotations
 
-from ..domain.scheduling import task_count
+from ..domain.arrays import task_count
 from ..domain.states import JobState
 from .rows import Row
 from .slurm_states import state_of

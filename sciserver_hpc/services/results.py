@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from ..domain.arrays import first_task
 from ..domain.errors import AgentError, NotFound
 from ..domain.files import FileEntry
 from ..domain.jobs import Job, JobSpec
@@ -134,12 +135,7 @@ def _log_name(spec: JobSpec, stream: str, task: int | None) -> str:
     if spec.array is None:
         return name
     stem, suffix = posixpath.splitext(name)
-    return f"{stem}.{_first_task(spec.array) if task is None else task}{suffix}"
-
-
-def _first_task(array: str) -> int:
-    """The first index of an array in sbatch's form: `3-9:2%4` → 3."""
-    return int(array.replace("%", ",").replace("-", ",").split(",", 1)[0])
+    return f"{stem}.{first_task(spec.array) if task is None else task}{suffix}"
 
 
 def _capped(length: int) -> int:

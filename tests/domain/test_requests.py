@@ -46,6 +46,7 @@ def wrong(**fields: Any) -> str:
         ),
         ({"kind": "shell", "command": "x", "stdout": "o", "stderr": "o"}, "different file names"),
         ({"kind": "shell", "command": "x", "array": "1-;rm"}, "array indices"),
+        ({"kind": "shell", "command": "x", "array": "0-9999999"}, "more than 10000 tasks"),
         ({"kind": "shell", "command": "x", "user": "root"}, "is no known field"),
         ({"kind": "shell", "command": "x", "image": "/etc/passwd"}, "image"),
         ({"kind": "shell", "command": "x", "domain": "batch --uid=0"}, "domain"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sciserver_hpc.domain import sbatch
+from sciserver_hpc.domain import arrays, sbatch
 
 
 @pytest.mark.parametrize(
@@ -72,20 +72,20 @@ def test_what_is_no_gpu(text: str) -> None:
 
 
 @given(
-    st.lists(
-        st.tuples(st.integers(0, 9999), st.integers(0, 9999), st.integers(1, 99)), min_size=1, max_size=9
-    )
+    st.lists(st.tuples(st.integers(0, 9999), st.integers(0, 999), st.integers(1, 99)), min_size=1, max_size=9)
 )
 def test_array_indices(parts: list[tuple[int, int, int]]) -> None:
     text = ",".join(f"{a}-{a + b}:{step}" for a, b, step in parts)
-    assert sbatch.array(text) == text
-    assert sbatch.array(f"{text}%3") == f"{text}%3"
+    assert arrays.checked(text) == text
+    assert arrays.checked(f"{text}%3") == f"{text}%3"
 
 
-@pytest.mark.parametrize("text", ["", "a", "1-", "3-1", "1,,2", "1-5:0", "1%0", "1%", "1-5%x", "1 2", "٣"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "1-", "3-1", "1,,2", "1-5:0", "1%0", "1%", "1-5%x", "1 2", "٣", "0-9999999"]
+)
 def test_what_is_no_array(text: str) -> None:
     with pytest.raises(ValueError, match=r"write|as in"):
-        sbatch.array(text)
+        arrays.checked(text)
 
 
 def test_dependencies() -> None:
@@ -103,7 +103,7 @@ def test_what_is_no_dependency(text: str) -> None:
 
 @given(st.text())
 def test_any_text_is_read_or_refused_with_a_sentence(text: str) -> None:
-    for read in (sbatch.seconds, sbatch.megabytes, sbatch.gpus, sbatch.array, sbatch.dependencies):
+    for read in (sbatch.seconds, sbatch.megabytes, sbatch.gpus, arrays.checked, sbatch.dependencies):
         try:
             read(text)
         except ValueError as error:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sciserver_hpc.domain.scheduling import task_count
+from sciserver_hpc.domain.arrays import task_count
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.scheduler import sacct, squeue, values
 from sciserver_hpc.scheduler.slurm_states import state_of, together
@@ -85,7 +85,16 @@ def test_an_arrays_state(tasks: dict[JobState | None, int], state: JobState | No
 
 @pytest.mark.parametrize(
     ("indices", "count"),
-    [("0-9", 10), ("1,3,5-7", 5), ("0-99:10%2", 10), ("7", 1), ("0-200%1", 201), ("1,1-2", 2), ("", 1)],
+    [
+        ("0-9", 10),
+        ("1,3,5-7", 5),
+        ("0-99:10%2", 10),
+        ("7", 1),
+        ("0-200%1", 201),
+        ("1,1-2", 2),
+        ("", 1),
+        ("0-4000000", 4000001),
+    ],
 )
 def test_task_counts(indices: str, count: int) -> None:
     assert task_count(indices) == count

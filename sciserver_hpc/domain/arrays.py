@@ -1,0 +1,54 @@
+"""The indices of a job array, as sbatch(1) writes them: `0-9`, `1,3,5`, `0-99:2%10`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+MAX_TASKS = 10_000
+"""Tasks of one job: the agent reads so many end records of a folder."""
+
+_PART = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7})(?::([0-9]{1,5}))?)?")
+
+
+def checked(text: str) -> str:
+    """Return the indices unchanged. Raises ValueError with a sentence for the person who wrote them."""
+    indices, percent, at_once = text.partition("%")
+    if percent and not (at_once.isascii() and at_once.isdecimal() and int(at_once) > 0):
+        raise ValueError(f"{text[:50]!r}: after % stands how many tasks may run at once, as in 0-99%10")
+    for part in indices.split(","):
+        found = _PART.fullmatch(part)
+        if found is None or (found[3] is not None and int(found[3]) == 0):
+            raise ValueError(f"{text[:50]!r} is no list of array indices; write 0-9, 1,3,5 or 0-99%10")
+        if found[2] is not None and int(found[2]) < int(found[1]):
+            raise ValueError(f"{part!r} runs backwards; write the smaller index first")
+    if task_count(text) > MAX_TASKS:
+        raise ValueError(f"more than {MAX_TASKS} tasks; let each task do more, as in 0-999")
+    return text
+
+
+ArrayIndices = Annotated[str, StringConstraints(max_length=1000), AfterValidator(checked)]
+"""Indices as they may come in from outside."""
+
+
+def task_count(text: str) -> int:
+    """How many tasks `text` names; parts that cannot be read name none. At least one.
+
+    Indices named twice count once, but only below MAX_TASKS: Slurm's own lists, which may be long, name none
+    twice.
+    """
+    named = _ranges(text)
+    total = sum(map(len, named))
+    return max(1, total if total > MAX_TASKS else len(set().union(*named)))
+
+
+def first_task(text: str) -> int:
+    """The smallest index: `3-9:2%4` → 3."""
+    return min((part.start for part in _ranges(text)), default=0)
+
+
+def _ranges(text: str) -> list[range]:
+    found = filter(None, (_PART.fullmatch(part.strip()) for part in text.partition("%")[0].split(",")))
+    return [range(int(m[1]), int(m[2] or m[1]) + 1, max(1, int(m[3] or 1))) for m in found]
