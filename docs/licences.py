@@ -57,13 +57,15 @@ CLASSIFIERS = {
 HEAD = """# Licences of what is used
 
 SciServer HPC itself is under the [BSD 3-Clause licence](../LICENSE). It copies nothing of what follows into
-its own files; what is vendored keeps its licence beside it. This page is printed by `python docs/licences.py`.
+its own files; what is vendored keeps its licence beside it. This page is printed by
+`python docs/licences.py`.
 """
 IMAGES = """
 ## Inside the images
 
 Images are built on your machine from Debian's packages and the Python packages that
-`containers/requirements/` pins, each under its own licence; none is distributed with the project. MATLAB needs a licence of your own.
+`containers/requirements/` pins, each under its own licence; none is
+distributed with the project. MATLAB needs a licence of your own.
 """
 
 
