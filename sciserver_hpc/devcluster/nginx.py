@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+
 from . import ca, settings
 from .accounts import owner
-from .daemon import Daemon, listens
+from .daemon import Daemon
 from .namespace import Command, Namespace
 from .state import State, directory
 from .templates import OWN, render
@@ -28,8 +31,20 @@ def daemon(namespace: Namespace) -> Daemon:
     """nginx in the foreground, as an ordinary account."""
     state = namespace.state
     argv = ["nginx", "-c", str(state.etc / "nginx.conf"), "-e", "stderr"]
-    return Daemon("nginx", Command(argv, user=USER), lambda: listens(_port(state)), workers=True)
+    return Daemon("nginx", Command(argv, user=USER), lambda: ours(state), workers=True)
 
 
 def _port(state: State) -> int:
     return state.port("nginx", 8443)
+
+
+def ours(state: State) -> bool:
+    """Whether the one who answers at the port shows our certificate: another program may have taken it."""
+    trust = ssl.create_default_context(cafile=str(ca.authority(state)))
+    address = ("127.0.0.1", _port(state))
+    try:
+        with socket.create_connection(address, timeout=2) as plain:
+            trust.wrap_socket(plain, server_hostname="localhost").close()
+    except OSError:
+        return False
+    return True
