@@ -102,11 +102,12 @@ def _see_log(job: Job) -> str:
 
 
 def _cancelled(job: Job, sighting: Sighting, _record: EndRecord | None) -> End:
-    if "Dependency" in sighting.reason:
-        return dependency_end("a job it depends on did not end as needed")
     if job.cancel_requested:
         return cancelled_end(job.cancel_by)
     who = job.owner if sighting.cancelled_by == job.uid else None
+    # Slurm leaves the reason it was pending for, whoever cancels it.
+    if "Dependency" in sighting.reason and who is None:
+        return dependency_end("a job it depends on did not end as needed")
     if sighting.cancelled_by is None or who:
         return cancelled_end(who)
     # A node that cannot start a job has it cancelled as root.
@@ -177,10 +178,10 @@ def dependency_end(why: str) -> End:
 
 
 def rejected_end(words: str) -> End:
-    """Slurm refused the submission with `words`."""
+    """Slurm refused the submission with `words`, or the job folder could not be made."""
     return End(
-        summary=f"Slurm did not accept it: {words}",
-        advice="Change what Slurm objects to and run again, or ask an administrator.",
+        summary=f"It could not be submitted: {words}",
+        advice="Mend that and run again, or ask an administrator.",
     )
 
 

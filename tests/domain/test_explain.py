@@ -67,8 +67,7 @@ def said(state: JobState, now: timedelta = timedelta(0), **fields: Any) -> str:
         (
             JobState.REJECTED,
             {"end": rejected_end("Invalid qos")},
-            "Slurm did not accept it: Invalid qos. Change what Slurm objects to and run again, or ask an "
-            "administrator.",
+            "It could not be submitted: Invalid qos. Mend that and run again, or ask an administrator.",
         ),
         (
             JobState.LOST,

@@ -286,6 +286,10 @@ def test_cancelled_says_by_whom() -> None:
     step = after_end(mine, sighting(mine, JobState.CANCELLED), (), NOON, GRACE)
     assert step is not None and step.new.end is not None
     assert step.new.end.summary == "Cancelled by alice."
+    waiting = sighting(mine, JobState.CANCELLED, reason="Dependency")
+    step = after_end(mine, waiting, (), NOON, GRACE)
+    assert step is not None and step.new.end is not None
+    assert step.new.end.summary == "Cancelled by alice."
     other = running()
     step = after_end(other, sighting(other, JobState.CANCELLED, cancelled_by=0), (), NOON, GRACE)
     assert step is not None and step.new.end is not None
