@@ -211,7 +211,8 @@ def _nodes(namespace: Namespace) -> list[tuple[str, str]]:
 
 def end_jobs(namespace: Namespace) -> None:
     """Cancel every job and wait a moment for their processes; what is left is ended by the caller."""
-    namespace.run(Command(["scancel", "--quiet", "--user=*"]), timeout=15)
+    for state in ("PENDING", "RUNNING", "SUSPENDED"):  # scancel refuses to end all without a filter
+        namespace.run(Command(["scancel", "--quiet", f"--state={state}"]), timeout=15)
     listing = Command(["squeue", "--noheader", "--states=all", "--format=%A %T"])
     active = (" RUNNING", " COMPLETING", " PENDING")
     wait(lambda: not any(w in namespace.run(listing, timeout=15).stdout for w in active), 10, pause=0.2)
