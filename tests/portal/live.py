@@ -66,11 +66,11 @@ def page_of(
     context.close()
 
 
-def log_in(page: Page, username: str = "alice") -> None:
+def log_in(page: Page, username: str = "alice", password: str = PASSWORD) -> None:
     """Through the form, as people do."""
     page.goto("/login")
     page.get_by_label("User name").fill(username)
-    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url("**/")
 
