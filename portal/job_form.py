@@ -24,11 +24,11 @@ from sciserver_hpc.domain.errors import (
 )
 from sciserver_hpc.domain.jobs import JobRequest
 from sciserver_hpc.domain.problems import problems
+from sciserver_hpc.domain.views import mount_views
 
 from .errors import status_of
 from .guard import Access, allow, person
 from .job_fields import PAYLOADS, SHOWN_AT, command_line, from_request, resource_fields, to_request
-from .job_views import mounts
 from .services import services
 
 bp = Blueprint("job_form", __name__)
@@ -131,7 +131,7 @@ def _preview(asked: JobRequest) -> dict[str, Any]:
         "options": would.options,
         "script": would.script,
         "spec": would.spec,
-        "mounts": mounts(would.spec),
+        "mounts": mount_views(would.spec.mounts),
         "start": start,
         "command": command_line(asked),
     }

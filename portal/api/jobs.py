@@ -6,9 +6,10 @@ from flask import Response, make_response, request
 
 from sciserver_hpc.domain.jobs import JobRequest
 from sciserver_hpc.domain.tokens import Scope
+from sciserver_hpc.domain.views import mount_views
 
 from ..guard import Access, person
-from ..job_views import mounts, shown
+from ..job_views import shown
 from ..services import services
 from .models import (
     EventsAnswer,
@@ -89,7 +90,7 @@ def _preview(asked: JobRequest) -> PreviewAnswer:
     return PreviewAnswer(
         options=would.options,
         script=would.script,
-        mounts=mounts(spec),
+        mounts=mount_views(spec.mounts),
         domain=spec.domain,
         image=spec.image,
     )

@@ -216,8 +216,3 @@ def end_jobs(namespace: Namespace) -> None:
     listing = Command(["squeue", "--noheader", "--states=all", "--format=%A %T"])
     active = (" RUNNING", " COMPLETING", " PENDING")
     wait(lambda: not any(w in namespace.run(listing, timeout=15).stdout for w in active), 10, pause=0.2)
-
-
-def spool(state: State) -> list[Path]:
-    """The nodes' spool directories."""
-    return [state.root / "slurm" / f"spool-{node}" for node in NODES]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import AwareDatetime
 
-from .jobs import Dependency, End, Job, Kind, Usage
+from .jobs import Dependency, End, Job, Kind, Mount, Usage
 from .model import Model
 from .resources import Resources
 from .states import JobState
@@ -64,58 +66,63 @@ class JobView(Model):
     ended_at: AwareDatetime | None
 
 
+_OF_JOB = (
+    "id",
+    "uuid",
+    "version",
+    "owner",
+    "name",
+    "kind",
+    "domain",
+    "image",
+    "state",
+    "reason",
+    "expected_start",
+    "node",
+    "slurm_id",
+    "restarts",
+    "tasks",
+    "cancel_requested",
+    "end",
+    "usage",
+    "accepted_at",
+    "started_at",
+    "ended_at",
+)
+_OF_SPEC = (
+    "image_version",
+    "image_sha256",
+    "array",
+    "dependencies",
+    "resources",
+    "results_volume",
+    "target",
+    "filename",
+    "stdout",
+    "stderr",
+)
+
+
 def view(job: Job, sentence: str) -> JobView:
     """Return what the owner may see of `job`; `sentence` comes from `explain`."""
-    spec = job.spec
-    mounts = tuple(
-        MountView(
-            volume=m.volume,
-            mode=Mode.READ_WRITE if m.writable else Mode.READ_ONLY,
-            target=m.target,
-        )
-        for m in spec.mounts
-    )
-    same = [
-        "id",
-        "uuid",
-        "version",
-        "owner",
-        "name",
-        "kind",
-        "domain",
-        "image",
-        "state",
-        "reason",
-        "expected_start",
-        "node",
-        "slurm_id",
-        "restarts",
-        "tasks",
-        "cancel_requested",
-        "end",
-        "usage",
-        "accepted_at",
-        "started_at",
-        "ended_at",
-    ]
-    of_spec = [
-        "image_version",
-        "image_sha256",
-        "array",
-        "dependencies",
-        "resources",
-        "results_volume",
-        "target",
-        "filename",
-        "stdout",
-        "stderr",
-    ]
     return JobView(
-        **{field: getattr(job, field) for field in same},
-        **{field: getattr(spec, field) for field in of_spec},
-        mounts=mounts,
-        folder=spec.path,
+        **{field: getattr(job, field) for field in _OF_JOB},
+        **{field: getattr(job.spec, field) for field in _OF_SPEC},
+        mounts=mount_views(job.spec.mounts),
+        folder=job.spec.path,
         final=job.state.final,
         sciserver_code=job.state.sciserver_code,
         sentence=sentence,
+    )
+
+
+def mount_views(mounts: Iterable[Mount]) -> tuple[MountView, ...]:
+    """Volumes as people see them: no host path."""
+    return tuple(
+        MountView(
+            volume=mount.volume,
+            mode=Mode.READ_WRITE if mount.writable else Mode.READ_ONLY,
+            target=mount.target,
+        )
+        for mount in mounts
     )
