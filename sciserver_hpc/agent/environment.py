@@ -7,24 +7,29 @@ import pwd
 
 from .problems import Problem
 
+_known: dict[int, pwd.struct_passwd] = {}
+"""Remembered for the life of the agent: a directory that is away must not make a user unknown."""
+
 
 def account() -> pwd.struct_passwd:
     """The passwd entry of the uid this process runs as.
 
-    Raises Problem failed where the machine knows no such user.
+    Raises Problem unavailable where the machine knows no such user: the directory may be away.
     """
-    try:
-        return pwd.getpwuid(os.getuid())
-    except KeyError as error:
-        raise Problem(
-            "failed", f"this machine knows no user with uid {os.getuid()}; an administrator has to look"
-        ) from error
+    uid = os.getuid()
+    if uid not in _known:
+        try:
+            _known[uid] = pwd.getpwuid(uid)
+        except KeyError as error:
+            words = f"this machine does not know uid {uid} now; if that lasts, an administrator has to look"
+            raise Problem("unavailable", words) from error
+    return _known[uid]
 
 
 def built(path: str = "/usr/bin:/bin") -> dict[str, str]:
     """HOME, USER, LOGNAME, PATH and LANG: what a login on the machine would give, and nothing else.
 
-    Raises Problem failed.
+    Raises Problem unavailable.
     """
     user = account()
     return {

@@ -64,7 +64,7 @@ class Ended:
 def run(settings: Settings, program: str, arguments: Sequence[str], script: str = "") -> Ended:
     """Run a Slurm command with `script` on standard input.
 
-    Raises Problem failed when the user has no account here.
+    Raises Problem unavailable while the user has no account here.
     """
     environment = built()
     if settings.slurm_conf:

@@ -22,14 +22,17 @@ def outcome(job: Job, verdict: str, slurm_id: int | None = None, message: str = 
 
 
 def prepared(job: Job, start: Start) -> Outcome:
-    """Make the folder of `job`, then start it; never raises Problem: that is a rejection, nothing was
-    queued."""
+    """Make the folder of `job`, then start it; never raises Problem: nothing was queued then.
+
+    It is a rejection, unless something is only away.
+    """
     try:
         uuid, files = str(job["uuid"]), list(_list(job, "files"))
         folders.prepare(str(job["root"]), str(job["folder"]), uuid, files)
         return outcome(job, *start(job))
     except Problem as problem:
-        return outcome(job, "rejected", None, str(problem))
+        verdict = "not_tried" if problem.reason == "unavailable" else "rejected"
+        return outcome(job, verdict, None, str(problem))
 
 
 def _list(job: Job, name: str) -> list[dict[str, object]]:
