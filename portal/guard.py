@@ -126,8 +126,8 @@ def _enforce() -> Response | None:
     access = access_of(current_app, request.endpoint) if request.endpoint else None
     if access is None:
         return None
-    if access.csrf and bearer() is None:
-        csrf.protect()
+    if access.csrf and bearer() is None and (access.public or login_cookie() in request.cookies):
+        csrf.protect()  # without either, nobody asks: they are told to log in
     if access.public:
         return None
     if not current_user.is_authenticated:
