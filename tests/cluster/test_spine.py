@@ -127,3 +127,15 @@ def _notebooks(client: Client, job: JobView) -> list[str]:
     with TemporaryDirectory() as folder:
         names = [entry.name for entry in client.files(job.id) if entry.name.endswith(".ipynb")]
         return [client.download(job.id, name, Path(folder) / name).read_text() for name in names]
+
+
+def test_slurm_tells_when_a_job_would_start(alice: Client) -> None:
+    asked = alice.request(
+        kind="shell",
+        command="date",
+        name="only asked",
+        volumes=[{"volume": "sunspots"}],
+        resources={"cpus": 1},
+    )
+    assert "to start at" in alice.test_only(asked)
+    assert not list(alice.jobs(name="only asked"))
