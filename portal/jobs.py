@@ -16,7 +16,7 @@ from sciserver_hpc.domain.states import ACTIVE, JobState
 
 from .api.models import JobsQuery
 from .guard import Access, allow, person
-from .job_views import shown
+from .job_views import page, shown
 from .log_text import text_of
 from .services import services
 
@@ -41,22 +41,11 @@ STATE_CHOICES = (
 def table() -> str:
     """My jobs by the filters of the URL, newest first."""
     asked, problem = _filters()
-    found = services.jobs.list(
-        person(),
-        states=asked.state or None,
-        domain=asked.domain,
-        name=asked.name,
-        after=asked.after,
-        before=asked.before,
-        before_id=asked.before_id,
-        limit=PER_PAGE + 1,
-    )
-    page = found[:PER_PAGE]
-    older = page[-1].id if len(found) > PER_PAGE else None
+    jobs, older = page(asked, PER_PAGE)
     kept = {k: v for k, v in request.args.items() if v and k in ("state", "domain", "name")}
     return render_template(
         "jobs.html",
-        jobs=[shown(job) for job in page],
+        jobs=jobs,
         older=older,
         kept=kept,
         problem=problem,

@@ -9,7 +9,7 @@ from sciserver_hpc.domain.tokens import Scope
 from sciserver_hpc.domain.views import mount_views
 
 from ..guard import Access, person
-from ..job_views import shown
+from ..job_views import page, shown
 from ..services import services
 from .models import (
     EventsAnswer,
@@ -41,20 +41,10 @@ def submit_job() -> Response | MessageAnswer | PreviewAnswer:
 
 
 def list_jobs() -> JobsAnswer:
-    """A page of jobs; one more than asked for is read to know whether there is a next."""
+    """A page of jobs."""
     asked = query(JobsQuery)
-    found = services.jobs.list(
-        person(),
-        states=asked.state or None,
-        domain=asked.domain,
-        name=asked.name,
-        after=asked.after,
-        before=asked.before,
-        before_id=asked.before_id,
-        limit=asked.limit + 1,
-    )
-    page = found[: asked.limit]
-    return JobsAnswer(jobs=tuple(map(shown, page)), next=page[-1].id if len(found) > len(page) else None)
+    jobs, older = page(asked, asked.limit)
+    return JobsAnswer(jobs=jobs, next=older)
 
 
 def job(job_id: int) -> Response:

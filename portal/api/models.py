@@ -14,6 +14,7 @@ from sciserver_hpc.domain.names import JobName, Slug, Uuid
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.tokens import Scope, TokenKind
 from sciserver_hpc.domain.views import JobView, MountView
+from sciserver_hpc.services.jobs import LONGEST_PAGE
 
 MAX_INT = 2**63 - 1
 MAX_LOG = 1_000_000
@@ -148,7 +149,7 @@ class JobsQuery(Model):
     after: AwareDatetime | None = None
     before: AwareDatetime | None = None
     before_id: int | None = Field(default=None, ge=1, le=MAX_INT)
-    limit: int = Field(default=50, ge=1, le=500)
+    limit: int = Field(default=50, ge=1, le=LONGEST_PAGE)
 
 
 class JobAnswer(Model):

@@ -24,6 +24,10 @@ _TRIES = 5
 """How often a change is tried anew when the broker changed the same row meanwhile."""
 
 
+LONGEST_PAGE = 500
+"""Jobs in one answer; one more is read to know whether there is a next page."""
+
+
 class Jobs:
     """The use cases around jobs. Each loads by `_own`, so that another person's job is always NotFound."""
 
@@ -95,7 +99,7 @@ class Jobs:
             after=after,
             before=before,
             before_id=before_id,
-            limit=max(1, min(limit, 500)),
+            limit=max(1, min(limit, LONGEST_PAGE + 1)),
         )
 
     def events(self, person: Person, job_id: int) -> Sequence[JobEvent]:

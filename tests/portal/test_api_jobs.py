@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.services.jobs import LONGEST_PAGE
 
 from .house import House, shell
 
@@ -85,6 +86,20 @@ def test_pages_go_on_where_the_last_ended(alice: Caller) -> None:
     second = alice("GET", f"/jobs?limit=3&before_id={first['next']}").json
     assert [job["id"] for job in first["jobs"] + second["jobs"]] == made[::-1]
     assert second["next"] is None
+
+
+def test_the_longest_page_goes_on_too(house: House, alice: Caller) -> None:
+    accepted = alice("POST", "/jobs", shell()).json["job"]["id"]
+    job = house.store.job(accepted)
+    assert job is not None
+    with house.store.transaction():
+        for number in range(LONGEST_PAGE):
+            other = {"id": house.store.next_job_id(), "uuid": f"{number:032x}"}
+            house.store.add_job(job.model_copy(update=other), "", "{}", None, "")
+    page = alice("GET", f"/jobs?limit={LONGEST_PAGE}").json
+    assert len(page["jobs"]) == LONGEST_PAGE
+    rest = alice("GET", f"/jobs?limit={LONGEST_PAGE}&before_id={page['next']}").json
+    assert ([job["id"] for job in rest["jobs"]], rest["next"]) == ([accepted], None)
 
 
 def test_jobs_are_found_by_state_and_name(alice: Caller) -> None:
