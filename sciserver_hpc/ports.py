@@ -355,6 +355,13 @@ class Store(Protocol):
         """
         ...
 
+    def waiting_jobs(self) -> list[Job]:
+        """Active jobs that wait for the broker to act: not submitted yet, or with a cancel under way.
+
+        Oldest first.
+        """
+        ...
+
     def jobs_by_id(self, job_ids: Sequence[int]) -> dict[int, Job]: ...
 
     def change_job(self, old: Job, new: Job, events: Sequence[JobEvent]) -> Job | None:

@@ -68,12 +68,15 @@ class Broker:
         Raises Unavailable when the database is away; nothing is lost then, the next turn does the same work.
         """
         begun = time.monotonic()
-        jobs = self._store.active_jobs()
-        submitted, more = self._submitter.submit_ready(jobs)
-        self._canceller.cancel_requested(jobs)
-        observed = self._look_due()
+        waiting = self._store.waiting_jobs()
+        submitted, more = self._submitter.submit_ready(waiting)
+        cancels, observed = any(job.cancel_requested for job in waiting), self._look_due()
+        # All active jobs are read only where they are needed: a turn comes with every job that is accepted.
+        jobs = self._store.active_jobs() if cancels or observed else waiting
+        if cancels:
+            self._canceller.cancel_requested(jobs)
         if observed:
-            self._observe(self._store.active_jobs() if submitted else jobs)
+            self._observe(jobs)
         return TickReport(len(jobs), submitted, more, observed, time.monotonic() - begun)
 
     def close(self) -> None:

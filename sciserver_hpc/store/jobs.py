@@ -24,6 +24,12 @@ _JOBS = select(*JOB)
 _REQUESTS = select(job_requests.c.job_id, job_requests.c.request).where(
     job_requests.c.job_id.in_(bindparam("job_ids", expanding=True))
 )
+_WAITING = _JOBS.where(
+    or_(
+        jobs.c.state.in_((JobState.ACCEPTED, JobState.SUBMITTING)),
+        and_(jobs.c.cancel_requested, jobs.c.state.in_(ACTIVE)),
+    )
+).order_by(jobs.c.id)
 _BY_ID = _JOBS.where(jobs.c.id == bindparam("job_id"))
 _BY_UUID = _JOBS.where(jobs.c.uuid == bindparam("uuid"))
 _COUNT = select(func.count()).where(
@@ -88,6 +94,10 @@ class Jobs(Part):
         lost = and_(jobs.c.state == JobState.LOST, jobs.c.changed_at > now - _LOST_STAYS_FOR)
         ended = and_(jobs.c.ended_at > now - _USAGE_COMES_WITHIN, jobs.c.usage.is_(None), jobs.c.slurm_id > 0)
         return self._many(_JOBS.where(or_(jobs.c.state.in_(ACTIVE), lost, ended)).order_by(jobs.c.id))
+
+    def waiting_jobs(self) -> list[Job]:
+        """See `ports.Store`."""
+        return self._many(_WAITING)
 
     def jobs_by_id(self, job_ids: Sequence[int]) -> dict[int, Job]:
         """See `ports.Store`."""

@@ -483,6 +483,16 @@ def test_one_look_for_any_number_of_jobs(world: World) -> None:
     assert world.cluster.calls["look_up"] == 0
 
 
+def test_a_turn_that_only_submits_reads_no_job_that_is_in_slurm(world: World) -> None:
+    """A turn comes with every accepted job: reading all of a thousand each time would cost a thousandfold."""
+    for _ in range(50):
+        world.accept()
+    world.tick()
+    world.accept()
+    report = world.tick(0.1)
+    assert (report.submitted, report.active, report.observed) == (1, 1, False)
+
+
 def test_looks_come_no_closer_than_the_interval_however_often_it_is_woken(world: World) -> None:
     world.accept()
     world.tick()

@@ -160,6 +160,17 @@ def test_active_jobs_are_the_unfinished_and_the_lately_lost(store: SqlStore, clo
     assert [job.id for job in store.active_jobs()] == unfinished
 
 
+def test_waiting_jobs_are_those_not_submitted_and_those_being_cancelled(store: SqlStore) -> None:
+    for state in JobState:
+        for cancel in (False, True):
+            add(store, make_job(store.next_job_id(), state=state, cancel_requested=cancel))
+    waiting = [(job.state, job.cancel_requested) for job in store.waiting_jobs()]
+    early = (JobState.ACCEPTED, JobState.SUBMITTING)
+    wanted = [(state, cancel) for state in early for cancel in (False, True)]
+    wanted += [(state, True) for state in (JobState.PENDING, JobState.RUNNING, JobState.COMPLETING)]
+    assert waiting == wanted
+
+
 def test_a_change_is_written_with_its_events(store: SqlStore) -> None:
     job = add(store)
     new = full(job.id).model_copy(update={"uuid": job.uuid, "spec": job.spec, "state": JobState.PENDING})
