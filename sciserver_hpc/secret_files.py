@@ -31,7 +31,7 @@ def read_secret(path: Path, at_least: int = 1) -> str:
         raise SecretProblem(f"{path} is missing; {_REMEDY.format(path=path)}") from None
     except OSError as error:
         raise SecretProblem(
-            f"{path} cannot be read ({error.strerror}); let this service's user own it"
+            f"{path} cannot be read ({error.strerror}); run this as the service's user, who owns it"
         ) from None
     try:
         text = raw.decode("utf-8").strip()
@@ -44,7 +44,8 @@ def read_secret(path: Path, at_least: int = 1) -> str:
 def _check_mode(path: Path, status: os.stat_result) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if status.st_uid not in {0, os.geteuid()}:
-        raise SecretProblem(f"{path} belongs to another user; run `chown` to give it to this service's user")
+        owner = f"belongs to another user (uid {status.st_uid})"
+        raise SecretProblem(f"{path} {owner}; run this as the service's user, who owns it")
     if mode & 0o027:
         raise SecretProblem(
             f"{path} can be read or changed by others (mode {mode:04o}); run `chmod 600 {path}`"

@@ -147,8 +147,9 @@ def _state(alone: bool) -> State:
 def _inside(who: str, argv: list[str], directory: Path | None = None) -> int:
     """Run with this terminal, in the namespace, with the cluster's commands on PATH; people begin at home."""
     state = State.from_environment()
-    home = Path("/") if who == "root" else state.shared / "home" / who
-    command = Command(argv, user=None if who == "root" else who, directory=str(directory or home))
+    home = state.shared / "home" / who
+    begin = directory or (home if home.exists() else Path("/"))
+    command = Command(argv, user=None if who == "root" else who, directory=str(begin))
     env = os.environ | commands.environment(state) | {
         "PATH": f"{state.root / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": os.environ.get("HOME", "/root") if who == "root" else str(home),

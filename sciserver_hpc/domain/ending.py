@@ -45,13 +45,13 @@ _OWN_EXITS = {94: "no_scratch", 95: "image_changed", 96: "refused", 97: "folder"
 """The wrapper's own exit codes → cause, where it could leave no record: a payload that ends so leaves one."""
 
 _EXIT_ADVICE = {
-    126: "Code 126: the command was found but may not be executed.",
-    127: "Code 127: a command was not found. Is it in this image?",
-    130: "Code 130: interrupted by a signal.",
-    137: "Code 137: killed, most often for memory. Ask for more memory and run again.",
-    139: "Code 139: the program crashed (segmentation fault).",
-    143: "Code 143: ended by a signal (TERM).",
-    CONTAINER_FAILED: "Code 255: often the container's own error. See the end of the error log.",
+    126: "The command was found but may not be executed.",
+    127: "A command was not found. Is it in this image?",
+    130: "Interrupted by a signal.",
+    137: "Killed, most often for memory. Ask for more memory and run again.",
+    139: "The program crashed (segmentation fault).",
+    143: "Ended by a signal (TERM).",
+    CONTAINER_FAILED: "Often the container's own error. See the end of the error log.",
 }
 
 
