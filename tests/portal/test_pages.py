@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
 
@@ -85,6 +86,24 @@ def test_run_again_and_edit_and_run_again(house: House) -> None:
     browser = house.browser("alice")
     assert browser.post(f"/jobs/{number}/again").headers["Location"] != f"/jobs/{number}"
     assert 'value="again"' in browser.get(f"/jobs/new?again={number}").text
+
+
+@pytest.mark.parametrize(
+    ("state", "action"),
+    [("SUCCEEDED", "Open results"), ("FAILED", "Read the error log"), ("OUT_OF_MEMORY", "Edit and run again"),
+     ("NODE_FAIL", "Run again")],
+)  # fmt: skip
+def test_an_ended_job_leads_to_what_one_does_next(house: House, state: str, action: str) -> None:
+    number = submit(house)
+    house.move(number, JobState(state))
+    page = house.browser("alice").get(f"/jobs/{number}").text
+    chosen = re.findall(r'class="(?:button )?primary"[^>]*>([^<]+)<', page)
+    assert chosen == [action]
+
+
+def test_a_live_job_leads_nowhere_in_particular(house: House) -> None:
+    number = submit(house)
+    assert "primary" not in house.browser("alice").get(f"/jobs/{number}").text
 
 
 def test_pages_of_jobs_follow_each_other(house: House) -> None:
