@@ -16,7 +16,7 @@ from .errors import Failed
 MARK = ".sciserver-hpc-dev"
 """A file that says: this directory is ours, it may be removed."""
 
-DIRECTORIES = {"etc": 0o755, "logs": 0o755, "run": 0o755, "secrets": 0o711, "bin": 0o755, "src": 0o755}
+DIRECTORIES = {"etc": 0o755, "logs": 0o700, "run": 0o755, "secrets": 0o711, "bin": 0o755, "src": 0o755}
 
 
 class State:
