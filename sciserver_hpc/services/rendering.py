@@ -7,6 +7,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import structlog
 from pydantic import ValidationError
 
 from ..domain.errors import Invalid, NotFound, SciServerError
@@ -16,6 +17,8 @@ from ..domain.scheduling import Submission
 from ..ports import Store
 from ..render import Surroundings, render
 from .resolve import payload_files
+
+log = structlog.get_logger(__name__)
 
 HIDDEN = "(hidden)"
 """Stands where a preview would show the claim secret."""
@@ -41,7 +44,7 @@ class Renderer:
     def submissions(
         self, wanted: Sequence[tuple[Job, Mapping[int, int]]]
     ) -> dict[str, Submission | SciServerError]:
-        """What the owner's agent gets for each job, or why there is nothing (NotFound, Invalid), by uuid.
+        """By uuid what the owner's agent gets for each job, or why there is nothing (NotFound, Invalid, a defect).
 
         With each job the Slurm ids, by job id, of those to wait for there; its other dependencies are met.
         """
@@ -53,6 +56,10 @@ class Renderer:
                 made[job.uuid] = self._render(job, request, self.claim_secret(job.uuid), slurm_ids)
             except SciServerError as error:
                 made[job.uuid] = error
+            except Exception:
+                # A defect that one job meets must not keep the others of its batch from Slurm for ever.
+                log.exception("job cannot be rendered", job=job.id)
+                made[job.uuid] = SciServerError(f"job {job.id} met a defect here; tell an administrator")
         return made
 
     def without_secret(self, job: Job, request: JobRequest) -> Submission:

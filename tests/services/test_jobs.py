@@ -8,6 +8,7 @@ import pytest
 
 from sciserver_hpc.domain.errors import NotFound
 from sciserver_hpc.domain.jobs import Dependency, EventKind, Job, JobRequest, Kind
+from sciserver_hpc.domain.scheduling import Submission
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.volumes import VolumeMount
 
@@ -213,6 +214,14 @@ def test_what_was_withdrawn_meanwhile_stops_the_start(
     assert verdict == "refused"
     assert reason.startswith(words)
     assert world.jobs.events(ALICE, job.id)[-1].text == f"Start refused: {reason}"
+
+
+def test_a_defect_that_one_job_meets_leaves_the_others_alone(world: World) -> None:
+    good, bad = submit(world), submit(world)
+    broken = bad.model_copy(update={"spec": None})
+    made = world.jobs.submissions([(broken, {}), (good, {})])
+    assert "tell an administrator" in str(made[bad.uuid])
+    assert isinstance(made[good.uuid], Submission)
 
 
 def test_array_tasks_say_the_same_thing_once(world: World) -> None:
