@@ -144,13 +144,18 @@ def _state(alone: bool) -> State:
     return local.state() if alone else State.from_environment()
 
 
+PASSED_ON = frozenset({"TERM", "COLORTERM", "LANG"})
+"""What people in the cluster get of the caller's environment: root's may hold secrets."""
+
+
 def _inside(who: str, argv: list[str], directory: Path | None = None) -> int:
     """Run with this terminal, in the namespace, with the cluster's commands on PATH; people begin at home."""
     state = State.from_environment()
     home = state.shared / "home" / who
     begin = directory or (home if home.exists() else Path("/"))
     command = Command(argv, user=None if who == "root" else who, directory=str(begin))
-    env = os.environ | commands.environment(state) | {
+    passed_on = {name: value for name, value in os.environ.items() if who == "root" or name in PASSED_ON}
+    env = passed_on | commands.environment(state) | {
         "PATH": f"{state.root / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": os.environ.get("HOME", "/root") if who == "root" else str(home),
         "USER": who,
