@@ -7,7 +7,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,9 @@ from sciserver_hpc.devcluster.cluster import parts
 from sciserver_hpc.devcluster.daemon import Daemon, start
 from sciserver_hpc.devcluster.mounts import CHECKOUT
 from sciserver_hpc.devcluster.namespace import Command, Namespace
-from sciserver_hpc.devcluster.processes import Process, end, wait
+from sciserver_hpc.devcluster.processes import Process, end, process, socket_holders, wait
 from sciserver_hpc.devcluster.state import State
+from sciserver_hpc.domain.scheduling import uuid_of
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,15 @@ class Part:
         """kill -9, and wait until it is gone."""
         found = self.process
         assert found, f"{self.daemon.name} is not running"
-        found.send(signal.SIGKILL)
-        assert wait(lambda: not found.alive, 10)
+        kill(found)
+
+    @property
+    def workers(self) -> list[Process]:
+        """Its children."""
+        found = self.process
+        pids = Path(f"/proc/{found.pid}/task/{found.pid}/children").read_text().split() if found else []
+        children = (process(self.daemon.name, int(pid)) for pid in pids)
+        return [child for child in children if child]
 
     def stop(self) -> None:
         """End it in its own way."""
@@ -73,6 +81,21 @@ class Part:
             self.start()
 
 
+def kill(victim: Process) -> None:
+    """kill -9, and wait until it is gone."""
+    victim.send(signal.SIGKILL)
+    assert wait(lambda: not victim.alive, 10)
+
+
+@dataclass(frozen=True)
+class SlurmJob:
+    """A job as accounting has it."""
+
+    slurm_id: int
+    state: str
+    """Slurm's word, without who cancelled it."""
+
+
 @dataclass(frozen=True)
 class Cluster:
     """Where the running development cluster is and how to get in."""
@@ -99,6 +122,33 @@ class Cluster:
         """The daemon `name`: slapd, slurmctld, slurmd-n1, portal, broker, nginx …"""
         daemons = [part.daemon(self.namespace) for part in parts(self.state)]
         return next(Part(self.namespace, daemon) for daemon in daemons if daemon.name == name)
+
+    def second(self, name: str) -> Part:
+        """One more process of the same kind."""
+        daemon = self.part(name).daemon
+        return Part(self.namespace, replace(daemon, name=f"{name}-2", ready=lambda: True))
+
+    def agents_of(self, username: str) -> list[Process]:
+        """The processes behind the socket of a person's agent."""
+        uid = int(self.root("id", "-u", username))
+        return socket_holders(self.state.run / "sciserver" / "agents" / f"{uid}.sock")
+
+    def root(self, *argv: str) -> str:
+        """What a command says that root runs in the cluster."""
+        return self.namespace.check(Command(argv), "test", timeout=60)
+
+    def accounted(self) -> dict[str, list[SlurmJob]]:
+        """Every job of the last hour by the uuid in its name: more than one where it was submitted twice.
+
+        A job that Slurm requeued has one row for each start; the last one counts.
+        """
+        fields = "--format=JobIDRaw,State,JobName%200"
+        rows = self.root("sacct", "-a", "-X", "-D", "-n", "-P", fields, "--starttime=now-1hour")
+        found: dict[str, dict[int, SlurmJob]] = {}
+        for slurm_id, state, name in (row.split("|", 2) for row in rows.splitlines()):
+            job = SlurmJob(int(slurm_id), state.split()[0])
+            found.setdefault(uuid_of(name) or "", {})[job.slurm_id] = job
+        return {uuid: list(copies.values()) for uuid, copies in found.items()}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
