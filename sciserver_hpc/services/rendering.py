@@ -44,7 +44,7 @@ class Renderer:
     def submissions(
         self, wanted: Sequence[tuple[Job, Mapping[int, int]]]
     ) -> dict[str, Submission | SciServerError]:
-        """By uuid what the owner's agent gets for each job, or why there is nothing (NotFound, Invalid, a defect).
+        """By uuid what the owner's agent gets for each job, or why not (NotFound, Invalid, a defect).
 
         With each job the Slurm ids, by job id, of those to wait for there; its other dependencies are met.
         """
