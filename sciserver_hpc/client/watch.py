@@ -25,6 +25,9 @@ class Pace:
     def news(self) -> None:
         """Something happened: look again soon."""
         self._next = min(0.25, self._most)
+
+    def answer(self) -> None:
+        """Somebody answered: only failures in a row count."""
         self._failures = 0
 
     def failure(self, error: Unavailable) -> None:
@@ -52,6 +55,7 @@ def until_final(look: Callable[[], JobView], pace: Pace, timeout: float | None) 
         except Unavailable as error:
             pace.failure(error)
         else:
+            pace.answer()
             if job.final:
                 return job
             if job.version != version:
@@ -70,6 +74,7 @@ def pieces(look: Callable[[int], LogPiece], pace: Pace, offset: int) -> Iterator
         except Unavailable as error:
             pace.failure(error)
         else:
+            pace.answer()
             grown = piece.next > offset
             if grown:
                 pace.news()
