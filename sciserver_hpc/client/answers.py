@@ -80,7 +80,7 @@ def _details(response: requests.Response) -> Details:
 def _plain(response: requests.Response) -> str:
     if response.is_redirect:
         return f"The portal points to {response.headers.get('Location', '?')}; log in there."
-    return f"The portal answered {response.status_code} {response.reason}."
+    return f"HTTP {response.status_code}, {response.reason}."
 
 
 def _wait(response: requests.Response) -> int:
