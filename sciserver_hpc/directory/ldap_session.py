@@ -121,6 +121,9 @@ class Server:
         except (LDAPException, OSError) as error:
             # ldap3 wraps what happened two or three times; here are its plain words.
             raise Unavailable(SYSTEM, connection.last_error or str(error)) from error
+        except (LookupError, TypeError, ValueError) as error:
+            # Its decoder takes a malformed answer for a whole one.
+            raise Unavailable(SYSTEM, "its answer cannot be read") from error
         finally:
             _close(connection)
 

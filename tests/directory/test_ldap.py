@@ -142,14 +142,24 @@ def test_a_server_that_stands_still_is_unavailable_in_time(slapd: Slapd, kind: s
     assert directory.person("alice").uid == 2001
 
 
-def test_an_answer_that_is_no_ldap_is_unavailable() -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04",
+        b"\x30\x05\x02\x01\x01\x61\x00",
+        b"\x30\x03\x02\x01\x01",
+        b"\x30\x05\x05\x05\x05\x05\x05",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    ],
+)
+def test_an_answer_that_is_no_ldap_is_unavailable(answer: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def babble() -> None:
             peer, _ = listener.accept()
             with peer:
                 peer.recv(4096)
-                peer.sendall(b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04")
+                peer.sendall(answer)
 
         thread = threading.Thread(target=babble)
         thread.start()
