@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from portal import create_app, redirects
+from portal import create_app, downloads, redirects
 from portal.guard import Access, refuse_unguarded
 from sciserver_hpc.domain.errors import Unavailable
+from sciserver_hpc.domain.jobs import JobRequest
 
-from .house import PASSWORD, URL, House, shell
+from .house import PASSWORD, PEOPLE, URL, House, shell
 
 NOT_HERE = (
     "",
@@ -247,3 +248,20 @@ def test_not_ready_without_a_database(house: House, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(house.store, "ping", away)
     answer = house.browser().get("/readyz")
     assert answer.status_code == 503 and answer.json["status"] == "down"
+
+
+def test_slow_readers_leave_threads_for_everybody_else(house: House) -> None:
+    job, _ = house.services.jobs.submit(PEOPLE["alice"], JobRequest.model_validate(shell()))
+    house.write(job.id, "large", b"x" * (downloads.PIECE + 1))
+    client = house.browser("alice").client
+    path = f"/jobs/{job.id}/download?path=large"
+    first, second = (client.get(path, base_url=URL) for _ in range(2))
+    refused = client.get(path, base_url=URL)
+    assert (first.status_code, second.status_code, refused.status_code) == (200, 200, 429)
+    assert "try again when one has ended" in refused.text
+    for answer in (first, refused):
+        answer.close()
+    again = client.get(path, base_url=URL)
+    assert again.status_code == 200
+    for answer in (second, again):
+        answer.close()
