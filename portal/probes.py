@@ -10,6 +10,7 @@ from sciserver_hpc.domain.errors import Unavailable
 
 from . import metrics
 from .guard import Access, allow
+from .notices import told
 from .services import services
 
 bp = Blueprint("probes", __name__)
@@ -28,6 +29,7 @@ def readyz() -> tuple[Response, int]:
     """The database answers; what else is down is told, and keeps nobody from reading what is known."""
     try:
         detail: dict[str, Any] = {"database": services.store.ping(), "notes": services.store.notes()}
+        detail["outages"] = told(detail["notes"], services.clock.now())
     except Unavailable as error:
         return jsonify(status="down", database=str(error)), 503
     return jsonify(status="ready", **detail), 200

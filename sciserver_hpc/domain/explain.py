@@ -74,7 +74,7 @@ def _submitting(job: Job, now: datetime) -> str:
         return "Being submitted to Slurm."
     wait = _span(job.not_before - now)
     if job.submitted_at is None:
-        return f"Slurm could not be reached. The next try is in {wait}; nothing for you to do."
+        return f"It could not be handed to Slurm yet. The next try is in {wait}; nothing for you to do."
     return (
         f"Being submitted to Slurm. Should its answer be lost, it is looked up before a next try in {wait}."
     )

@@ -32,7 +32,7 @@ def said(state: JobState, now: timedelta = timedelta(0), **fields: Any) -> str:
         (
             JobState.SUBMITTING,
             {"attempts": 2, "not_before": NOON + timedelta(seconds=30)},
-            "Slurm could not be reached. The next try is in 30 s; nothing for you to do.",
+            "It could not be handed to Slurm yet. The next try is in 30 s; nothing for you to do.",
         ),
         (
             JobState.SUBMITTING,
