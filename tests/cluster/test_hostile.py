@@ -13,6 +13,7 @@ import ssl
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
@@ -299,6 +300,21 @@ def test_links_pipes_and_the_gigantic_hold_nobody_up(bobs: Web, weapons: JobView
     )
 
 
+def test_readers_that_do_not_read_leave_room_for_others(
+    cluster: Cluster, bobs: Web, weapons: JobView, alice: Client
+) -> None:
+    path = f"/api/v1/jobs/{weapons.id}/files/content?path=big.txt"
+    ask = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {bobs.token}\r\n\r\n".encode()
+    with ExitStack() as stack:
+        lazy = [stack.enter_context(connected(cluster)) for _ in range(8)]
+        for peer in lazy:
+            peer.sendall(ask)
+        answers = [peer.recv(12) for peer in lazy]
+        assert alice.me().username == "alice"
+    assert set(answers) == {b"HTTP/1.1 200", b"HTTP/1.1 429"}
+    assert answers.count(b"HTTP/1.1 200") <= 4
+
+
 def test_notebooks_are_defused(bobs: Web, weapons: JobView) -> None:
     shown = bobs.page("GET", f"/jobs/{weapons.id}/render?path=nasty.ipynb", headers=bobs.browser())
     assert shown.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
@@ -368,17 +384,20 @@ def test_odd_requests_end_at_the_front_door(cluster: Cluster, what: str) -> None
 
 def raw(cluster: Cluster, data: bytes) -> bytes:
     """What comes back for these very bytes."""
-    port = int(cluster.url.rpartition(":")[2])
-    context = ssl.create_default_context(cafile=str(cluster.ca))
-    with (
-        socket.create_connection(("localhost", port), timeout=20) as plain,
-        context.wrap_socket(plain, server_hostname="localhost") as peer,
-    ):
+    with connected(cluster) as peer:
         peer.sendall(data)
         received = b""
         while chunk := peer.recv(65536):
             received += chunk
     return received
+
+
+def connected(cluster: Cluster) -> ssl.SSLSocket:
+    """A connection to the web server."""
+    port = int(cluster.url.rpartition(":")[2])
+    context = ssl.create_default_context(cafile=str(cluster.ca))
+    plain = socket.create_connection(("localhost", port), timeout=30)
+    return context.wrap_socket(plain, server_hostname="localhost")
 
 
 def test_another_person_finds_nothing_by_any_number(bob: Client, alices: JobView) -> None:
