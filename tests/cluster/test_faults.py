@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable
 
 import pytest
@@ -31,12 +32,20 @@ def copies(run_as: Run, uuid: str) -> int:
 
 @pytest.mark.parametrize("name", ["broker", "portal", "nginx", "slurmctld"])
 def test_a_running_job_survives_the_death_of(alice: Client, cluster: Cluster, run_as: Run, name: str) -> None:
-    job = alice.submit_shell("echo started; sleep 5; echo done")
+    job = alice.submit_shell("echo started; sleep 9; echo done")
     assert wait(lambda: "started" in alice.log(job.id).text, PATIENCE, pause=0.5)
+    if name == "slurmctld":
+        let_it_save(cluster)
     cluster.part(name).kill()
     cluster.part(name).start()
     assert alice.wait(job.id, timeout=PATIENCE, poll=1).state is JobState.SUCCEEDED
     assert wait(lambda: copies(run_as, job.uuid) == 1, 30, pause=1)
+
+
+def let_it_save(cluster: Cluster) -> None:
+    """A controller writes down what changed within five seconds; killed before, it forgets the job."""
+    file, now = cluster.state.root / "slurm" / "ctld" / "job_state", time.time()
+    wait(lambda: file.stat().st_mtime > now, 6, pause=0.2)
 
 
 def test_a_job_accepted_while_slurm_is_away_runs_once_when_it_is_back(
