@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sciserver_hpc.domain.jobs import EventKind, JobEvent
 from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.store.engine import make_engine
 from sciserver_hpc.store.migrate import upgrade
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.jobs import NOON, make_job
@@ -96,6 +98,23 @@ def test_of_changes_to_one_version_one_is_written(stores: list[SqlStore]) -> Non
 def test_two_upgrades_at_once_make_the_tables_once(empty_url: str) -> None:
     with ThreadPoolExecutor(2) as pool:
         assert len(set(pool.map(upgrade, [empty_url] * 2))) == 1
+
+
+def test_a_new_file_can_be_opened_by_several_at_once(tmp_path: Path) -> None:
+    """Portal and broker start together; switching a file to WAL locks it, and SQLite does not wait there."""
+    for number in range(30):
+        url = f"sqlite:///{tmp_path}/{number}.db"
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(_opened, [url] * 6)) == [1] * 6
+
+
+def _opened(url: str) -> int:
+    engine = make_engine(url)
+    try:
+        with engine.begin() as connection:
+            return int(connection.exec_driver_sql("SELECT 1").scalar_one())
+    finally:
+        engine.dispose()
 
 
 def _submit_many(url: str, count: int) -> list[int]:
