@@ -265,6 +265,8 @@ def test_without_the_directory_a_login_says_why_and_sessions_go_on(alice: Client
         assert f"/jobs/{job.id}" in page("/jobs")
         assert wait(lambda: alice.job(job.id).state is not JobState.ACCEPTED, 30, pause=0.5)
         assert not alice.job(job.id).final
+    wait(lambda: alice.job(job.id).state is JobState.RUNNING or alice.job(job.id).final, 10, pause=0.5)
+    hurry(cluster)
     [job] = ended(alice, [job])
     check(cluster, [job])
     assert job.state is JobState.SUCCEEDED
@@ -275,7 +277,7 @@ def test_a_database_that_is_away_delays_and_loses_nothing(alice: Client, cluster
     assert wait(lambda: alice.job(running.id).state is JobState.RUNNING, PATIENCE, pause=0.5)
     with ThreadPoolExecutor(1) as pool:
         with database_away(cluster):
-            answer = pool.submit(submit_stubbornly, alice, "true", "database-away")
+            answer = pool.submit(submit_stubbornly, alice, "true", f"database-away-{RUN}")
             time.sleep(8)
             assert not answer.done()
         jobs = ended(alice, [running, answer.result(timeout=PATIENCE)])
