@@ -54,6 +54,7 @@ class Place:
         try:
             yield
         finally:
+            until(self.door().all_in_slurm, 300)
             self.run(["scancel", f"--partition={partition}"])
             self.run(["scontrol", "update", f"partition={partition}", "state=UP"])
 
