@@ -62,7 +62,7 @@ def slurm(place: Path) -> Iterator[World]:
     """The development cluster's Slurm; jobs run as its alice."""
     state = State.from_environment()
     alice = _owner(pwd.getpwnam("alice"))
-    conf = str(state.etc / "slurm.conf")
+    conf = str(state.etc / "slurm" / "slurm.conf")
     transport = SudoTransport(program=state.src / "sciserver_hpc/agent")
     agents = SocketAgents(place / "run", transport, AgentOptions(slurm_conf=conf))
     volume = str(root(state, "Temporary") / "alice")
