@@ -6,14 +6,16 @@ adapter's own library leaks through. All calls are synchronous and safe to make 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from .domain.access import Grant
+from .domain.access import Grant, Resource, Subject
+from .domain.audit import Entry
 from .domain.catalogue import ComputeDomain, Image, Site
 from .domain.files import FileEntry
+from .domain.groups import Group, Membership, Status
 from .domain.jobs import Job, JobEvent
 from .domain.people import Person
 from .domain.scheduling import (
@@ -24,6 +26,7 @@ from .domain.scheduling import (
     Submission,
     SubmitOutcome,
 )
+from .domain.sharing import Share
 from .domain.states import JobState
 from .domain.tokens import Scope, Token, TokenKind
 from .domain.volumes import DataVolume, RootVolume, UserVolume
@@ -229,7 +232,11 @@ class Store(Protocol):
 
     # people -------------------------------------------------------------------------------------
     def remember_person(self, person: Person) -> None:
-        """Insert or refresh what the directory said at this login."""
+        """Insert or refresh what the directory said at this login, and note the groups it named."""
+        ...
+
+    def people_like(self, prefix: str, limit: int) -> list[Person]:
+        """People known here whose username, or a part of whose name, starts with `prefix`, by username."""
         ...
 
     def person(self, username: str) -> Person | None:
@@ -287,15 +294,144 @@ class Store(Protocol):
     def root_volumes(self) -> list[RootVolume]: ...
     def data_volumes(self) -> list[DataVolume]: ...
 
-    def grants(self, subjects: Sequence[tuple[str, str]]) -> list[Grant]:
-        """All grants to any of these (kind, name) subjects, expired ones too."""
-        ...
-
     def user_volumes(self, owner: str) -> list[UserVolume]: ...
     def user_volume(self, root: str, owner: str, name: str) -> UserVolume | None: ...
 
     def add_user_volume(self, root: str, owner: str, name: str, description: str) -> UserVolume:
         """Insert, or return the one that is there."""
+        ...
+
+    # groups ---------------------------------------------------------------------------------------
+    def hold_access(self) -> None:
+        """Wait for one's turn to change groups or grants; held until the transaction ends."""
+        ...
+
+    def add_group(self, group: Group) -> None:
+        """Insert. Raises Conflict when its name is, or ever was, in use."""
+        ...
+
+    def change_group(self, group: Group) -> None:
+        """Write the portal's group of that name."""
+        ...
+
+    def delete_group(self, name: str, now: datetime) -> None:
+        """End a group of the portal with its memberships, its place in others and the grants to it."""
+        ...
+
+    def group(self, name: str) -> Group | None:
+        """The portal's group of that name, while it lives."""
+        ...
+
+    def directory_group(self, name: str) -> bool:
+        """Is somebody who logged in here in a group of the directory of that name?"""
+        ...
+
+    def groups_alike(self, name: str) -> list[Group]:
+        """Living groups of both sources whose name reads like `name`."""
+        ...
+
+    def group_once(self, name: str) -> bool:
+        """Was there a group of the portal that read like `name`, deleted since?"""
+        ...
+
+    def public_groups(self, after: str = "", limit: int = 100) -> list[Group]:
+        """Groups anybody may join, by name; paged by the last name of the page before."""
+        ...
+
+    def membership(self, group: str, member: Subject) -> Membership | None: ...
+
+    def put_memberships(self, changed: Sequence[Membership]) -> None:
+        """Insert or replace."""
+        ...
+
+    def members(
+        self, group: str, statuses: Sequence[Status], after: Subject | None = None, limit: int = 100
+    ) -> list[Membership]:
+        """By kind and name; paged by the last member of the page before."""
+        ...
+
+    def memberships_of(self, members: Sequence[Subject], statuses: Sequence[Status]) -> list[Membership]:
+        """What these have in any group, by group."""
+        ...
+
+    def administered(self, username: str) -> list[str]:
+        """Names of the groups that this person owns or is an admin of."""
+        ...
+
+    def reach(self, seeds: Iterable[Subject]) -> frozenset[Subject]:
+        """The seeds, and every group reached from them by accepted memberships."""
+        ...
+
+    def edges(self, seeds: Iterable[Subject]) -> list[tuple[Subject, Subject]]:
+        """(member, group) of each accepted membership that `reach` follows."""
+        ...
+
+    def groups_reached(self, seeds: Iterable[Subject]) -> list[Group]:
+        """The groups of both sources among what `reach` finds, by name."""
+        ...
+
+    def inside(self, group: str) -> list[Subject]:
+        """The users and directory groups in a group of the portal, at any depth."""
+        ...
+
+    # grants ---------------------------------------------------------------------------------------
+    def reaching(
+        self, seeds: Iterable[Subject], things: Sequence[Resource] | None = None
+    ) -> tuple[frozenset[Subject], list[Grant]]:
+        """What `reach` finds, and all grants to these, expired ones too; only those on `things` where given.
+
+        Costs what is reached, whatever others were granted.
+        """
+        ...
+
+    def grants(self, subjects: Sequence[tuple[str, str]]) -> list[Grant]:
+        """All grants to any of these (kind, name) subjects themselves, expired ones too."""
+        ...
+
+    def add_grants(self, given: Sequence[Grant], now: datetime) -> list[Share]:
+        """Insert; one given before by the same person gets the new end."""
+        ...
+
+    def share(self, share_id: int) -> Share | None: ...
+
+    def shares_on(self, resource: Resource, after: int = 0, limit: int = 100) -> list[Share]:
+        """Grants on a thing, oldest first; paged by the last id of the page before, as all that follow."""
+        ...
+
+    def shares_between(self, resource: Resource, subject: Subject) -> list[Share]:
+        """All grants on a thing to this very subject."""
+        ...
+
+    def shares_by(self, username: str, after: int = 0, limit: int = 100) -> list[Share]:
+        """Grants this person made."""
+        ...
+
+    def shares_with(self, seeds: Iterable[Subject], after: int = 0, limit: int = 100) -> list[Share]:
+        """Grants by people that reach the seeds otherwise than as everyone."""
+        ...
+
+    def named_in_grants(self, group: str) -> bool:
+        """Does any grant name a group of the portal of that name, whether it exists or not?"""
+        ...
+
+    def drop_grants(self, ids: Sequence[int]) -> int:
+        """Delete; how many there were."""
+        ...
+
+    # audit ----------------------------------------------------------------------------------------
+    def record(self, entries: Sequence[Entry]) -> None:
+        """Append to the audit trail, in the transaction of what is told."""
+        ...
+
+    def audit(
+        self,
+        *,
+        on: Resource | None = None,
+        about: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Entry]:
+        """Newest first; paged by the last id of the page before. `about`: done by, or about, this person."""
         ...
 
     # jobs -----------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ..domain.access import SITE
 from ..domain.catalogue import Site
 from ..domain.errors import Invalid
 from ..domain.problems import problems
@@ -47,7 +48,7 @@ def differences(site: Site, store: Store) -> Iterator[str]:
 
 def _grants(site: Site, store: Store) -> Iterator[str]:
     subjects = sorted({(grant.subject.kind, grant.subject.name) for grant in site.grants})
-    had = {grant for grant in store.grants(subjects) if grant.granted_by == "site"}
+    had = {grant for grant in store.grants(subjects) if grant.granted_by == SITE}
     has = set(site.grants)
     for sign, grants in (("+", has - had), ("-", had - has)):
         yield from sorted(f"{sign} grant {g.subject}: {g.action} {g.resource}" for g in grants)

@@ -2,46 +2,147 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from .model import Model
+from .names import printable
 from .people import Person
+
+SITE = "the site"
+"""Who made the grants of the site's catalogue: no username has a space."""
 
 
 class Action(StrEnum):
     """What may be done with a resource."""
 
     USE = "use"
-    """Run jobs in a compute domain; run an image."""
-
     READ = "read"
     WRITE = "write"
+    CREATE = "create"
+    MANAGE = "manage"
+    GRANT = "grant"
+
+
+class ResourceKind(StrEnum):
+    """Kinds of things that rights are about."""
+
+    DOMAIN = "domain"
+    IMAGE = "image"
+    ROOT_VOLUME = "root_volume"
+    USER_VOLUME = "user_volume"
+    DATA_VOLUME = "data_volume"
+    GROUP = "group"
+    JOB = "job"
+    SESSION = "session"
+    DATABASE = "database"
+
+
+_GRANT = "Give others what one may do oneself."
+
+ACTIONS: Mapping[ResourceKind, Mapping[Action, str]] = {
+    ResourceKind.DOMAIN: {Action.USE: "Run jobs and sessions there.", Action.GRANT: _GRANT},
+    ResourceKind.IMAGE: {Action.USE: "Run it.", Action.GRANT: _GRANT},
+    ResourceKind.ROOT_VOLUME: {Action.CREATE: "Make user volumes in it.", Action.GRANT: _GRANT},
+    ResourceKind.USER_VOLUME: {
+        Action.READ: "Mount it and read its files.",
+        Action.WRITE: "Change its files; includes reading.",
+        Action.GRANT: _GRANT,
+    },
+    ResourceKind.DATA_VOLUME: {
+        Action.READ: "Mount it and read its files.",
+        Action.WRITE: "Change its files; includes reading.",
+        Action.GRANT: _GRANT,
+    },
+    ResourceKind.GROUP: {
+        Action.READ: "See who is in it: its members.",
+        Action.MANAGE: "Invite, remove and promote: its owner and admins.",
+    },
+    ResourceKind.JOB: {Action.READ: "Look at the job, its logs and results.", Action.GRANT: _GRANT},
+    ResourceKind.SESSION: {
+        Action.READ: "Open and watch it.",
+        Action.WRITE: "Work in it; includes reading.",
+        Action.GRANT: _GRANT,
+    },
+    ResourceKind.DATABASE: {
+        Action.READ: "Query it.",
+        Action.WRITE: "Change its tables; includes reading.",
+        Action.GRANT: _GRANT,
+    },
+}
+"""What may be done with each kind of thing; an action that stands not here is never allowed."""
+
+_BUNDLES = {
+    "user": frozenset({Action.USE}),
+    "creator": frozenset({Action.CREATE}),
+    "reader": frozenset({Action.READ}),
+    "writer": frozenset({Action.READ, Action.WRITE}),
+    "manager": frozenset({Action.USE, Action.CREATE, Action.READ, Action.WRITE, Action.GRANT}),
+}
+
+OF_THE_SITE = frozenset(
+    {
+        ResourceKind.DOMAIN,
+        ResourceKind.IMAGE,
+        ResourceKind.ROOT_VOLUME,
+        ResourceKind.DATA_VOLUME,
+        ResourceKind.DATABASE,
+    }
+)
+"""Kinds nobody owns: administrators of the site give rights to them, and ask for none to do so."""
+
+
+def roles(kind: ResourceKind) -> dict[str, frozenset[Action]]:
+    """Roles bundle actions: what `reader`, `writer`, `user`, `creator` and `manager` mean for a kind."""
+    there = frozenset(ACTIONS[kind])
+    bundles = {name: actions & there for name, actions in _BUNDLES.items()}
+    whole = {name: actions for name, actions in bundles.items() if actions and actions >= _least(name)}
+    return {} if kind is ResourceKind.GROUP else whole
+
+
+def _least(role: str) -> frozenset[Action]:
+    return frozenset({Action.GRANT}) if role == "manager" else _BUNDLES[role]
 
 
 class Resource(Model):
-    """A thing grants are about.
+    """A thing grants are about. name: its stable name, its address, or a job's id."""
 
-    kind: domain, image, data_volume, user_volume, job; name: its stable name or address.
-    """
-
-    kind: str = Field(pattern=r"^(domain|image|data_volume|user_volume|job)\z")
-    name: str = Field(min_length=1, max_length=255)
+    kind: ResourceKind
+    name: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(printable)]
 
     def __str__(self) -> str:
         return f"{self.kind.replace('_', ' ')} {self.name}"
 
 
+class SubjectKind(StrEnum):
+    """Whom a grant may be for. A group of the directory and one of the portal are never the same."""
+
+    USER = "user"
+    GROUP = "group"
+    """Of the directory: a Unix group."""
+
+    PORTAL_GROUP = "portal_group"
+    """Made here, by its owner."""
+
+    EVERYONE = "everyone"
+
+
 class Subject(Model):
     """Who a grant is for: a user, a group, or everyone who can log in."""
 
-    kind: str = Field(pattern=r"^(user|group|everyone)\z")
-    name: str = Field(default="", max_length=64)
+    kind: SubjectKind
+    name: Annotated[str, Field(max_length=255), AfterValidator(printable)] = ""
 
     def __str__(self) -> str:
-        return self.kind if self.kind == "everyone" else f"{self.kind} {self.name}"
+        if self.kind is SubjectKind.EVERYONE:
+            return "everyone"
+        words = {SubjectKind.GROUP: "directory group", SubjectKind.PORTAL_GROUP: "group"}
+        return f"{words.get(self.kind, 'user')} {self.name}"
 
 
 class Grant(Model):
@@ -50,56 +151,98 @@ class Grant(Model):
     subject: Subject
     action: Action
     resource: Resource
-    granted_by: str = "site"
+    granted_by: str = SITE
     expires: AwareDatetime | None = None
+
+    def lives(self, now: AwareDatetime) -> bool:
+        """Does it hold at `now`?"""
+        return self.expires is None or self.expires > now
 
 
 class Decision(Model):
     """May it be done, and why (not).
 
-    `reason` is a sentence for the asker.
+    `reason` is a sentence for the asker; `grant`: the one that decided, an expired one for a no.
     """
 
     allowed: bool
     reason: str
+    grant: Grant | None = None
 
     def __bool__(self) -> bool:
         return self.allowed
 
 
-def closure(person: Person) -> frozenset[Subject]:
-    """Every subject `person` acts as: themselves, their groups, everyone."""
-    groups = (Subject(kind="group", name=name) for name in person.groups)
-    return frozenset((Subject(kind="user", name=person.username), Subject(kind="everyone"), *groups))
+@dataclass(frozen=True)
+class Acting:
+    """A person with every subject they act as: themselves, everyone, the groups they are in at any depth."""
+
+    person: Person
+    subjects: frozenset[Subject]
+
+
+EVERYONE = Subject(kind=SubjectKind.EVERYONE)
+
+
+def own_subjects(person: Person) -> frozenset[Subject]:
+    """What `person` is before any group of the portal: themselves, everyone, their directory groups."""
+    return _own_subjects(person.username, person.groups)
+
+
+@lru_cache(maxsize=1024)
+def _own_subjects(username: str, groups: frozenset[str]) -> frozenset[Subject]:
+    named = (Subject(kind=SubjectKind.GROUP, name=name) for name in groups if nameable(name))
+    return frozenset((Subject(kind=SubjectKind.USER, name=username), EVERYONE, *named))
+
+
+def nameable(group: str) -> bool:
+    """Can a grant name this group of the directory? Anything may stand there."""
+    try:
+        return 0 < len(printable(group)) <= 255
+    except ValueError:
+        return False
 
 
 def owner_of(resource: Resource) -> str | None:
     """The owner written in a user volume's address `<root>/<owner>/<name>`; None for other kinds."""
     parts = resource.name.split("/")
-    return parts[1] if resource.kind == "user_volume" and len(parts) == 3 else None
+    return parts[1] if resource.kind is ResourceKind.USER_VOLUME and len(parts) == 3 else None
+
+
+def enough(action: Action) -> frozenset[Action]:
+    """The actions of which any one lets do `action`: write includes read."""
+    return frozenset({action, Action.WRITE}) if action is Action.READ else frozenset({action})
 
 
 def decide(
-    person: Person,
+    acting: Acting,
     action: Action,
     resource: Resource,
     grants: Iterable[Grant],
     now: AwareDatetime,
+    owner: str | None = None,
 ) -> Decision:
-    """Decide whether `person` may do `action` to `resource` under `grants` at `now`.
+    """Decide whether `acting` may do `action` to `resource` under `grants` at `now`.
 
-    Owners may do anything with their own volumes; write includes read; everything else needs a grant.
+    Owners may do anything with their own; administrators of the site may give rights to what is the site's;
+    everything else needs a grant. `owner`: of a job or session; a user volume's stands in its address.
     """
-    if owner_of(resource) == person.username:
+    if action not in ACTIONS[resource.kind]:
+        return Decision(allowed=False, reason=f"there is no {action} for a {resource.kind.replace('_', ' ')}")
+    if acting.person.username == (owner or owner_of(resource)):
         return Decision(allowed=True, reason="you own it")
-    subjects = closure(person)
-    enough = {action, Action.WRITE} if action is Action.READ else {action}
-    matching = [g for g in grants if g.resource == resource and g.action in enough and g.subject in subjects]
-    live = [g for g in matching if g.expires is None or g.expires > now]
-    if live:
-        return Decision(allowed=True, reason=f"granted to {live[0].subject} by {live[0].granted_by}")
+    if acting.person.admin and action is Action.GRANT and resource.kind in OF_THE_SITE:
+        return Decision(allowed=True, reason="you administer this site")
+    wanted = enough(action)
+    matching = [
+        g for g in grants if g.resource == resource and g.action in wanted and g.subject in acting.subjects
+    ]
+    live = next((grant for grant in matching if grant.lives(now)), None)
+    if live is not None:
+        return Decision(allowed=True, reason=f"granted to {live.subject} by {live.granted_by}", grant=live)
     if matching:
-        return Decision(allowed=False, reason="your grant has expired; ask the owner to renew it")
+        reason = "your grant has expired; ask the owner to renew it"
+        return Decision(allowed=False, reason=reason, grant=matching[0])
     return Decision(
         allowed=False, reason=f"you have no grant to {action} it; ask its owner or an administrator"
     )

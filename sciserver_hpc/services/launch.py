@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from ..domain.access import Action
+from ..domain.access import Action, Resource
 from ..domain.jobs import EventKind, Job, JobSpec
 from ..domain.lifecycle import after_claim, step
 from ..domain.states import JobState
@@ -72,7 +72,8 @@ class Launch:
         person = self._store.person(job.owner)
         if person is None:
             return f"{job.owner} is not known here any more"
-        return withdrawn(job.spec, self._site.load(), self._site.load_rights(person))
+        things = [Resource(kind=kind, name=name) for _, kind, name in needs(job.spec)]
+        return withdrawn(job.spec, self._site.load(), self._site.load_rights(person, things))
 
     def _note(self, job_id: int, text: str) -> None:
         """Put a line into the job's history once; array tasks all say the same."""
@@ -110,12 +111,17 @@ def _offered(spec: JobSpec, site: Snapshot) -> dict[str, str]:
     return {}
 
 
-def _granted(spec: JobSpec, rights: Rights) -> dict[str, str]:
-    needs = [(Action.USE, "domain", spec.domain), (Action.USE, "image", spec.image)]
+def needs(spec: JobSpec) -> list[tuple[Action, str, str]]:
+    """What the job's owner must be allowed for it to start: action, kind and name of each thing."""
+    wanted = [(Action.USE, "domain", spec.domain), (Action.USE, "image", spec.image)]
     for mount in spec.mounts:
         action = Action.WRITE if mount.writable else Action.READ
-        needs.append((action, "user_volume" if "/" in mount.volume else "data_volume", mount.volume))
+        wanted.append((action, "user_volume" if "/" in mount.volume else "data_volume", mount.volume))
+    return wanted
+
+
+def _granted(spec: JobSpec, rights: Rights) -> dict[str, str]:
     decisions = {
-        f"{kind.split('_')[-1]} {name}": rights.may(action, kind, name) for action, kind, name in needs
+        f"{kind.split('_')[-1]} {name}": rights.may(action, kind, name) for action, kind, name in needs(spec)
     }
     return {item: decision.reason for item, decision in decisions.items() if not decision}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
-from ..domain.access import Action, Decision, Grant, Resource, closure, decide
+from ..domain.access import Acting, Action, Decision, Grant, Resource, Subject, decide, own_subjects
 from ..domain.catalogue import ComputeDomain, Image
 from ..domain.people import Person
 from ..domain.volumes import DataVolume, RootVolume
@@ -25,16 +26,38 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class Held:
+    """What reaches a person: every subject they act as, and all grants to these."""
+
+    subjects: frozenset[Subject]
+    grants: tuple[Grant, ...]
+
+    @cached_property
+    def by_thing(self) -> Mapping[tuple[str, str], list[Grant]]:
+        """The grants by kind and name of what they are on."""
+        found: dict[tuple[str, str], list[Grant]] = {}
+        for grant in self.grants:
+            found.setdefault((grant.resource.kind, grant.resource.name), []).append(grant)
+        return found
+
+
+@dataclass(frozen=True)
 class Rights:
-    """A person with their grants at a moment."""
+    """A person with what they hold at a moment."""
 
     person: Person
-    grants: tuple[Grant, ...]
+    held: Held
     now: datetime
 
-    def may(self, action: Action, kind: str, name: str) -> Decision:
-        """Decide, with a reason for the asker."""
-        return decide(self.person, action, Resource(kind=kind, name=name), self.grants, self.now)
+    @property
+    def grants(self) -> tuple[Grant, ...]:
+        """All grants that reach the person, expired ones too."""
+        return self.held.grants
+
+    def may(self, action: Action, kind: str, name: str, owner: str | None = None) -> Decision:
+        """Decide, with a reason for the asker. `owner`: of a job or session."""
+        acting, resource = Acting(self.person, self.held.subjects), Resource(kind=kind, name=name)
+        return decide(acting, action, resource, self.held.by_thing.get((kind, name), ()), self.now, owner)
 
 
 class Site:
@@ -45,7 +68,7 @@ class Site:
         self._store = store
         self._clock = clock
         self._snapshots: Recent[Snapshot] = Recent(clock)
-        self._grants: Recent[tuple[Grant, ...]] = Recent(clock)
+        self._held: Recent[Held] = Recent(clock)
 
     def snapshot(self) -> Snapshot:
         """The catalogue, a moment old at most."""
@@ -54,7 +77,7 @@ class Site:
     def rights(self, person: Person) -> Rights:
         """The person's rights, a moment old at most."""
         key = f"{person.username} {sorted(person.groups)}"
-        return Rights(person, self._grants.get(key, lambda: self._load_grants(person)), self._clock.now())
+        return Rights(person, self._held.get(key, lambda: self._load_held(person)), self._clock.now())
 
     def load(self) -> Snapshot:
         """The catalogue as it is now."""
@@ -65,10 +88,10 @@ class Site:
             data={volume.name: volume for volume in self._store.data_volumes()},
         )
 
-    def load_rights(self, person: Person) -> Rights:
-        """The person's rights as they are now."""
-        return Rights(person, self._load_grants(person), self._clock.now())
+    def load_rights(self, person: Person, things: Sequence[Resource] | None = None) -> Rights:
+        """The person's rights as they are now: to all there is, or to `things` alone."""
+        return Rights(person, self._load_held(person, things), self._clock.now())
 
-    def _load_grants(self, person: Person) -> tuple[Grant, ...]:
-        subjects = sorted((subject.kind, subject.name) for subject in closure(person))
-        return tuple(self._store.grants(subjects))
+    def _load_held(self, person: Person, things: Sequence[Resource] | None = None) -> Held:
+        subjects, grants = self._store.reaching(own_subjects(person), things)
+        return Held(subjects, tuple(grants))

@@ -1,21 +1,22 @@
-"""What the site offers, and who was granted what."""
+"""What the site offers, and the grants it makes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy import delete, insert, select
 
-from ..domain.access import Action, Grant, Resource, Subject
+from ..domain.access import SITE, Grant
 from ..domain.catalogue import ComputeDomain, Image, Site
 from ..domain.errors import Invalid
 from ..domain.volumes import DataVolume, RootVolume
+from .grant_rows import row_of
 from .parsing import Parsed, parsed
 from .part import Part
 from .schema import grants, offers
 
-_SITE = "site"
 _OFFERED = ("domains", "images", "root_volumes", "data_volumes")
 """Fields of a Site whose entries have a name of their own."""
 
@@ -26,13 +27,13 @@ class Catalogue(Part):
     def apply_site(self, site: Site) -> None:
         """See `ports.Store`.
 
-        Raises Invalid when a name is given twice.
+        Raises Invalid when a name or grant is given twice.
         """
         offered = list(_offer_rows(site))
-        granted = [_grant_row(grant) for grant in dict.fromkeys(site.grants)]
+        granted = _grant_rows(site, self._now())
         with self._database.writing() as connection:
             connection.execute(delete(offers))
-            connection.execute(delete(grants).where(grants.c.granted_by == _SITE))
+            connection.execute(delete(grants).where(grants.c.granted_by == SITE))
             for table, rows in ((offers, offered), (grants, granted)):
                 if rows:
                     connection.execute(insert(table), rows)
@@ -58,13 +59,6 @@ class Catalogue(Part):
         with self._database.reading() as connection:
             return [parsed(model, body) for body in connection.execute(wanted).scalars()]
 
-    def grants(self, subjects: Sequence[tuple[str, str]]) -> list[Grant]:
-        """See `ports.Store`."""
-        theirs = tuple_(grants.c.subject_kind, grants.c.subject_name).in_(subjects)
-        with self._database.reading() as connection:
-            found = connection.execute(select(grants).where(theirs).order_by(grants.c.id)).all()
-        return [_grant(row) for row in found]
-
 
 def _offer_rows(site: Site) -> Iterator[dict[str, Any]]:
     for kind in _OFFERED:
@@ -76,23 +70,17 @@ def _offer_rows(site: Site) -> Iterator[dict[str, Any]]:
             yield {"kind": kind, "name": entry.name, "position": position, "body": entry.model_dump_json()}
 
 
-def _grant_row(grant: Grant) -> dict[str, Any]:
-    return {
-        "subject_kind": grant.subject.kind,
-        "subject_name": grant.subject.name,
-        "action": grant.action,
-        "resource_kind": grant.resource.kind,
-        "resource_name": grant.resource.name,
-        "granted_by": _SITE,
-        "expires": grant.expires,
-    }
+def _grant_rows(site: Site, now: datetime) -> list[dict[str, Any]]:
+    made = [grant.model_copy(update={"granted_by": SITE}) for grant in dict.fromkeys(site.grants)]
+    rows = {(grant.subject, grant.resource, grant.action): row_of(grant) for grant in made}
+    if len(rows) < len(made):
+        twice = next(g for i, g in enumerate(made) if any(_same(g, h) for h in made[:i]))
+        words = (
+            f"{twice.action} on {twice.resource} to {twice.subject} is there twice, with two ends; keep one."
+        )
+        raise Invalid({"grants": words})
+    return [row | {"created_at": now} for row in rows.values()]
 
 
-def _grant(row: Any) -> Grant:
-    return Grant(
-        subject=Subject(kind=row.subject_kind, name=row.subject_name),
-        action=Action(row.action),
-        resource=Resource(kind=row.resource_kind, name=row.resource_name),
-        granted_by=row.granted_by,
-        expires=row.expires,
-    )
+def _same(one: Grant, other: Grant) -> bool:
+    return (one.subject, one.resource, one.action) == (other.subject, other.resource, other.action)

@@ -18,8 +18,9 @@ _ONE_AT_A_TIME = 0x5C15E12
 """Key of the advisory lock that lets one upgrade run at a time on PostgreSQL; SQLite's write lock does so."""
 
 
-def upgrade(url: str, password: str | None = None) -> str:
-    """Create or upgrade the tables in one transaction; return the revision reached.
+def upgrade(url: str, password: str | None = None, *, to: str | None = None) -> str:
+    """Create or upgrade the tables in one transaction, to this program's schema or an earlier one; return the
+    revision reached.
 
     Raises Unavailable.
     """
@@ -28,10 +29,10 @@ def upgrade(url: str, password: str | None = None) -> str:
         with database.writing() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ONE_AT_A_TIME})
-            command.upgrade(_config(connection), "head")
+            command.upgrade(_config(connection), to or head())
     finally:
         database.close()
-    return head()
+    return to or head()
 
 
 def current(url: str, password: str | None = None) -> str | None:

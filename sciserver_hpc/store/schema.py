@@ -79,19 +79,82 @@ offers = Table(
 )
 """The catalogue: domains, images, root and data volumes, in the order the site wrote them."""
 
+GRANT_KEY = ("subject_kind", "subject_name", "resource_kind", "resource_name", "action", "granted_by")
+"""What makes a grant the same one given again."""
+
 grants = Table(
     "grants",
     metadata,
     Column("id", Id, primary_key=True),
     Column("subject_kind", String(16), nullable=False),
-    Column("subject_name", String(64), nullable=False),
+    Column("subject_name", String(255), nullable=False),
     Column("action", String(16), nullable=False),
     Column("resource_kind", String(16), nullable=False),
     Column("resource_name", String(255), nullable=False),
     Column("granted_by", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
     Column("expires", Instant),
-    Index("ix_grants_subject", "subject_kind", "subject_name"),
+    # What reaches a person is found by its subject and thing, whatever others were granted.
+    Index("ix_grants_one", *GRANT_KEY, unique=True),
+    Index("ix_grants_resource", "resource_kind", "resource_name", "id"),
+    Index("ix_grants_granted_by", "granted_by", "id"),
+    sqlite_autoincrement=True,
 )
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("source", String(16), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("likeness", String(255), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("owner", String(32), nullable=False),
+    Column("accessibility", String(16), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("deleted_at", Instant),
+    UniqueConstraint("source", "name"),
+    Index("ix_groups_likeness", "likeness"),
+)
+"""Those of the portal, deleted ones too, and those of the directory that somebody who logged in is in."""
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("group_name", String(64), nullable=False),
+    Column("member_kind", String(16), nullable=False),
+    Column("member_name", String(255), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("barred", Boolean, nullable=False),
+    Column("by", String(32), nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    UniqueConstraint("group_name", "member_kind", "member_name"),
+    Index("ix_memberships_member", "member_kind", "member_name", "status", "group_name"),
+)
+"""Who is, or was, in which group of the portal."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("who", String(32), nullable=False),
+    Column("act", String(32), nullable=False),
+    Column("on_kind", String(16), nullable=False),
+    Column("on_name", String(255), nullable=False),
+    Column("whom_kind", String(16)),
+    Column("whom_name", String(255)),
+    Column("outcome", String(16), nullable=False),
+    Column("detail", Words, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Index("ix_audit_on", "on_kind", "on_name", "id"),
+    Index("ix_audit_who", "who", "id"),
+    sqlite_autoincrement=True,
+)
+"""Append-only: triggers refuse to change or delete a row."""
 
 user_volumes = Table(
     "user_volumes",

@@ -10,13 +10,17 @@ from sqlalchemy import text
 
 from ..domain.errors import Unavailable
 from . import migrate
+from .audit import Audit
 from .catalogue import Catalogue
 from .database import Database
 from .engine import make_engine
+from .grants import Grants
+from .groups import Groups
 from .job_changes import JobChanges
 from .jobs import Jobs
 from .leadership import Leadership
 from .people import People
+from .reach import Reach
 from .tokens import Tokens
 from .volumes import Volumes
 
@@ -25,7 +29,9 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class SqlStore(People, Tokens, Catalogue, Volumes, Jobs, JobChanges, Leadership):
+class SqlStore(
+    People, Tokens, Catalogue, Grants, Groups, Reach, Audit, Volumes, Jobs, JobChanges, Leadership
+):
     """The whole store: one part per noun, all over one `Database`.
 
     `url`: see `engine.make_engine`. Connects at first use; close it when done. `now` serves `active_jobs`.

@@ -1,0 +1,36 @@
+"""What was done with groups and grants, by whom, and what was refused."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import AwareDatetime
+
+from .access import Resource, Subject
+from .model import Model
+
+
+class Outcome(StrEnum):
+    """What came of it."""
+
+    DONE = "done"
+    REFUSED = "refused"
+
+
+class Entry(Model):
+    """One line of the audit trail.
+
+    act: `grant`, `revoke`, `group.invite` …; on: the thing or group; whom: whom it is about; detail: actions,
+    role or end; reason: why it was refused; request_id: as in the portal's log; id: 0 before it is stored.
+    """
+
+    id: int = 0
+    at: AwareDatetime
+    who: str
+    act: str
+    on: Resource
+    whom: Subject | None = None
+    outcome: Outcome = Outcome.DONE
+    detail: str = ""
+    reason: str = ""
+    request_id: str = ""

@@ -1,0 +1,138 @@
+"""Who may give and take rights: pure. Nobody hands out what they lack, nor for longer than they have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import AwareDatetime
+
+from .access import (
+    ACTIONS,
+    OF_THE_SITE,
+    SITE,
+    Acting,
+    Action,
+    Grant,
+    Resource,
+    ResourceKind,
+    Subject,
+    SubjectKind,
+    decide,
+    enough,
+    owner_of,
+)
+from .errors import Invalid, Refused
+from .model import Model
+
+
+class Share(Model):
+    """A grant as it stands in the database."""
+
+    id: int
+    grant: Grant
+    created_at: AwareDatetime
+
+
+@dataclass(frozen=True)
+class Giver:
+    """Who gives or takes rights on one thing. `grants`: those on it that reach them; owner: the thing's."""
+
+    acting: Acting
+    resource: Resource
+    grants: Sequence[Grant]
+    owner: str | None = None
+
+    @property
+    def owns(self) -> bool:
+        """Do they give as the owner, or for the site?"""
+        person, owner = self.acting.person, self.owner or owner_of(self.resource)
+        return owner == person.username or (person.admin and self.resource.kind in OF_THE_SITE)
+
+    def until(self, action: Action, now: datetime) -> datetime | None:
+        """How long their own right to `action` lasts: None for ever; `now` when they have none."""
+        mine = [
+            grant
+            for grant in self.grants
+            if grant.action in enough(action) and grant.subject in self.acting.subjects and grant.lives(now)
+        ]
+        if any(grant.expires is None for grant in mine):
+            return None
+        return max((grant.expires for grant in mine if grant.expires is not None), default=now)
+
+
+def give(
+    giver: Giver, subject: Subject, actions: Iterable[Action], expires: datetime | None, now: datetime
+) -> list[Grant]:
+    """The grants that `giver` makes. Raises Invalid; Refused naming each action that is not theirs."""
+    resource, wanted = giver.resource, sorted(set(actions))
+    _check_form(resource, subject, wanted, expires, now, giver)
+    refused = {
+        f"{action} {resource}": reason
+        for action in wanted
+        if (reason := _why_not(giver, action, expires, now))
+    }
+    if refused:
+        raise Refused(refused)
+    return [
+        Grant(
+            subject=subject,
+            action=action,
+            resource=resource,
+            granted_by=giver.acting.person.username,
+            expires=expires,
+        )
+        for action in wanted
+    ]
+
+
+def take(giver: Giver, grant: Grant, *, answers: bool) -> None:
+    """May the grant be revoked? Raises Refused.
+
+    By the thing's owner (administrators, for what is the site's), by who gave it, and by those it is for.
+    `answers`: the asker administers the group it is for.
+    """
+    me = giver.acting.person.username
+    if grant.granted_by == SITE:
+        raise Refused({str(grant.resource): "this grant stands in the site's catalogue; change it there"})
+    mine = grant.subject == Subject(kind=SubjectKind.USER, name=me) or answers
+    if not (giver.owns or mine or grant.granted_by == me):
+        raise Refused({str(grant.resource): "only its owner and who made the grant may revoke it"})
+
+
+def _check_form(
+    resource: Resource,
+    subject: Subject,
+    actions: Sequence[Action],
+    expires: datetime | None,
+    now: datetime,
+    giver: Giver,
+) -> None:
+    if resource.kind is ResourceKind.GROUP:
+        raise Refused({str(resource): "what one may do in a group comes with membership; invite them"})
+    problems: dict[str, str] = {}
+    if not actions or not set(actions) <= set(ACTIONS[resource.kind]):
+        problems["actions"] = f"choose from: {', '.join(ACTIONS[resource.kind])}"
+    if expires is not None and expires <= now:
+        problems["expires"] = "lies in the past"
+    if problems:
+        raise Invalid(problems)
+    if subject.kind is SubjectKind.USER and subject.name == (giver.owner or owner_of(resource)):
+        raise Refused({str(subject): f"owns {resource} and may do all of that"})
+    if subject.kind is SubjectKind.EVERYONE and not giver.acting.person.admin:
+        raise Refused({str(subject): "only administrators share with everyone; name people or groups"})
+
+
+def _why_not(giver: Giver, action: Action, expires: datetime | None, now: datetime) -> str:
+    """Why `action` is not the giver's to give; "" when it is."""
+    if giver.owns:
+        return ""
+    for needed in (Action.GRANT, action):
+        decision = decide(giver.acting, needed, giver.resource, giver.grants, now, giver.owner)
+        if not decision:
+            return "you may not give what you lack yourself" if needed is action else decision.reason
+        last = giver.until(needed, now)
+        if last is not None and (expires is None or expires > last):
+            return f"your own right ends {last:%Y-%m-%d %H:%M}; give it until then at most"
+    return ""

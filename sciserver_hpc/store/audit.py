@@ -1,0 +1,64 @@
+"""The audit trail: lines are added and read, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import insert, or_, select
+
+from ..domain.access import Resource
+from ..domain.audit import Entry
+from .grant_rows import resource_of, subject_of
+from .part import Part
+from .schema import audit
+
+
+class Audit(Part):
+    """Queries on `audit`."""
+
+    def record(self, entries: Sequence[Entry]) -> None:
+        """See `ports.Store`."""
+        rows = [_row(entry) for entry in entries]
+        if rows:
+            with self._database.writing() as connection:
+                connection.execute(insert(audit), rows)
+
+    def audit(
+        self,
+        *,
+        on: Resource | None = None,
+        about: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Entry]:
+        """See `ports.Store`."""
+        wanted, columns = select(audit), audit.c
+        if on is not None:
+            wanted = wanted.where(columns.on_kind == on.kind, columns.on_name == on.name)
+        if about is not None:
+            theirs = (columns.whom_kind == "user") & (columns.whom_name == about)
+            wanted = wanted.where(or_(columns.who == about, theirs))
+        if before is not None:
+            wanted = wanted.where(columns.id < before)
+        with self._database.reading() as connection:
+            return [
+                _entry(row) for row in connection.execute(wanted.order_by(columns.id.desc()).limit(limit))
+            ]
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    kept = entry.model_dump(include={"at", "who", "act", "outcome", "detail", "reason", "request_id"})
+    return kept | {
+        "on_kind": entry.on.kind,
+        "on_name": entry.on.name,
+        "whom_kind": entry.whom.kind if entry.whom else None,
+        "whom_name": entry.whom.name if entry.whom else None,
+    }
+
+
+def _entry(row: Any) -> Entry:
+    columns = dict(row._mapping)
+    kind, name = columns.pop("whom_kind"), columns.pop("whom_name")
+    on = resource_of(columns.pop("on_kind"), columns.pop("on_name"))
+    return Entry(**columns, on=on, whom=None if kind is None else subject_of(kind, name))

@@ -1,0 +1,149 @@
+"""Whom a person acts as, and what that gives them: accepted memberships followed upward, once each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from sqlalchemy import Executable, text
+
+from ..domain.access import SITE, Grant, Resource, Subject, SubjectKind
+from ..domain.groups import Group
+from ..domain.sharing import Share
+from .columns import Instant
+from .grant_rows import grant_of, share_of, subject_of
+from .group_rows import group_of
+from .part import Part
+
+_PAIRS = {
+    "sqlite": "SELECT json_extract(value, '$[0]') AS kind, json_extract(value, '$[1]') AS name"
+    " FROM json_each(:{name})",
+    "postgresql": "SELECT value->>0 AS kind, value->>1 AS name"
+    " FROM json_array_elements(CAST(:{name} AS json))",
+}
+"""A list of (kind, name) handed over as one parameter: no limit on their number, one text to prepare."""
+
+_UPWARD = """
+WITH RECURSIVE reach(kind, name) AS (
+    {seeds}
+  UNION
+    SELECT 'portal_group', CAST(m.group_name AS text)
+    FROM reach CROSS JOIN memberships AS m
+    WHERE m.member_kind = reach.kind AND m.member_name = reach.name AND m.status = 'accepted'
+)
+"""
+"""UNION drops what was reached before, so a circle ends. CROSS JOIN keeps SQLite's order of the two."""
+
+_REACHED = "SELECT kind, name FROM reach"
+
+_EDGES = """
+SELECT m.member_kind, m.member_name, m.group_name
+FROM reach CROSS JOIN memberships AS m
+WHERE m.member_kind = reach.kind AND m.member_name = reach.name AND m.status = 'accepted'
+"""
+
+_ALL = """
+SELECT reach.kind AS kind, reach.name AS name, g.*
+FROM reach LEFT JOIN grants AS g ON g.subject_kind = reach.kind AND g.subject_name = reach.name
+ORDER BY g.id
+"""
+
+_ON_SOME = """
+SELECT reach.kind AS kind, reach.name AS name, g.*
+FROM reach CROSS JOIN ({things}) AS things
+LEFT JOIN grants AS g ON g.subject_kind = reach.kind AND g.subject_name = reach.name
+  AND g.resource_kind = things.kind AND g.resource_name = things.name
+ORDER BY g.id
+"""
+
+_SHARES = """
+SELECT g.* FROM reach CROSS JOIN grants AS g
+WHERE g.subject_kind = reach.kind AND g.subject_name = reach.name
+  AND reach.kind <> 'everyone' AND g.granted_by <> :site AND g.id > :after
+ORDER BY g.id LIMIT :limit
+"""
+
+_GROUPS = """
+SELECT groups.* FROM reach JOIN groups
+ON groups.name = reach.name AND groups.deleted_at IS NULL
+  AND groups.source = CASE reach.kind WHEN 'group' THEN 'directory' WHEN 'portal_group' THEN 'portal' END
+ORDER BY groups.name, groups.source
+"""
+
+_INSIDE = """
+WITH RECURSIVE inside(kind, name) AS (
+    SELECT 'portal_group', CAST(:group AS text)
+  UNION
+    SELECT CAST(m.member_kind AS text), CAST(m.member_name AS text)
+    FROM inside CROSS JOIN memberships AS m
+    WHERE inside.kind = 'portal_group' AND m.group_name = inside.name AND m.status = 'accepted'
+)
+SELECT kind, name FROM inside WHERE kind IN ('user', 'group') ORDER BY kind, name
+"""
+
+
+class Reach(Part):
+    """Queries that follow memberships."""
+
+    def reach(self, seeds: Iterable[Subject]) -> frozenset[Subject]:
+        """See `ports.Store`."""
+        with self._database.reading() as connection:
+            rows = connection.execute(self._upward(_REACHED), {"seeds": _pairs(seeds)}).all()
+        return frozenset(subject_of(row.kind, row.name) for row in rows)
+
+    def edges(self, seeds: Iterable[Subject]) -> list[tuple[Subject, Subject]]:
+        """See `ports.Store`."""
+        with self._database.reading() as connection:
+            rows = connection.execute(self._upward(_EDGES), {"seeds": _pairs(seeds)}).all()
+        above = SubjectKind.PORTAL_GROUP
+        return [(subject_of(r.member_kind, r.member_name), subject_of(above, r.group_name)) for r in rows]
+
+    def reaching(
+        self, seeds: Iterable[Subject], things: Sequence[Resource] | None = None
+    ) -> tuple[frozenset[Subject], list[Grant]]:
+        """See `ports.Store`."""
+        parameters = {"seeds": _pairs(seeds)}
+        if things is not None:
+            parameters["things"] = json.dumps([(thing.kind, thing.name) for thing in things])
+        statement = self._upward(_ALL if things is None else _ON_SOME)
+        with self._database.reading() as connection:
+            rows = connection.execute(statement, parameters).all()
+        subjects = frozenset(subject_of(row.kind, row.name) for row in rows)
+        return subjects, [grant_of(row) for row in rows if row.id is not None]
+
+    def shares_with(self, seeds: Iterable[Subject], after: int = 0, limit: int = 100) -> list[Share]:
+        """See `ports.Store`."""
+        parameters = {"seeds": _pairs(seeds), "site": SITE, "after": after, "limit": limit}
+        with self._database.reading() as connection:
+            return [share_of(row) for row in connection.execute(self._upward(_SHARES), parameters)]
+
+    def groups_reached(self, seeds: Iterable[Subject]) -> list[Group]:
+        """See `ports.Store`."""
+        with self._database.reading() as connection:
+            return [
+                group_of(row) for row in connection.execute(self._upward(_GROUPS), {"seeds": _pairs(seeds)})
+            ]
+
+    def inside(self, group: str) -> list[Subject]:
+        """See `ports.Store`."""
+        with self._database.reading() as connection:
+            rows = connection.execute(text(_INSIDE), {"group": group}).all()
+        return [subject_of(row.kind, row.name) for row in rows]
+
+    def _upward(self, rest: str) -> Executable:
+        return _statement(self._database.engine.dialect.name, rest)
+
+
+@lru_cache
+def _statement(engine: str, rest: str) -> Executable:
+    pairs = _PAIRS[engine]
+    whole = _UPWARD.format(seeds=pairs.format(name="seeds")) + rest.format(things=pairs.format(name="things"))
+    made = text(whole)
+    if rest in (_ALL, _ON_SOME, _SHARES):
+        return made.columns(expires=Instant, created_at=Instant)
+    return made.columns(created_at=Instant, deleted_at=Instant) if rest == _GROUPS else made
+
+
+def _pairs(subjects: Iterable[Subject]) -> str:
+    return json.dumps([(subject.kind, subject.name) for subject in subjects])
