@@ -24,43 +24,48 @@ _PAIRS = {
 }
 """A list of (kind, name) handed over as one parameter: no limit on their number, one text to prepare."""
 
+_EACH = {
+    "sqlite": "LEFT JOIN {table} AS {alias} ON {where}",
+    "postgresql": "LEFT JOIN LATERAL"
+    " (SELECT * FROM {table} AS {alias} WHERE {where} OFFSET 0) AS {alias} ON true",
+}
+"""Look up each row on the left by an index of `table`.
+
+No planner knows how few rows a recursion gives: told to join, PostgreSQL reads all grants there are.
+"""
+
+_ABOVE = "m.member_kind = reach.kind AND m.member_name = reach.name AND m.status = 'accepted'"
+_THEIRS = "g.subject_kind = reach.kind AND g.subject_name = reach.name"
+_ON_IT = f"{_THEIRS} AND g.resource_kind = things.kind AND g.resource_name = things.name"
+
 _UPWARD = """
 WITH RECURSIVE reach(kind, name) AS (
     {seeds}
   UNION
-    SELECT 'portal_group', CAST(m.group_name AS text)
-    FROM reach CROSS JOIN memberships AS m
-    WHERE m.member_kind = reach.kind AND m.member_name = reach.name AND m.status = 'accepted'
+    SELECT 'portal_group', CAST(m.group_name AS text) FROM reach {memberships}
 )
 """
-"""UNION drops what was reached before, so a circle ends. CROSS JOIN keeps SQLite's order of the two."""
+"""UNION drops what was reached before, so a circle ends. Who is in no group reaches one without a name."""
 
-_REACHED = "SELECT kind, name FROM reach"
+_REACHED = "SELECT kind, name FROM reach WHERE name IS NOT NULL"
 
 _EDGES = """
-SELECT m.member_kind, m.member_name, m.group_name
-FROM reach CROSS JOIN memberships AS m
-WHERE m.member_kind = reach.kind AND m.member_name = reach.name AND m.status = 'accepted'
+SELECT m.member_kind, m.member_name, m.group_name FROM reach {memberships} WHERE m.group_name IS NOT NULL
 """
 
 _ALL = """
-SELECT reach.kind AS kind, reach.name AS name, g.*
-FROM reach LEFT JOIN grants AS g ON g.subject_kind = reach.kind AND g.subject_name = reach.name
-ORDER BY g.id
+SELECT reach.kind AS kind, reach.name AS name, g.* FROM reach {grants}
+WHERE reach.name IS NOT NULL ORDER BY g.id
 """
 
 _ON_SOME = """
-SELECT reach.kind AS kind, reach.name AS name, g.*
-FROM reach CROSS JOIN ({things}) AS things
-LEFT JOIN grants AS g ON g.subject_kind = reach.kind AND g.subject_name = reach.name
-  AND g.resource_kind = things.kind AND g.resource_name = things.name
-ORDER BY g.id
+SELECT reach.kind AS kind, reach.name AS name, g.* FROM reach CROSS JOIN ({things}) AS things {grants_on_it}
+WHERE reach.name IS NOT NULL ORDER BY g.id
 """
 
 _SHARES = """
-SELECT g.* FROM reach CROSS JOIN grants AS g
-WHERE g.subject_kind = reach.kind AND g.subject_name = reach.name
-  AND reach.kind <> 'everyone' AND g.granted_by <> :site AND g.id > :after
+SELECT g.* FROM reach {grants}
+WHERE reach.kind <> 'everyone' AND g.granted_by <> :site AND g.id > :after
 ORDER BY g.id LIMIT :limit
 """
 
@@ -137,9 +142,15 @@ class Reach(Part):
 
 @lru_cache
 def _statement(engine: str, rest: str) -> Executable:
-    pairs = _PAIRS[engine]
-    whole = _UPWARD.format(seeds=pairs.format(name="seeds")) + rest.format(things=pairs.format(name="things"))
-    made = text(whole)
+    pairs, each = _PAIRS[engine], _EACH[engine]
+    parts = {
+        "seeds": pairs.format(name="seeds"),
+        "things": pairs.format(name="things"),
+        "memberships": each.format(table="memberships", alias="m", where=_ABOVE),
+        "grants": each.format(table="grants", alias="g", where=_THEIRS),
+        "grants_on_it": each.format(table="grants", alias="g", where=_ON_IT),
+    }
+    made = text((_UPWARD + rest).format(**parts))
     if rest in (_ALL, _ON_SOME, _SHARES):
         return made.columns(expires=Instant, created_at=Instant)
     return made.columns(created_at=Instant, deleted_at=Instant) if rest == _GROUPS else made
