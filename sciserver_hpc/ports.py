@@ -61,6 +61,10 @@ class Directory(Protocol):
         """
         ...
 
+    def has_group(self, name: str) -> bool:
+        """Is there a group of this name, whatever its capitals? Raises Unavailable."""
+        ...
+
     def ping(self) -> str:
         """Return a line saying what answered.
 
@@ -431,7 +435,10 @@ class Store(Protocol):
         before: int | None = None,
         limit: int = 100,
     ) -> list[Entry]:
-        """Newest first; paged by the last id of the page before. `about`: done by, or about, this person."""
+        """Newest first; paged by the last id of the page before.
+
+        `about`: what this person did or was refused, and what others did about them.
+        """
         ...
 
     # jobs -----------------------------------------------------------------------------------------

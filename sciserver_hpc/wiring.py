@@ -26,14 +26,17 @@ from .render import Surroundings
 from .scheduler.local import LocalScheduler
 from .scheduler.slurm import SlurmCommands
 from .services.accepting import Acceptor
+from .services.audit import Audit
 from .services.catalogue import Catalogue
 from .services.facts import Gatherer
+from .services.groups import Groups
 from .services.homes import Homes
 from .services.jobs import Jobs
 from .services.launch import Launch
 from .services.login import Login
 from .services.rendering import Renderer
 from .services.results import Results
+from .services.sharing import Sharing
 from .services.site import Site
 from .settings import ClusterSettings, Settings, check_secrets
 from .store.sql_store import SqlStore
@@ -54,6 +57,9 @@ class Services:
     jobs: Jobs
     results: Results
     catalogue: Catalogue
+    groups: Groups
+    sharing: Sharing
+    audit: Audit
 
     def close(self) -> None:
         """Hang up on agents and database."""
@@ -74,6 +80,7 @@ def build(settings: Settings) -> Services:
     schedulers = {name: _scheduler(cluster, agents) for name, cluster in settings.clusters.items()}
     homes, site = Homes(store, agents), Site(store, clock)
     jobs = _jobs(settings, clock, store, schedulers, homes, site)
+    groups, sharing = Groups(store, directory, clock), Sharing(store, directory, clock, site)
     return Services(
         settings=settings,
         clock=clock,
@@ -85,6 +92,9 @@ def build(settings: Settings) -> Services:
         jobs=jobs,
         results=Results(jobs, agents),
         catalogue=Catalogue(store, site),
+        groups=groups,
+        sharing=sharing,
+        audit=Audit(store, groups, sharing),
     )
 
 

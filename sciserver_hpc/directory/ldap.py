@@ -62,6 +62,11 @@ class LdapDirectory:
             raise NotFound(unknown(username))
         return person
 
+    def has_group(self, name: str) -> bool:
+        """See `ports.Directory`. The server compares names without regard to case (RFC 4519, 2.3)."""
+        with self._server.session(self._bind_dn, self._bind_password) as session:
+            return bool(_allowed(session).search(self._group_base, f"(cn={escaped(name)})", ("cn",), limit=1))
+
     def ping(self) -> str:
         """See `ports.Directory`.
 

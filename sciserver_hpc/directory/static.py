@@ -86,6 +86,11 @@ class StaticDirectory:
             raise NotFound(unknown(username))
         return _person(found)
 
+    def has_group(self, name: str) -> bool:
+        """See `ports.Directory`."""
+        named = (group.casefold() for found in self._entries().values() for group in found.groups)
+        return name.casefold() in named
+
     def ping(self) -> str:
         """See `ports.Directory`."""
         return f"file {self._path}, {len(self._entries())} users"

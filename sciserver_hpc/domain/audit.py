@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from pydantic import AwareDatetime
 
 from .access import Resource, Subject
 from .model import Model
+from .people import Person
+
+
+@dataclass(frozen=True)
+class Asker:
+    """A person in one request, whose id the audit trail carries."""
+
+    person: Person
+    request_id: str = ""
 
 
 class Outcome(StrEnum):

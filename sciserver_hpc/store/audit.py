@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import insert, or_, select
 
-from ..domain.access import Resource
-from ..domain.audit import Entry
+from ..domain.access import Resource, SubjectKind
+from ..domain.audit import Entry, Outcome
 from .grant_rows import resource_of, subject_of
 from .part import Part
 from .schema import audit
@@ -37,7 +37,8 @@ class Audit(Part):
         if on is not None:
             wanted = wanted.where(columns.on_kind == on.kind, columns.on_name == on.name)
         if about is not None:
-            theirs = (columns.whom_kind == "user") & (columns.whom_name == about)
+            done = columns.outcome == Outcome.DONE
+            theirs = (columns.whom_kind == SubjectKind.USER) & (columns.whom_name == about) & done
             wanted = wanted.where(or_(columns.who == about, theirs))
         if before is not None:
             wanted = wanted.where(columns.id < before)

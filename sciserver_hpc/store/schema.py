@@ -152,6 +152,7 @@ audit = Table(
     Column("request_id", String(64), nullable=False),
     Index("ix_audit_on", "on_kind", "on_name", "id"),
     Index("ix_audit_who", "who", "id"),
+    Index("ix_audit_whom", "whom_kind", "whom_name", "id"),
     sqlite_autoincrement=True,
 )
 """Append-only: triggers refuse to change or delete a row."""

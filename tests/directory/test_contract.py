@@ -137,6 +137,21 @@ def test_wrong_and_unknown_are_told_in_the_same_words(directory: Directory, pass
     assert len(words) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [
+        ("astro", True),
+        ("ASTRO", True),
+        ("astr", False),
+        ("*", False),
+        ("alice", False),
+        ("astro)(cn=*", False),
+    ],
+)
+def test_groups_are_known_by_name(directory: Directory, name: str, there: bool) -> None:
+    assert directory.has_group(name) is there
+
+
 def test_ping_says_what_answered(directory: Directory) -> None:
     assert directory.ping()
 

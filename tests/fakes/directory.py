@@ -34,6 +34,11 @@ class FakeDirectory:
             raise NotFound(f"The directory knows no user {username!r}.")
         return self._people[username][0]
 
+    def has_group(self, name: str) -> bool:
+        self._answer()
+        people = (person for person, _ in self._people.values())
+        return name.casefold() in {group.casefold() for person in people for group in person.groups}
+
     def ping(self) -> str:
         self._answer()
         return f"fake directory, {len(self._people)} users"

@@ -20,14 +20,17 @@ from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.volumes import DataVolume, RootKind, RootVolume
 from sciserver_hpc.render import Surroundings
 from sciserver_hpc.services.accepting import Acceptor
+from sciserver_hpc.services.audit import Audit
 from sciserver_hpc.services.catalogue import Catalogue
 from sciserver_hpc.services.facts import Gatherer
+from sciserver_hpc.services.groups import Groups
 from sciserver_hpc.services.homes import Homes
 from sciserver_hpc.services.jobs import Jobs
 from sciserver_hpc.services.launch import Launch
 from sciserver_hpc.services.login import Login
 from sciserver_hpc.services.rendering import Renderer
 from sciserver_hpc.services.results import Results
+from sciserver_hpc.services.sharing import Sharing
 from sciserver_hpc.services.site import Site
 from sciserver_hpc.settings import Settings
 from sciserver_hpc.store.sql_store import SqlStore
@@ -169,6 +172,8 @@ class House:
         launch = Launch(self.store, self.clock, site)
         jobs = Jobs(self.store, self.clock, Waker(), schedulers, acceptor, self.renderer, launch)
         login = Login(self.store, self.people, self.clock, homes)
+        groups = Groups(self.store, self.people, self.clock)
+        sharing = Sharing(self.store, self.people, self.clock, site)
         return Services(
             settings=settings(folder, url),
             clock=self.clock,
@@ -180,6 +185,9 @@ class House:
             jobs=jobs,
             results=Results(jobs, self.disk),
             catalogue=Catalogue(self.store, site),
+            groups=groups,
+            sharing=sharing,
+            audit=Audit(self.store, groups, sharing),
         )
 
 

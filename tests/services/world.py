@@ -19,14 +19,17 @@ from sciserver_hpc.domain.scheduling import Submission
 from sciserver_hpc.domain.volumes import DataVolume, RootKind, RootVolume
 from sciserver_hpc.render import Surroundings
 from sciserver_hpc.services.accepting import Acceptor
+from sciserver_hpc.services.audit import Audit
 from sciserver_hpc.services.catalogue import Catalogue
 from sciserver_hpc.services.facts import Gatherer
+from sciserver_hpc.services.groups import Groups
 from sciserver_hpc.services.homes import Homes
 from sciserver_hpc.services.jobs import Jobs
 from sciserver_hpc.services.launch import Launch
 from sciserver_hpc.services.login import Login
 from sciserver_hpc.services.rendering import Renderer
 from sciserver_hpc.services.results import Results
+from sciserver_hpc.services.sharing import Sharing
 from sciserver_hpc.services.site import Site as SiteView
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.agents import FakeAgents
@@ -61,6 +64,10 @@ class FakePeople:
         if username not in self.people:
             raise NotFound(f"no {username}")
         return self.people[username]
+
+    def has_group(self, name: str) -> bool:
+        self._answer()
+        return name.casefold() in {group.casefold() for p in self.people.values() for group in p.groups}
 
     def ping(self) -> str:
         self._answer()
@@ -180,6 +187,9 @@ class World:
         self.renderer = Renderer(self.store, Surroundings("https://portal:8443"), b"k" * 32)
         self.jobs = self.make_jobs()
         self.results = Results(self.jobs, self.agents)
+        self.groups = Groups(self.store, self.people, self.clock)
+        self.sharing = Sharing(self.store, self.people, self.clock, self.site)
+        self.audit = Audit(self.store, self.groups, self.sharing)
 
     def make_jobs(self, max_active: int = 100) -> Jobs:
         gatherer = Gatherer(self.store, self.clock, self.site, lambda _image: self.image_problem)

@@ -151,6 +151,7 @@ def _audit() -> None:
     )
     op.create_index("ix_audit_on", "audit", ["on_kind", "on_name", "id"])
     op.create_index("ix_audit_who", "audit", ["who", "id"])
+    op.create_index("ix_audit_whom", "audit", ["whom_kind", "whom_name", "id"])
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
             "CREATE FUNCTION audit_stays() RETURNS trigger LANGUAGE plpgsql AS"

@@ -1,0 +1,55 @@
+"""The audit trail, as far as each may read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..domain.access import Action, Resource, ResourceKind
+from ..domain.audit import Entry
+from ..domain.errors import Refused
+from ..domain.groups import Role
+from ..domain.people import Person
+from ..ports import Store
+from .groups import Groups
+from .sharing import Sharing
+
+LONGEST_PAGE = 1000
+
+
+class Audit:
+    """Administrators of the site read all, owners what was done with their own.
+
+    Everybody else reads what they did, and what was done about them.
+    """
+
+    def __init__(self, store: Store, groups: Groups, sharing: Sharing) -> None:
+        self._store = store
+        self._groups = groups
+        self._sharing = sharing
+
+    def entries(
+        self, person: Person, on: Resource | None = None, before: int | None = None, limit: int = 100
+    ) -> list[Entry]:
+        """Newest first. `before`: last id of the page before. Raises NotFound, Refused."""
+        if not person.admin and on is not None:
+            self._check(person, on)
+        about = None if person.admin or on is not None else person.username
+        return self._store.audit(
+            on=on, about=about, before=before, limit=max(1, min(limit, LONGEST_PAGE + 1))
+        )
+
+    def export(self, person: Person, on: Resource | None = None) -> Iterator[Entry]:
+        """All of it, newest first, read a page at a time. Raises NotFound, Refused before the first."""
+        page = self.entries(person, on, limit=LONGEST_PAGE)
+        return self._rest(person, on, page)
+
+    def _rest(self, person: Person, on: Resource | None, page: list[Entry]) -> Iterator[Entry]:
+        while page:
+            yield from page
+            page = self.entries(person, on, page[-1].id, LONGEST_PAGE)
+
+    def _check(self, person: Person, on: Resource) -> None:
+        if on.kind is not ResourceKind.GROUP:
+            self._sharing.need(person, Action.GRANT, on)
+        elif self._groups.get(person, on.name).role not in (Role.ADMIN, Role.OWNER):
+            raise Refused({str(on): "only its owner and its admins read what was done with it"})

@@ -1,0 +1,325 @@
+"""Groups: made, described, ended; people and other groups come in and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..domain import groups as rules
+from ..domain.access import Resource, ResourceKind, Subject, SubjectKind, own_subjects
+from ..domain.audit import Asker
+from ..domain.errors import Conflict, NotFound, Refused
+from ..domain.groups import (
+    Accessibility,
+    Change,
+    Group,
+    Membership,
+    Role,
+    Source,
+    Standing,
+    Status,
+    user,
+)
+from ..domain.model import Model
+from ..domain.people import Person
+from ..ports import Clock, Directory, Store
+from .known import Known
+from .trail import Act, Trail
+
+LONGEST_PAGE = 500
+
+Rule = Callable[[Standing, Membership | None], Change | None]
+"""What a rule is asked with beside its own parameters: who asks, and the membership it is about."""
+
+
+class GroupSeen(Model):
+    """A group as one person sees it. role: of their own membership; member: are they in, at any depth?"""
+
+    group: Group
+    role: Role | None = None
+    member: bool = False
+
+
+class Groups:
+    """The use cases around groups. A group the asker may not know of is always NotFound."""
+
+    def __init__(self, store: Store, directory: Directory, clock: Clock) -> None:
+        self._store = store
+        self._directory = directory
+        self._clock = clock
+        self._known = Known(store, directory)
+        self._trail = Trail(store, clock)
+
+    # looking --------------------------------------------------------------------------------------
+    def mine(self, person: Person) -> list[GroupSeen]:
+        """The groups of both sources that the person is in, at any depth, by name."""
+        own = self._store.memberships_of([user(person.username)], [Status.ACCEPTED])
+        roles = {membership.group: membership.role for membership in own}
+        return [
+            GroupSeen(
+                group=group,
+                role=roles.get(group.name) if group.source is Source.PORTAL else None,
+                member=True,
+            )
+            for group in self._store.groups_reached(own_subjects(person))
+        ]
+
+    def public(self, after: str = "", limit: int = 100) -> list[Group]:
+        """Groups anybody may join, by name. `after`: last name of the page before."""
+        return self._store.public_groups(after, max(1, min(limit, LONGEST_PAGE + 1)))
+
+    def get(self, person: Person, name: str) -> GroupSeen:
+        """A group the person may know of. Raises NotFound."""
+        group, own = self._known.group(person, name)
+        role = own.role if own is not None and own.counts else None
+        inside = role is not None or group.subject in self._store.reach(own_subjects(person))
+        return GroupSeen(group=group, role=role, member=inside)
+
+    def members(
+        self, person: Person, name: str, after: Subject | None = None, limit: int = 100
+    ) -> list[Membership]:
+        """Who is in, for those who are. `after`: last member of the page before. Raises NotFound, Refused."""
+        seen = self.get(person, name)
+        if not (seen.member or person.admin):
+            raise Refused({f"group {name}": "only its members see who is in it"})
+        return self._store.members(name, [Status.ACCEPTED], after, max(1, min(limit, LONGEST_PAGE + 1)))
+
+    def invitations(self, person: Person, name: str, after: Subject | None = None) -> list[Membership]:
+        """Open invitations to a group, for its admins. Raises NotFound, Refused."""
+        group, own = self._known.group(person, name)
+        Standing(person, group, own).need(Role.ADMIN)
+        return self._store.members(name, [Status.INVITED], after, LONGEST_PAGE)
+
+    def invited(self, person: Person) -> list[Membership]:
+        """Open invitations the person may answer: to them, and to groups they administer."""
+        mine = [_portal(name) for name in self._store.administered(person.username)]
+        return self._store.memberships_of([user(person.username), *mine], [Status.INVITED])
+
+    def people(self, prefix: str) -> list[Person]:
+        """See `Known.search`."""
+        return self._known.search(prefix)
+
+    # the group itself -----------------------------------------------------------------------------
+    def create(
+        self, asker: Asker, name: str, description: str, accessibility: Accessibility
+    ) -> tuple[Group, bool]:
+        """Make a group; False with the one the asker made of the same words before.
+
+        Raises Conflict, Unavailable (whether the directory has a group of that name must be known).
+        """
+        group = Group(
+            name=name, description=description, accessibility=accessibility, created_at=self._clock.now()
+        )
+        in_directory = self._directory.has_group(name)
+        with self._trail.acting(asker, Act("group.create", _on(name), detail=accessibility)) as act:
+            there = self._store.group(name)
+            if there is not None and _same(there, group, asker.person):
+                act.told = False
+                return there, False
+            alike = self._store.groups_alike(name)
+            if in_directory:
+                alike.append(group.model_copy(update={"source": Source.DIRECTORY}))
+            change = rules.create(
+                asker.person,
+                group,
+                alike,
+                once_used=self._store.group_once(name),
+                granted=self._store.named_in_grants(name),
+            )
+            self._store.add_group(change.group)
+            self._store.put_memberships(change.memberships)
+            return change.group, True
+        raise AssertionError("the block above returns or raises")
+
+    def describe(
+        self,
+        asker: Asker,
+        name: str,
+        description: str | None = None,
+        accessibility: Accessibility | None = None,
+    ) -> GroupSeen:
+        """Change words or accessibility. Raises NotFound, Refused."""
+        self._known.group(asker.person, name)
+        self._apply(
+            asker,
+            Act("group.describe", _on(name), detail=accessibility or ""),
+            lambda standing, _: rules.describe(standing, description, accessibility),
+        )
+        return self.get(asker.person, name)
+
+    def delete(self, asker: Asker, name: str) -> None:
+        """End the group, its memberships and the grants to it. Raises NotFound, Refused."""
+        self._known.group(asker.person, name)
+        with self._trail.acting(asker, Act("group.delete", _on(name))):
+            rules.delete(self._standing(asker.person, name))
+            self._store.delete_group(name, self._clock.now())
+
+    # coming in ------------------------------------------------------------------------------------
+    def invite(self, asker: Asker, name: str, member: Subject, role: Role = Role.MEMBER) -> Membership:
+        """Invite a person or a group. Raises NotFound, Invalid (nobody known here), Refused, Conflict."""
+        self._known.group(asker.person, name)
+        self._known.check(asker.person, member, "member")
+        return self._change(
+            asker,
+            "invite",
+            name,
+            member,
+            lambda standing, before: rules.invite(
+                standing, member, role, before, self._above(name), self._clock.now()
+            ),
+            role,
+        )
+
+    def accept(self, asker: Asker, name: str, member: Subject | None = None) -> Membership:
+        """Accept one's own invitation, or that of a group one administers. Raises as `decline`; Refused."""
+        whom = self._answering(asker.person, name, member)
+        return self._change(
+            asker,
+            "accept",
+            name,
+            whom,
+            lambda standing, found: rules.accept(standing, found, self._above(name), self._clock.now()),
+        )
+
+    def decline(self, asker: Asker, name: str, member: Subject | None = None) -> Membership:
+        """Decline one. Raises NotFound, Conflict."""
+        whom = self._answering(asker.person, name, member)
+        return self._change(
+            asker,
+            "decline",
+            name,
+            whom,
+            lambda standing, found: rules.decline(standing, found, self._clock.now()),
+        )
+
+    def withdraw(self, asker: Asker, name: str, member: Subject) -> Membership:
+        """Take an invitation back. Raises NotFound, Refused, Conflict."""
+        self._known.group(asker.person, name)
+        return self._change(
+            asker,
+            "withdraw",
+            name,
+            member,
+            lambda standing, found: rules.withdraw(standing, found, self._clock.now()),
+        )
+
+    def join(self, asker: Asker, name: str) -> Membership:
+        """Join a public group. Raises NotFound, Refused."""
+        self._known.group(asker.person, name)
+        me = user(asker.person.username)
+        return self._change(
+            asker,
+            "join",
+            name,
+            me,
+            lambda standing, _: rules.join(standing, self._clock.now()),
+        )
+
+    # going, and roles -------------------------------------------------------------------------------
+    def leave(self, asker: Asker, name: str, member: Subject | None = None) -> Membership:
+        """Leave, or take a group one administers out of another. Raises NotFound, Refused, Conflict."""
+        whom = self._answering(asker.person, name, member)
+        return self._change(
+            asker,
+            "leave",
+            name,
+            whom,
+            lambda standing, found: rules.leave(standing, found, self._clock.now()),
+        )
+
+    def remove(self, asker: Asker, name: str, member: Subject) -> Membership:
+        """Expel a person, or take a nested group out. Raises NotFound, Refused, Conflict."""
+        self._known.group(asker.person, name)
+        return self._change(
+            asker,
+            "remove",
+            name,
+            member,
+            lambda standing, found: rules.remove(standing, member, found, self._clock.now()),
+        )
+
+    def set_role(self, asker: Asker, name: str, member: Subject, role: Role) -> Membership:
+        """Promote or demote. Raises NotFound, Refused, Conflict."""
+        self._known.group(asker.person, name)
+        return self._change(
+            asker,
+            "role",
+            name,
+            member,
+            lambda standing, found: rules.set_role(standing, found, role, self._clock.now()),
+            role,
+        )
+
+    def transfer(self, asker: Asker, name: str, member: Subject) -> Membership:
+        """Hand the group over. Raises NotFound, Invalid (they are gone), Refused, Conflict."""
+        self._known.group(asker.person, name)
+        self._known.check(asker.person, member, "member")
+
+        def rule(standing: Standing, heir: Membership | None) -> Change | None:
+            owner = self._store.membership(name, user(standing.group.owner))
+            if owner is None:
+                raise Conflict(f"Group {name} has no owner; tell an administrator.")
+            return rules.transfer(standing, heir, owner, self._clock.now())
+
+        return self._change(asker, "transfer", name, member, rule)
+
+    # ------------------------------------------------------------------------------------------------
+    def _change(
+        self, asker: Asker, act: str, name: str, member: Subject, rule: Rule, detail: str = ""
+    ) -> Membership:
+        """Let `rule` decide about `member` of the group; return their membership as it stands then."""
+        self._apply(asker, Act(f"group.{act}", _on(name), member, detail), rule)
+        after = self._store.membership(name, member)
+        if after is None:
+            raise NotFound(f"There is no group {name} that you may know of.")
+        return after
+
+    def _apply(self, asker: Asker, act: Act, rule: Rule) -> None:
+        """Let `rule` decide, and write what it says."""
+        name = act.on.name
+        with self._trail.acting(asker, act):
+            standing = self._standing(asker.person, name)
+            before = self._store.membership(name, act.whom) if act.whom is not None else None
+            change = rule(standing, before)
+            if change is None:
+                act.told = False
+            else:
+                self._store.change_group(change.group)
+                self._store.put_memberships(change.memberships)
+
+    def _standing(self, person: Person, name: str) -> Standing:
+        """Who asks about what, as it is once it is our turn. Raises NotFound."""
+        group = self._store.group(name)
+        if group is None:
+            raise NotFound(f"There is no group {name} that you may know of.")
+        return Standing(person, group, self._store.membership(name, user(person.username)))
+
+    def _answering(self, person: Person, name: str, member: Subject | None) -> Subject:
+        """Whom the asker answers for. Raises NotFound, Refused."""
+        whom = member or user(person.username)
+        answers = self._known.answers(person, whom)
+        # Who declined or left knows of the group, and may ask twice.
+        if not answers or self._store.membership(name, whom) is None:
+            self._known.group(person, name)
+        if not answers:
+            raise Refused({str(whom): "you cannot answer for them"})
+        return whom
+
+    def _above(self, name: str) -> frozenset[str]:
+        """The portal's groups that group `name` is in, at any depth."""
+        reached = self._store.reach([_portal(name)])
+        return frozenset(s.name for s in reached if s.kind is SubjectKind.PORTAL_GROUP) - {name}
+
+
+def _on(name: str) -> Resource:
+    return Resource(kind=ResourceKind.GROUP, name=name)
+
+
+def _portal(name: str) -> Subject:
+    return Subject(kind=SubjectKind.PORTAL_GROUP, name=name)
+
+
+def _same(there: Group, asked: Group, person: Person) -> bool:
+    words = {"description", "accessibility"}
+    return there.owner == person.username and there.model_dump(include=words) == asked.model_dump(
+        include=words
+    )

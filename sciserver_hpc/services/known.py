@@ -1,0 +1,92 @@
+"""Whom one may name: people and groups known here, and nobody else's secrets."""
+
+from __future__ import annotations
+
+from ..domain.access import Subject, SubjectKind, own_subjects
+from ..domain.errors import Invalid, NotFound, Unavailable
+from ..domain.groups import Group, Membership, Role, Standing, Status, may_see, user
+from ..domain.people import Person
+from ..ports import Directory, Store
+
+_SHORTEST = 2
+_MOST = 10
+
+
+class Known:
+    """Looks people and groups up for an asker."""
+
+    def __init__(self, store: Store, directory: Directory) -> None:
+        self._store = store
+        self._directory = directory
+
+    def check(self, person: Person, subject: Subject, field: str) -> None:
+        """Raise Invalid unless `subject` can be invited or given something by `person`."""
+        if subject.kind is SubjectKind.EVERYONE or self._knows(person, subject):
+            return
+        there = "who logged in here at least once" if subject.kind is SubjectKind.USER else "you may know of"
+        raise Invalid({field: f"there is no {subject} {there}"})
+
+    def person(self, username: str) -> Person | None:
+        """Somebody who logged in here and is still in the directory, as far as it answers."""
+        known = self._store.person(username)
+        if known is None:
+            return None
+        try:
+            return self._directory.person(username)
+        except NotFound:
+            return None
+        except Unavailable:
+            return known
+
+    def search(self, prefix: str) -> list[Person]:
+        """A few people whose names start so: the directory is not to be read through. Raises Invalid."""
+        wanted = prefix.strip()
+        if len(wanted) < _SHORTEST:
+            raise Invalid({"prefix": f"give the first {_SHORTEST} letters at least"})
+        return self._store.people_like(wanted, _MOST)
+
+    def group(self, person: Person, name: str) -> tuple[Group, Membership | None]:
+        """A group of the portal that `person` may know of, and their own membership. Raises NotFound."""
+        group = self._store.group(name)
+        own = self._store.membership(name, user(person.username)) if group else None
+        if group is None or not self._sees(person, group, own):
+            raise NotFound(f"There is no group {name} that you may know of.")
+        return group, own
+
+    def sees(self, person: Person, subject: Subject) -> bool:
+        """May `person` know of this group?"""
+        if subject.kind is SubjectKind.PORTAL_GROUP:
+            return self._knows(person, subject)
+        return subject.kind is not SubjectKind.GROUP or subject.name in person.groups or person.admin
+
+    def answers(self, person: Person, subject: Subject) -> bool:
+        """May `person` answer for `subject`: is it them, or a group they administer?"""
+        if subject.kind is SubjectKind.PORTAL_GROUP:
+            group = self._store.group(subject.name)
+            own = self._store.membership(subject.name, user(person.username))
+            return group is not None and Standing(person, group, own).has(Role.ADMIN)
+        return subject == user(person.username)
+
+    def _knows(self, person: Person, subject: Subject) -> bool:
+        if subject.kind is SubjectKind.USER:
+            return self.person(subject.name) is not None
+        if subject.kind is SubjectKind.GROUP:
+            return self._store.directory_group(subject.name)
+        try:
+            self.group(person, subject.name)
+        except NotFound:
+            return False
+        return True
+
+    def _sees(self, person: Person, group: Group, own: Membership | None) -> bool:
+        standing = Standing(person, group, own)
+        asked = own is not None and own.status is Status.INVITED
+        if may_see(standing, reached=own is not None and own.counts, asked=asked):
+            return True
+        if group.subject in self._store.reach(own_subjects(person)):
+            return True
+        mine = [
+            Subject(kind=SubjectKind.PORTAL_GROUP, name=n) for n in self._store.administered(person.username)
+        ]
+        invited = self._store.memberships_of(mine, [Status.INVITED])
+        return any(invitation.group == group.name for invitation in invited)

@@ -1,0 +1,294 @@
+"""Rights: given, taken, listed, explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..domain.access import (
+    ACTIONS,
+    OF_THE_SITE,
+    Acting,
+    Action,
+    Decision,
+    Grant,
+    Resource,
+    ResourceKind,
+    Subject,
+    SubjectKind,
+    decide,
+    own_subjects,
+    owner_of,
+)
+from ..domain.audit import Asker
+from ..domain.errors import NotFound, Refused
+from ..domain.groups import Role, Standing, user
+from ..domain.model import Model
+from ..domain.people import Person
+from ..domain.sharing import Giver, Share, give, take
+from ..domain.why import Explanation, Question, explain
+from ..ports import Clock, Directory, Store
+from .known import Known
+from .site import Site
+from .trail import Act, Trail
+
+LONGEST_PAGE = 500
+
+
+class Usable(Model):
+    """A thing, and what a person may do with it."""
+
+    resource: Resource
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A thing grants may be on. owner: "" for what is the site's."""
+
+    resource: Resource
+    owner: str
+
+
+class Sharing:
+    """The use cases around grants. A thing the asker may not know of is always NotFound."""
+
+    def __init__(self, store: Store, directory: Directory, clock: Clock, site: Site) -> None:
+        self._store = store
+        self._clock = clock
+        self._site = site
+        self._known = Known(store, directory)
+        self._trail = Trail(store, clock)
+
+    # giving and taking ----------------------------------------------------------------------------
+    def give(
+        self,
+        asker: Asker,
+        resource: Resource,
+        subject: Subject,
+        actions: Iterable[Action],
+        expires: datetime | None = None,
+        *,
+        dry_run: bool = False,
+    ) -> list[Share]:
+        """Grant actions; again with another end changes the end. A dry run changes and records nothing.
+
+        Raises NotFound, Invalid, Refused (each action that is not the asker's to give).
+        """
+        wanted, now = sorted(set(actions)), self._clock.now()
+        self._thing(asker.person, resource)
+        self._known.check(asker.person, subject, "subject")
+        if dry_run:
+            made = give(self._giver(asker.person, resource), subject, wanted, expires, now)
+            return [Share(id=0, grant=grant, created_at=now) for grant in made]
+        detail = " ".join(wanted) + (f" until {expires.isoformat()}" if expires else "")
+        shares: list[Share] = []
+        with self._trail.acting(asker, Act("grant", resource, subject, detail)):
+            made = give(self._giver(asker.person, resource), subject, wanted, expires, now)
+            self._known.check(asker.person, subject, "subject")  # a group may have ended meanwhile
+            shares = self._store.add_grants(made, now)
+        return shares
+
+    def revoke(
+        self,
+        asker: Asker,
+        resource: Resource,
+        subject: Subject,
+        actions: Iterable[Action] | None = None,
+        *,
+        dry_run: bool = False,
+    ) -> list[Share]:
+        """Take back what `subject` was granted, all of it when no actions are named; return what went.
+
+        Raises NotFound, Refused: then nothing is taken.
+        """
+        wanted = frozenset(ACTIONS[resource.kind] if actions is None else actions)
+        mine = subject == user(asker.person.username)
+        answers = subject.kind is SubjectKind.PORTAL_GROUP and self._known.answers(asker.person, subject)
+        if not mine and not answers:
+            self._thing(asker.person, resource)
+        found: list[Share] = []
+        with self._trail.acting(asker, Act("revoke", resource, subject, " ".join(sorted(wanted)))) as act:
+            act.told = not dry_run
+            giver = self._giver(asker.person, resource)
+            found = [s for s in self._store.shares_between(resource, subject) if s.grant.action in wanted]
+            for share in found:
+                take(giver, share.grant, answers=answers)
+            if found and not dry_run:
+                self._store.drop_grants([share.id for share in found])
+            act.told = bool(found) and not dry_run
+        return found
+
+    def revoke_one(self, asker: Asker, share_id: int) -> None:
+        """Take one grant back. Raises NotFound, Refused."""
+        share = self._store.share(share_id)
+        if share is None or not self._concerns(asker.person, share):
+            raise NotFound(f"There is no grant {share_id} that you may know of.")
+        grant = share.grant
+        answers = grant.subject.kind is SubjectKind.PORTAL_GROUP
+        answers = answers and self._known.answers(asker.person, grant.subject)
+        with self._trail.acting(asker, Act("revoke", grant.resource, grant.subject, grant.action)) as act:
+            take(self._giver(asker.person, grant.resource), grant, answers=answers)
+            act.told = self._store.drop_grants([share_id]) > 0
+
+    # listing --------------------------------------------------------------------------------------
+    def on(self, person: Person, resource: Resource, after: int = 0, limit: int = 100) -> list[Share]:
+        """All grants on a thing, for those who may give them. Raises NotFound, Refused."""
+        self.need(person, Action.GRANT, resource)
+        return self._store.shares_on(resource, after, _page(limit))
+
+    def need(self, person: Person, action: Action, resource: Resource) -> None:
+        """Raise NotFound or Refused unless the person may do `action` to a thing that is there."""
+        thing = self._thing(person, resource)
+        decision = self._decide(self._giver(person, resource, thing), action)
+        if not decision:
+            raise Refused({str(resource): decision.reason})
+
+    def by_me(self, person: Person, after: int = 0, limit: int = 100) -> list[Share]:
+        """What the person granted."""
+        return self._store.shares_by(person.username, after, _page(limit))
+
+    def with_me(self, person: Person, after: int = 0, limit: int = 100) -> list[Share]:
+        """What others granted the person or a group they are in, expired grants too."""
+        return self._store.shares_with(own_subjects(person), after, _page(limit))
+
+    def usable(self, person: Person) -> list[Usable]:
+        """All that grants let the person do, thing by thing."""
+        rights = self._site.load_rights(person)
+        found: dict[Resource, set[Action]] = {}
+        for grant in rights.grants:
+            if grant.lives(rights.now):
+                read = {Action.READ} if grant.action is Action.WRITE else set()
+                found.setdefault(grant.resource, set()).update({grant.action} | read)
+        return [
+            Usable(resource=resource, actions=tuple(sorted(found[resource])))
+            for resource in sorted(found, key=lambda thing: (thing.kind, thing.name))
+        ]
+
+    # explaining -----------------------------------------------------------------------------------
+    def explain(self, person: Person, username: str, action: Action, resource: Resource) -> Explanation:
+        """Why `username` may (not) do it: about oneself, or about others on what one may share.
+
+        Raises NotFound.
+        """
+        about = person if username == person.username else self._other(person, username, resource)
+        if resource.kind is ResourceKind.GROUP:
+            return self._explain_group(about, action, resource, person)
+        thing = self._find(resource)
+        giver = self._giver(about, resource, thing)
+        shown = thing is not None and self._visible(person, thing)
+        question = Question(
+            user=username,
+            action=action,
+            resource=resource,
+            asker=person.username,
+            owner=(thing.owner if thing and shown else owner_of(resource)) or None,
+            edges=self._store.edges(own_subjects(about)) + _directory_edges(about),
+            visible=lambda group: about == person or self._known.sees(person, group),
+        )
+        return explain(question, self._decide(giver, action))
+
+    def _other(self, person: Person, username: str, resource: Resource) -> Person:
+        """Somebody else, where `person` may ask about them. Raises NotFound."""
+        words = "You may ask that about yourself, and about others only for what you may share."
+        thing = self._find(resource)
+        if resource.kind is ResourceKind.GROUP:
+            group, own = self._known.group(person, resource.name)
+            may = Standing(person, group, own).has(Role.ADMIN)
+        else:
+            may = thing is not None and bool(self._decide(self._giver(person, resource, thing), Action.GRANT))
+        if not may and not person.admin:
+            raise NotFound(words)
+        about = self._store.person(username)
+        if about is None:
+            raise NotFound(f"Nobody called {username} logged in here so far.")
+        return about
+
+    def _explain_group(
+        self, about: Person, action: Action, resource: Resource, person: Person
+    ) -> Explanation:
+        group, _ = self._known.group(person, resource.name)
+        own = self._store.membership(group.name, user(about.username))
+        standing = Standing(about, group, own)
+        if action not in ACTIONS[ResourceKind.GROUP]:
+            return Explanation(allowed=False, sentence=f"There is no {action} for a group.")
+        reached = group.subject in self._store.reach(own_subjects(about))
+        allowed = standing.has(Role.ADMIN) if action is Action.MANAGE else reached or about.admin
+        role = own.role if own is not None and own.counts else None
+        be = "You are" if about == person else f"{about.username} is"
+        what = f"{role} of" if role else "in" if reached else "not in"
+        also = ", and an administrator of this site" if about.admin else ""
+        need = (
+            "" if allowed else " Ask its owner." if action is Action.READ else " That takes an admin's role."
+        )
+        return Explanation(allowed=allowed, sentence=f"{be} {what} group {group.name}{also}.{need}")
+
+    # ------------------------------------------------------------------------------------------------
+    def _giver(self, person: Person, resource: Resource, thing: Thing | None = None) -> Giver:
+        """The person with what they hold on the thing, now."""
+        subjects, grants = self._store.reaching(own_subjects(person), [resource])
+        found = thing or self._find(resource)
+        owner = found.owner if found else None
+        return Giver(Acting(person, subjects), resource, tuple(grants), owner)
+
+    def _decide(self, giver: Giver, action: Action) -> Decision:
+        return decide(
+            giver.acting, action, giver.resource, giver.grants, self._clock.now(), giver.owner or None
+        )
+
+    def _thing(self, person: Person, resource: Resource) -> Thing:
+        """A thing the person may know of. Raises NotFound."""
+        thing = self._find(resource)
+        if thing is None or not self._visible(person, thing):
+            raise NotFound(f"There is no {resource} that you may know of.")
+        return thing
+
+    def _visible(self, person: Person, thing: Thing) -> bool:
+        """The site's things are no secret; others' only to those with a live grant on them."""
+        if thing.resource.kind is ResourceKind.GROUP:
+            return self._known.sees(person, Subject(kind=SubjectKind.PORTAL_GROUP, name=thing.resource.name))
+        if thing.resource.kind in OF_THE_SITE or thing.owner == person.username:
+            return True
+        now = self._clock.now()
+        _, grants = self._store.reaching(own_subjects(person), [thing.resource])
+        return any(grant.lives(now) for grant in grants)
+
+    def _find(self, resource: Resource) -> Thing | None:
+        """The thing, whoever may know of it."""
+        name, site = resource.name, self._site.snapshot()
+        offered = {
+            ResourceKind.DOMAIN: site.domains,
+            ResourceKind.IMAGE: site.images,
+            ResourceKind.ROOT_VOLUME: site.roots,
+            ResourceKind.DATA_VOLUME: site.data,
+        }.get(resource.kind)
+        if offered is not None:
+            return Thing(resource, "") if name in offered else None
+        if resource.kind is ResourceKind.USER_VOLUME:
+            parts = name.split("/")
+            there = self._store.user_volume(*parts) if len(parts) == 3 else None
+            return Thing(resource, there.owner) if there else None
+        if resource.kind is ResourceKind.JOB and name.isascii() and name.isdecimal() and len(name) < 19:
+            job = self._store.job(int(name)) if str(int(name)) == name else None
+            return Thing(resource, job.owner) if job else None
+        if resource.kind is ResourceKind.GROUP:
+            group = self._store.group(name)
+            return Thing(resource, group.owner) if group else None
+        return None
+
+    def _concerns(self, person: Person, share: Share) -> bool:
+        """Does the grant concern the person, so that they may know of it?"""
+        grant: Grant = share.grant
+        giver = self._giver(person, grant.resource)
+        mine = grant.subject == user(person.username) or grant.granted_by == person.username
+        return mine or giver.owns or self._known.answers(person, grant.subject)
+
+
+def _page(limit: int) -> int:
+    return max(1, min(limit, LONGEST_PAGE + 1))
+
+
+def _directory_edges(person: Person) -> list[tuple[Subject, Subject]]:
+    me = user(person.username)
+    return [(me, group) for group in own_subjects(person) if group.kind is SubjectKind.GROUP]

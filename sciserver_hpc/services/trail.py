@@ -1,0 +1,63 @@
+"""How a change of groups or grants is made: in turn, told in the audit trail, and a refusal told as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ..domain.access import Resource, Subject
+from ..domain.audit import Asker, Entry, Outcome
+from ..domain.errors import Conflict, Invalid, Refused
+from ..ports import Clock, Store
+
+
+@dataclass
+class Act:
+    """What is being done, as the trail will tell it. `told` is cleared when nothing changed after all."""
+
+    act: str
+    on: Resource
+    whom: Subject | None = None
+    detail: str = ""
+    told: bool = True
+
+
+class Trail:
+    """Changes with their lines in the audit trail, in one transaction each."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    @contextmanager
+    def acting(self, asker: Asker, act: Act) -> Iterator[Act]:
+        """The block that changes something: it holds all other changes of groups and grants off.
+
+        What it refuses by Refused, Conflict or Invalid is recorded, and raised when that is safe; it must
+        decide before it writes. Any other error leaves no trace.
+        """
+        refusal: Refused | Conflict | Invalid | None = None
+        with self._store.transaction():
+            self._store.hold_access()
+            try:
+                yield act
+            except (Refused, Conflict, Invalid) as error:
+                refusal = error
+            if refusal is not None or act.told:
+                self._store.record([self._entry(asker, act, refusal)])
+        if refusal is not None:
+            raise refusal
+
+    def _entry(self, asker: Asker, act: Act, refusal: Exception | None) -> Entry:
+        return Entry(
+            at=self._clock.now(),
+            who=asker.person.username,
+            act=act.act,
+            on=act.on,
+            whom=act.whom,
+            outcome=Outcome.DONE if refusal is None else Outcome.REFUSED,
+            detail=act.detail,
+            reason="" if refusal is None else str(refusal),
+            request_id=asker.request_id,
+        )
