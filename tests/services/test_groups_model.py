@@ -13,7 +13,13 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from sciserver_hpc.domain.access import Action, Resource, Subject
 from sciserver_hpc.domain.audit import Asker
@@ -44,6 +50,8 @@ MEMBER = st.one_of(PERSON, st.just(("group", "astro")), GROUP.map(lambda name: (
 SUBJECT = st.one_of(MEMBER, st.just(("everyone", "")))
 THING = st.sampled_from(THINGS)
 ACTION = st.sampled_from(["read", "write", "grant"])
+PICK = st.integers(0, 1000)
+LEAD = st.sampled_from([True, True, False])
 HOURS = st.sampled_from([None, 1, 5])
 
 Member = tuple[str, str]
@@ -263,11 +271,20 @@ class GroupsMachine(RuleBasedStateMachine):
             self.world.store.remember_person(person)
         self.world.store.add_user_volume("Storage", "alice", "shared", "")
         self.rules = Rules()
-        self.changes = 0
 
     def teardown(self) -> None:
         self.world.store.close()
         self.folder.cleanup()
+
+    @initialize()
+    def begin(self) -> None:
+        self.create("alice", "red", True)
+        self.create("bob", "green", False)
+
+    def leader(self, who: str, group: str, lead: bool) -> str:
+        """Mostly the group's owner: others are refused nearly everything."""
+        owners = [m[1] for (g, m), row in self.rules.rows.items() if g == group and row[0] == "owner"]
+        return owners[0] if lead and owners else who
 
     def both(self, real: Callable[[], Any], model: Callable[[], None]) -> None:
         try:
@@ -307,8 +324,9 @@ class GroupsMachine(RuleBasedStateMachine):
                 lambda: self.rules.delete(who, group),
             )
 
-    @rule(who=WHO, group=GROUP, member=MEMBER, role=st.sampled_from(list(Role)))
-    def invite(self, who: str, group: str, member: Member, role: Role) -> None:
+    @rule(who=WHO, lead=LEAD, group=GROUP, member=MEMBER, role=st.sampled_from(list(Role)))
+    def invite(self, who: str, lead: bool, group: str, member: Member, role: Role) -> None:
+        who = self.leader(who, group, lead)
         self.both(
             lambda: self.world.groups.invite(Asker(PEOPLE[who]), group, subject(member), role),
             lambda: self.rules.invite(who, group, member, role),
@@ -328,6 +346,22 @@ class GroupsMachine(RuleBasedStateMachine):
             lambda: self.rules.answer(who, group, ("user", who), verb),
         )
 
+    @rule(pick=PICK, verb=st.sampled_from(["accept", "accept", "accept", "decline"]))
+    def answer_some(self, pick: int, verb: str) -> None:
+        """Whoever may answers one of the open invitations."""
+        open_ = sorted(key for key, row in self.rules.rows.items() if row[1] == "invited")
+        if open_:
+            group, member = open_[pick % len(open_)]
+            who = member[1] if member[0] == "user" else self.leader("root1", member[1], True)
+            self.answer_for(who, group, member, verb)
+
+    @rule(who=WHO, lead=LEAD, pick=PICK, verb=st.sampled_from(["withdraw", "remove", "remove", "transfer"]))
+    def manage_some(self, who: str, lead: bool, pick: int, verb: str) -> None:
+        """Something becomes of one who is, or was, in."""
+        rows = sorted(self.rules.rows)
+        group, member = rows[pick % len(rows)] if rows else ("red", ("user", "bob"))
+        self.manage(self.leader(who, group, lead), group, member, verb)
+
     @rule(who=WHO, group=GROUP, member=MEMBER, verb=st.sampled_from(["withdraw", "remove", "transfer"]))
     def manage(self, who: str, group: str, member: Member, verb: str) -> None:
         self.both(
@@ -335,8 +369,19 @@ class GroupsMachine(RuleBasedStateMachine):
             lambda: getattr(self.rules, verb)(who, group, member),
         )
 
-    @rule(who=WHO, group=GROUP, member=PERSON, role=st.sampled_from(list(Role)))
-    def set_role(self, who: str, group: str, member: Member, role: Role) -> None:
+    @rule(pick=PICK)
+    def come_back(self, pick: int) -> None:
+        """Whoever went, was removed or never answered tries to join."""
+        gone = sorted(
+            (g, m) for (g, m), row in self.rules.rows.items() if m[0] == "user" and row[1] != "accepted"
+        )
+        if gone:
+            group, member = gone[pick % len(gone)]
+            self.join(member[1], group)
+
+    @rule(who=WHO, lead=LEAD, group=GROUP, member=PERSON, role=st.sampled_from(list(Role)))
+    def set_role(self, who: str, lead: bool, group: str, member: Member, role: Role) -> None:
+        who = self.leader(who, group, lead)
         self.both(
             lambda: self.world.groups.set_role(Asker(PEOPLE[who]), group, subject(member), role),
             lambda: self.rules.role(who, group, member, role),
@@ -368,6 +413,27 @@ class GroupsMachine(RuleBasedStateMachine):
     @rule(thing=THING, to=SUBJECT, action=ACTION, hours=HOURS)
     def owner_gives(self, thing: Member, to: Member, action: str, hours: int | None) -> None:
         self.give("alice" if thing == OURS else "root1", thing, to, action, hours, False)
+
+    @rule(pick=PICK, to=SUBJECT, action=ACTION, hours=HOURS)
+    def holder_gives(self, pick: int, to: Member, action: str, hours: int | None) -> None:
+        """One who was given the right to give makes use of it."""
+        held = [
+            (who, thing)
+            for who in sorted(PEOPLE)
+            for thing in THINGS
+            if self.rules.holds(who, "grant", thing)
+        ]
+        if held:
+            who, thing = held[pick % len(held)]
+            self.give(who, thing, to, action, hours, False)
+
+    @rule(who=WHO, pick=PICK)
+    def revoke_some(self, who: str, pick: int) -> None:
+        """Somebody takes back one of the grants there are."""
+        there = sorted(self.rules.grants)
+        if there:
+            to, action, thing, _ = there[pick % len(there)]
+            self.revoke(who, thing, to, action)
 
     @rule(who=WHO, thing=THING, to=SUBJECT, action=ACTION)
     def revoke(self, who: str, thing: Member, to: Member, action: str) -> None:
