@@ -136,7 +136,10 @@ def call(house: House, route: str, secret: str | None = None, job_id: int = 1, n
     files = rule.endswith(("content", "download", "image", "render"))
     query = {"path": "stdout.txt"} if files else QUERIES.get(route)
     client = house.app.test_client()
-    return client.open(path, method=method, base_url=URL, headers=headers, json=body, query_string=query)
+    # Read to its end: a download that waits for the collector counts as a slow reader in later tests.
+    return client.open(
+        path, method=method, base_url=URL, headers=headers, json=body, query_string=query, buffered=True
+    )
 
 
 ACTS_AS = {"accept": "dave", "decline": "dave", "join": "erin", "leave": "carol"}
