@@ -7,6 +7,7 @@ Figures: its 99th percentile on both engines, the longest "everything I may use"
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -103,6 +104,8 @@ def measure(engine: str, url: str) -> tuple[float, float, float]:
 
 def main() -> int:
     """Measure both engines."""
+    gc.collect()
+    gc.freeze()  # as the portal's workers do
     with TemporaryDirectory() as folder, running() as server:
         light = measure("SQLite", f"sqlite:///{Path(folder) / 'access.db'}")
         heavy = measure("PostgreSQL", server.new_database())
