@@ -34,6 +34,9 @@ log = structlog.get_logger(__name__)
 OVERLAP = timedelta(minutes=10)
 """Accounting lags behind the controller; looks overlap so far that no ending falls between two."""
 
+NEWS_FROM = timedelta(minutes=2)
+"""How far back accounting is asked for news between two looks: its lag, and clocks that differ."""
+
 GRACE = timedelta(minutes=1)
 """How long results of a job that ended well may stay invisible (a shared filesystem's caches)."""
 
@@ -54,6 +57,7 @@ class Observer:
         self._quiet = quiet
         self._answering_since: datetime | None = None
         self._missing_since: dict[str, datetime] = {}
+        self._unfinished: frozenset[str] = frozenset()
 
     def observe(self, jobs: Sequence[Job], endings: bool) -> Observation:
         """Look once and record what it means for `jobs`.
@@ -64,11 +68,18 @@ class Observer:
         seen = self._scheduler.observe(since)
         self._note_answer(seen)
         copies = _copies_of(jobs, seen)
+        self._unfinished = frozenset(job.uuid for job in jobs if not any(map(is_over, copies[job.uuid])))
         absent = [job for job in jobs if true_copy(job, copies[job.uuid]) is None]
         if seen.live_complete and endings:
             copies |= self._look_up(absent)
         self._judge(jobs, copies)
         return seen
+
+    def listen(self) -> bool:
+        """Does accounting know the end of a job that the last look showed alive? Asks no controller."""
+        if not self._unfinished:
+            return False
+        return not self._unfinished.isdisjoint(self._scheduler.ended(self._clock.now() - NEWS_FROM))
 
     def _note_answer(self, seen: Observation) -> None:
         if not seen.live_complete:

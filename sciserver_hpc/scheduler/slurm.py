@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from ..domain.errors import Unavailable
 from ..domain.jobs import Job
-from ..domain.scheduling import Observation, Owner, Sighting, Submission, SubmitOutcome, mark
+from ..domain.scheduling import Observation, Owner, Sighting, Submission, SubmitOutcome, mark, uuid_of
 from ..ports import Agents
 from . import sacct, squeue
 from .commands import Commands
@@ -72,6 +72,11 @@ class SlurmCommands:
             ended_complete=ended is not None,
             problem="; ".join(problems),
         )
+
+    def ended(self, since: datetime) -> frozenset[str]:
+        """One sacct, without jobs' steps."""
+        rows = self._try(lambda: self._accounted([*sacct.ended_since(since), "--allocations"]), [])
+        return frozenset(uuid for row in rows or () if (uuid := uuid_of(row.name)))
 
     def look_up(self, jobs: Sequence[Job]) -> dict[str, Sighting] | None:
         """One squeue; sacct by name, which also finds copies nobody told us of, and by id, which finds what a

@@ -179,6 +179,13 @@ class FakeScheduler:
             problem="; ".join(f"{name} does not answer" for name in down),
         )
 
+    def ended(self, since: datetime) -> frozenset[str]:
+        self.calls["ended"] += 1
+        if self.accounting_down:
+            return frozenset()
+        ends = (s for s in self._accounted() if s.ended_at and s.ended_at > since)
+        return frozenset(s.uuid for s in ends if s.uuid)
+
     def look_up(self, jobs: Sequence[Job]) -> dict[str, Sighting] | None:
         self.calls["look_up"] += 1
         if self.live_down or self.accounting_down:

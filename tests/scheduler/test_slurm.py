@@ -103,6 +103,20 @@ def test_accounting_away_leaves_the_live_half_alone(slurm: SlurmCommands, progra
     assert slurm.look_up([row(1)]) is None
 
 
+def test_hearing_of_endings_costs_accounting_one_call_and_the_controller_none(
+    slurm: SlurmCommands, programs: Programs
+) -> None:
+    assert {uuid(2), uuid(9)} <= slurm.ended(SINCE)
+    assert programs.calls("squeue") == []
+    [asked] = programs.calls("sacct")
+    assert "--allocations" in asked
+
+
+def test_nothing_is_heard_while_accounting_is_away(slurm: SlurmCommands, programs: Programs) -> None:
+    programs.say("sacct", "exit 1")
+    assert slurm.ended(SINCE) == frozenset()
+
+
 def test_look_up_asks_a_constant_number_of_times(slurm: SlurmCommands, programs: Programs) -> None:
     jobs = [row(number, slurm_id=60 + number) for number in range(1, 200)]
     assert slurm.look_up(jobs)
