@@ -11,9 +11,10 @@ from sciserver_hpc.domain.arrays import beside, first_task, has_task
 
 @dataclass(frozen=True)
 class ArrayTask:
-    """The task `number`, its neighbours, and a sentence when another one was asked for that is not there."""
+    """The task `number` and its neighbours; what was `typed`, and a sentence where that is no task."""
 
     number: int
+    typed: str
     before: int | None
     after: int | None
     problem: str
@@ -27,5 +28,7 @@ def asked(array: str | None) -> ArrayTask | None:
     number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 7 else None
     known = number is not None and has_task(array, number)
     shown = number if number is not None and known else first_task(array)
-    problem = f"There is no task {text[:20]!r} in {array}; task {shown} is shown."
-    return ArrayTask(shown, *beside(array, shown), problem if text and not known else "")
+    if text and not known:
+        problem = f"There is no task {text[:20]!r} in {array}; task {shown} is shown."
+        return ArrayTask(shown, text, *beside(array, shown), problem)
+    return ArrayTask(shown, str(shown), *beside(array, shown), "")

@@ -59,11 +59,11 @@ def outages() -> list[dict[str, str]]:
 def told(notes: dict[str, dict[str, Any]], now: datetime) -> list[dict[str, str]]:
     """The outages that `notes` tell of."""
     found = []
-    for key, note in sorted(notes.items()):
-        kind, _, name = key.partition(":")
-        if kind in KINDS and not note["ok"] and _age(note, now) < STALE:
-            system, meanwhile = KINDS[kind]
-            found.append({"system": system.format(name), "text": note["problem"], "meanwhile": meanwhile})
+    for kind, (system, meanwhile) in KINDS.items():
+        for key, note in sorted(notes.items()):
+            if key.partition(":")[0] == kind and not note["ok"] and _age(note, now) < STALE:
+                name = system.format(key.partition(":")[2])
+                found.append({"system": name, "text": note["problem"], "meanwhile": meanwhile})
     broker = notes.get("broker")
     if broker and _age(broker, now) > SILENT:
         text = f"It was last heard of at {broker['at']}"

@@ -27,8 +27,8 @@ def test_readiness_names_what_is_away(house: House) -> None:
     answer = house.browser().get("/readyz").json
     assert answer["status"] == "ready"
     assert [(one["system"], one["text"]) for one in answer["outages"]] == [
-        ("Accounting of cluster default", "slurm does not answer: slurmdbd: Connection refused"),
         ("Cluster default", "slurm does not answer: timed out"),
+        ("Accounting of cluster default", "slurm does not answer: slurmdbd: Connection refused"),
     ]
 
 
