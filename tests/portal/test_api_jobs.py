@@ -176,7 +176,8 @@ def test_a_large_file_comes_whole(house: House, alice: Caller) -> None:
     number = alice("POST", "/jobs", shell()).json["job"]["id"]
     data = bytes(range(256)) * 20_000
     house.write(number, "big.bin", data)
-    assert alice("GET", f"/jobs/{number}/files/content?path=big.bin").data == data
+    with alice("GET", f"/jobs/{number}/files/content?path=big.bin") as answer:
+        assert answer.data == data
 
 
 @pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "a/../../b", "a%00b"])
