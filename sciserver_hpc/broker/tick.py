@@ -99,9 +99,14 @@ class Broker:
         for cluster, observer in self._observers.items():
             mine = [job for job in jobs if job.cluster == cluster and job.state is not JobState.ACCEPTED]
             if mine or endings:
-                self._tell(cluster, observer.observe(mine, endings))
+                self._tell(cluster, observer.observe(mine, endings), endings)
 
-    def _tell(self, cluster: str, seen: Observation) -> None:
-        """Leave word for the portal's banner on whether the cluster answers."""
-        value = {"ok": seen.live_complete, "problem": seen.problem, "at": seen.at.isoformat()}
-        self._store.note(f"cluster:{cluster}", value)
+    def _tell(self, cluster: str, seen: Observation, endings: bool) -> None:
+        """Leave word for the portal's banner on whether the cluster and, where it was asked, its accounting
+        answers."""
+        self._note(f"cluster:{cluster}", seen, seen.problem)
+        if endings:
+            self._note(f"accounting:{cluster}", seen, seen.ended_problem)
+
+    def _note(self, key: str, seen: Observation, problem: str) -> None:
+        self._store.note(key, {"ok": not problem, "problem": problem, "at": seen.at.isoformat()})
