@@ -12,7 +12,7 @@ from ..domain.errors import Unavailable
 from . import migrate
 from .catalogue import Catalogue
 from .database import Database
-from .engine import make_engine
+from .engine import TIMEOUT_S, make_engine
 from .job_changes import JobChanges
 from .jobs import Jobs
 from .leadership import Leadership
@@ -36,10 +36,11 @@ class SqlStore(People, Tokens, Catalogue, Volumes, Jobs, JobChanges, Leadership)
         url: str,
         password: str | None = None,
         *,
-        timeout_s: float = 5.0,
+        timeout_s: float = TIMEOUT_S,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        super().__init__(Database(make_engine(url, password, timeout_s=timeout_s)), now)
+        engine = make_engine(url, password, timeout_s=timeout_s)
+        super().__init__(Database(engine, timeout_s), now)
 
     def transaction(self) -> AbstractContextManager[None]:
         """See `ports.Store`."""
