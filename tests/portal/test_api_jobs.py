@@ -8,6 +8,7 @@ import pytest
 
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.services.jobs import LONGEST_PAGE
+from tests.fakes.jobs import add_job, next_job_id
 
 from .house import House, shell
 
@@ -94,8 +95,8 @@ def test_the_longest_page_goes_on_too(house: House, alice: Caller) -> None:
     assert job is not None
     with house.store.transaction():
         for number in range(LONGEST_PAGE):
-            other = {"id": house.store.next_job_id(), "uuid": f"{number:032x}"}
-            house.store.add_job(job.model_copy(update=other), "", "{}", None, "")
+            other = {"id": next_job_id(house.store), "uuid": f"{number:032x}"}
+            add_job(house.store, job.model_copy(update=other), "", "{}", None, "")
     page = alice("GET", f"/jobs?limit={LONGEST_PAGE}").json
     assert len(page["jobs"]) == LONGEST_PAGE
     rest = alice("GET", f"/jobs?limit={LONGEST_PAGE}&before_id={page['next']}").json
