@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 
+from ..domain.access import Action, Decision
 from ..domain.catalogue import Image
 from ..domain.jobs import JobRequest
 from ..domain.people import Person
@@ -33,6 +35,11 @@ class Facts:
     """Which of the jobs it depends on are the asker's."""
 
     image_problem: ImageCheck
+
+    @cached_property
+    def may(self) -> Callable[[Action, str, str], Decision]:
+        """`rights.may`, each question answered once: many requests ask the same."""
+        return cache(self.rights.may)
 
     @property
     def known(self) -> frozenset[str]:
