@@ -138,7 +138,8 @@ def _check_files(request: JobRequest, findings: Findings) -> None:
     if payload in _OWN_NAMES:
         findings.invalid("filename", f"{payload} is taken in the job folder; choose another name")
     try:
-        parameters_text(request.parameters)
+        if request.parameters:
+            parameters_text(request.parameters)
     except ValueError:
         findings.invalid("parameters", "hold a number that is not finite; JSON has none, give it as text")
 
