@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,14 +12,16 @@ from ..domain.scheduling import Observation
 from ..domain.states import JobState
 from ..ports import Agents, Clock, Scheduler, Store
 from .cancelling import Canceller
+from .errands import Errands
 from .observing import Observer
+from .runner import Runner
 from .submitting import Renderer, Submitter
 
 ENDINGS_EVERY = timedelta(seconds=15)
 """Accounting is asked less often: finished jobs stay in the queue's answer for minutes anyway."""
 
-SUBMITTERS = 4
-"""Owners served side by side."""
+PATIENCE_S = 1.0
+"""How long a turn waits for the errands of one kind: an agent that is well needs a fraction of it."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,17 @@ class TickReport:
     active: int
     submitted: int
     more: bool
-    """More jobs are ready: the next turn should come at once."""
+    """More is ready, of people who are not waited for already: the next turn should come at once."""
     observed: bool
     took_s: float
 
 
 class Broker:
-    """Turns accepted jobs into Slurm jobs and Slurm's news into rows. Call `tick` from one thread."""
+    """Turns accepted jobs into Slurm jobs and Slurm's news into rows. Call `tick` from one thread.
+
+    `wake` is called from errands' threads when one brings news after its turn; it must neither wait nor fail.
+    `hand_over`: the longest one call to an agent may take (see `Submitter`).
+    """
 
     def __init__(
         self,
@@ -48,15 +53,20 @@ class Broker:
         *,
         interval: timedelta,
         quiet: timedelta,
+        hand_over: timedelta,
+        wake: Callable[[], None],
+        patience_s: float = PATIENCE_S,
+        runner: Runner | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._interval = interval
-        self._executor = ThreadPoolExecutor(SUBMITTERS, thread_name_prefix="submit")
-        self._submitter = Submitter(store, clock, schedulers, render, self._executor, quiet)
-        self._canceller = Canceller(clock, schedulers)
+        self._errands = Errands(patience_s, wake, runner)
+        self._submitter = Submitter(store, clock, schedulers, render, self._errands, quiet, hand_over)
+        self._canceller = Canceller(clock, schedulers, self._errands)
+        under_way = self._submitter.under_way
         self._observers = {
-            cluster: Observer(store, clock, scheduler, agents, quiet)
+            cluster: Observer(store, clock, scheduler, agents, self._errands, under_way, quiet)
             for cluster, scheduler in schedulers.items()
         }
         self._observed_at: datetime | None = None
@@ -74,14 +84,14 @@ class Broker:
         # All active jobs are read only where they are needed: a turn comes with every job that is accepted.
         jobs = self._store.active_jobs() if cancels or observed else waiting
         if cancels:
-            self._canceller.cancel_requested(jobs)
+            more |= self._canceller.cancel_requested(jobs)
         if observed:
             self._observe(jobs)
         return TickReport(len(jobs), submitted, more, observed, time.monotonic() - begun)
 
     def close(self) -> None:
-        """End the submitting threads."""
-        self._executor.shutdown()
+        """Wait a little for errands under way; what is not back then is left as a kill would leave it."""
+        self._errands.close()
 
     def _look_due(self) -> bool:
         now = self._clock.now()
