@@ -62,9 +62,8 @@ class ThroughAgents:
         return getattr(self._cluster, name)
 
     def submit(self, owner: Owner, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
-        uuids = [job.uuid for job in jobs]
-        with self._gate.handing_over(uuids):
-            self._gate.stand("submit", owner)
+        with self._gate.handing_over(jobs):
+            self._gate.stand("submit", owner, jobs)
             outcomes = self._cluster.submit(owner, jobs)
             self._gate.stand("answer", owner)
         return outcomes
@@ -174,6 +173,11 @@ class World:
     def restart(self) -> None:
         """A new broker that knows nothing but the store; the old one's errands die where they stand."""
         self.strands.kill()
+        self.broker = self._new_broker()
+
+    def take_over(self) -> None:
+        """Another broker leads; the former one's errands are under way yet."""
+        self.gate.under_way.clear()
         self.broker = self._new_broker()
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from sciserver_hpc.domain.scheduling import Owner
+from sciserver_hpc.domain.scheduling import Owner, Submission
 from tests.fakes.clock import FakeClock
 
 
@@ -27,10 +27,12 @@ class Doubled(BaseException):
 
 
 class Strand:
-    """One errand. `at`: where it stands."""
+    """One errand. `at`: where it stands; `jobs`: what it hands over there, as `owner`."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self.at = ""
+        self.owner: Owner | None = None
+        self.jobs: Sequence[Submission] = ()
         self.over = False
         self.killed = False
         self.crash: BaseException | None = None
@@ -49,9 +51,9 @@ class Strand:
         self._go.release()
         self._rests.acquire()
 
-    def stand(self, at: str) -> None:
+    def stand(self, at: str, owner: Owner, jobs: Sequence[Submission]) -> None:
         """Called by the work itself: let the others go on, until told to."""
-        self.at = at
+        self.at, self.owner, self.jobs = at, owner, jobs
         self._rests.release()
         self._go.acquire()
         if self.killed:
@@ -76,26 +78,31 @@ class Strands:
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
         self._start = clock.now()
-        self._waited = 0.0
         self._back = False
+        self.waited = 0.0
+        """Seconds turns have waited in vain."""
         self.standing: list[Strand] = []
-        self.most = 0
 
     def now(self) -> float:
-        return (self._clock.now() - self._start).total_seconds() + self._waited
+        return (self._clock.now() - self._start).total_seconds() + self.waited
 
     def start(self, errand: Callable[[], None]) -> None:
         self._follow(Strand(errand), Strand.begin)
 
     def wait(self, seconds: float) -> None:
         if not self._back:
-            self._waited += seconds
+            self.waited += seconds
         self._back = False
 
     def resume(self, strand: Strand) -> None:
         """Let it go on. Raises Crash when the broker dies by it."""
         self.standing.remove(strand)
         self._follow(strand, Strand.go_on)
+
+    def resume_all(self) -> None:
+        """Let all go on that stand now, oldest first."""
+        for strand in list(self.standing):
+            self.resume(strand)
 
     def kill(self) -> None:
         """End all of them where they stand."""
@@ -112,7 +119,6 @@ class Strands:
             self._back = True
         else:
             self.standing.append(strand)
-            self.most = max(self.most, len(self.standing))
 
 
 class Gate:
@@ -134,18 +140,19 @@ class Gate:
     def open_all(self) -> None:
         self._shut.clear()
 
-    def stand(self, place: str, owner: Owner) -> None:
+    def stand(self, place: str, owner: Owner, jobs: Sequence[Submission] = ()) -> None:
         """Called by the fake agents."""
         if (place, owner.uid) in self._shut:
-            _current.strand.stand(place)
+            _current.strand.stand(place, owner, jobs)
 
     @contextmanager
-    def handing_over(self, uuids: Sequence[str]) -> Iterator[None]:
+    def handing_over(self, jobs: Sequence[Submission]) -> Iterator[None]:
         """Around each submission."""
-        if self.under_way & set(uuids):
+        uuids = {job.uuid for job in jobs}
+        if self.under_way & uuids:
             raise Doubled(uuids)
-        self.under_way |= set(uuids)
+        self.under_way |= uuids
         try:
             yield
         finally:
-            self.under_way -= set(uuids)
+            self.under_way -= uuids
