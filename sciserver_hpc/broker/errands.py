@@ -75,7 +75,6 @@ class _Out:
     kind: str
     whose: Whose
     tardy_at: float
-    awaited: bool
     answered: bool = False
     late: bool = False
 
@@ -157,7 +156,7 @@ class Errands:
             taken = len(lane) if slow else sum(out.kind == kind for out in lane)
             if self._closed or taken >= (SLOW if slow else QUICK):
                 return None
-            out = _Out(kind, whose, now + self._patience_s, awaited=not slow)
+            out = _Out(kind, whose, now + self._patience_s)
             self._out[kind, whose] = out
             self._served[kind, whose] = now
             return out
@@ -173,7 +172,7 @@ class Errands:
             self._note_slow(now)
             quick = [o for o in self._out.values() if o.kind == kind and o.whose not in self._slow]
             hoping = any(one not in mine and one not in self._slow for one in waiting)
-            if not hoping and not any(out.awaited and out is mine.get(out.whose) for out in quick):
+            if not hoping and not any(out is mine.get(out.whose) for out in quick):
                 return None
             return min((out.tardy_at for out in quick), default=now + self._patience_s)
 

@@ -131,8 +131,12 @@ class Held:
         self.clock = FakeClock()
         self.strands = Strands(self.clock)
         self.gate = Gate(self.strands)
-        self.errands = Errands(1.0, lambda: None, self.strands)
+        self.errands = Errands(1.0, self._woken, self.strands)
+        self.wakes = 0
         self.order: list[int] = []
+
+    def _woken(self) -> None:
+        self.wakes += 1
 
     def run(self, *numbers: int, kind: str = "submit") -> set[int]:
         """A turn with an errand each; return whose began."""
@@ -157,7 +161,9 @@ def test_places_of_one_kind_are_no_other_kinds() -> None:
     held, many = Held(), range(3 * QUICK)
     held.hang(*many)
     held.run(*many)
+    waited = held.strands.waited
     assert held.run(100, 101, kind="cancel") == {100, 101}
+    assert held.strands.waited == waited
 
 
 def test_the_slow_share_their_own_places() -> None:
@@ -211,3 +217,33 @@ def test_an_errand_may_go_on_while_it_is_in_time() -> None:
     held.errands.run("submit", {person(1): errand})
     held.strands.resume_all()
     assert may == [True, False]
+
+
+def test_the_end_stops_an_errand_that_is_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LAST_WORDS_S", 0.0)
+    held, may = Held(), []
+
+    def errand() -> bool:
+        held.errands.close()
+        may.append(held.errands.in_time("submit", person(1)))
+        return True
+
+    held.errands.run("submit", {person(1): errand})
+    assert may == [False]
+
+
+def test_what_comes_back_late_and_in_vain_wakes_nobody() -> None:
+    """It brings no news; and to offer the same again at once would be to spin."""
+    held = Held()
+    held.hang(1, 2)
+
+    def in_vain() -> bool:
+        held.gate.stand("submit", person(1)[1])
+        return False
+
+    held.errands.run("submit", {person(1): in_vain})
+    held.strands.resume_all()
+    assert held.wakes == 0
+    held.run(2)
+    held.strands.resume_all()
+    assert held.wakes == 1

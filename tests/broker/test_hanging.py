@@ -159,9 +159,12 @@ def test_a_former_leaders_bad_news_does_not_speak_of_its_successors_try(world: W
     job = hanging(world, "answer")
     [former] = world.strands.standing
     world.take_over()
+    world.gate.open("answer", ALICE)
+    world.gate.shut("submit", ALICE)
     while len(world.strands.standing) == 1:
         world.tick()
     second = world.job(job)
+    assert in_doubt(second)
     assert second.attempts == 2
     world.strands.resume(former)
     assert world.job(job) == second
