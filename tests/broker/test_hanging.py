@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,7 @@ from sciserver_hpc.broker.errands import QUICK, SLOW
 from sciserver_hpc.broker.submitting import PER_TURN
 from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.lifecycle import in_doubt
+from sciserver_hpc.domain.scheduling import Owner, Submission, SubmitOutcome
 from sciserver_hpc.domain.states import JobState
 from tests.broker.world import QUIET, World
 from tests.fakes.scheduler import Reply
@@ -322,3 +326,54 @@ def test_its_end_ends_an_errand_between_two_batches(world: World) -> None:
     world.broker.close()
     world.strands.resume_all()
     assert {JobState.PENDING, JobState.ACCEPTED} == set(states(world, jobs))
+
+
+def test_a_mark_outlasts_the_longest_call(tmp_path: Path) -> None:
+    """All a new broker knows of a call is when it began."""
+    world = World(tmp_path, hand_over=3 * QUIET)
+    job = hanging(world)
+    begun = world.now
+    world.gate.open_all()
+    world.restart()
+    while world.job(job).slurm_id is None:
+        world.tick()
+    assert world.now - begun >= 3 * QUIET
+    world.close()
+
+
+def test_many_people_are_served_side_by_side_in_real_threads(world: World) -> None:
+    world.use_threads()
+    jobs = [world.accept(owner=f"user{uid}", uid=uid) for uid in range(3001, 3011) for _ in range(5)]
+    assert not world.tick().more
+    assert set(states(world, jobs)) == {JobState.PENDING}
+    for job in jobs:
+        slurm_id = world.job(job).slurm_id
+        assert slurm_id is not None
+        world.run(slurm_id)
+        world.end(slurm_id)
+    world.tick()
+    assert set(states(world, jobs)) == {JobState.SUCCEEDED}
+
+
+def test_real_agents_that_hang_leave_the_turn_to_the_others(world: World) -> None:
+    world.use_threads()
+    freed, submit = threading.Event(), world.cluster.submit
+    done = threading.Semaphore(0)
+
+    def hang_for_alice(owner: Owner, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
+        if owner.uid == ALICE:
+            freed.wait(60)
+        outcomes = submit(owner, jobs)
+        done.release()
+        return outcomes
+
+    world.cluster.submit = hang_for_alice  # type: ignore[method-assign]
+    hers, his = world.accept(), world.accept(owner="bob", uid=BOB)
+    turn = threading.Thread(target=world.tick)
+    turn.start()
+    assert done.acquire(timeout=60), "bob's job goes while alice's agent hangs"
+    assert world.cluster.found(his.uuid)
+    assert not world.cluster.found(hers.uuid)
+    freed.set()
+    turn.join(60)
+    assert states(world, [hers, his]) == [JobState.PENDING] * 2

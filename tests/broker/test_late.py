@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
+from sciserver_hpc.domain.lifecycle import in_doubt
 from tests.broker.test_chaos import Cluster
 from tests.fakes.strands import Crash, Strand
 
@@ -31,6 +32,13 @@ class Late(Cluster):
     @rule(place=st.sampled_from(PLACES), who=st.sampled_from(list(UIDS)))
     def agent_is_well(self, place: str, who: str) -> None:
         self.world.gate.open(place, UIDS[who])
+
+    @precondition(lambda self: self.world.strands.standing)
+    @rule()
+    def agents_hang_for_minutes(self) -> None:
+        """Longer than any quiet period."""
+        for _ in range(5):
+            self.world.tick(30)
 
     @precondition(lambda self: self.world.strands.standing)
     @rule(which=st.integers(0, 5))
@@ -62,6 +70,15 @@ class Late(Cluster):
         strand = self.orphans.pop(0)
         assert strand.owner is not None
         self.world.cluster.submit(strand.owner, strand.jobs)
+
+    @invariant()
+    def what_is_under_way_is_in_doubt_or_seen(self) -> None:
+        """No row may say that Slurm certainly has no copy while an agent may be handing one over."""
+        if not hasattr(self, "world"):
+            return
+        for uuid in self.world.gate.under_way:
+            job = self.world.store.job_by_uuid(uuid)
+            assert in_doubt(job) or self.world.cluster.found(uuid), f"job {job.id}: {job.state}"
 
     def _peace(self) -> None:
         self.world.gate.open_all()

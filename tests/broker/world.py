@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sciserver_hpc.broker.runner import Runner, Threads
 from sciserver_hpc.broker.tick import Broker, TickReport
 from sciserver_hpc.domain.errors import Unavailable
 from sciserver_hpc.domain.jobs import Job
@@ -128,8 +129,9 @@ class World:
     Errands run as strands: each goes on until it is over or stands at the `gate`, then the turn goes on.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, hand_over: timedelta = QUIET) -> None:
         self.clock = FakeClock()
+        self._hand_over = hand_over
         self.strands = Strands(self.clock)
         self.gate = Gate(self.strands)
         self.wakes = 0
@@ -140,7 +142,7 @@ class World:
         self.fuse = Fuse()
         self.broker = self._new_broker()
 
-    def _new_broker(self) -> Broker:
+    def _new_broker(self, runner: Runner | None = None, patience_s: float = 1.0) -> Broker:
         outside = (self.store, self.agents_cluster, self.folders)
         store, cluster, folders = (Fused(it, self.fuse) for it in outside)
         return Broker(
@@ -151,9 +153,10 @@ class World:
             render,
             interval=INTERVAL,
             quiet=QUIET,
-            hand_over=QUIET,
+            hand_over=self._hand_over,
             wake=self._woken,
-            runner=self.strands,
+            patience_s=patience_s,
+            runner=runner or self.strands,
         )
 
     def _woken(self) -> None:
@@ -179,6 +182,10 @@ class World:
         """Another broker leads; the former one's errands are under way yet."""
         self.gate.under_way.clear()
         self.broker = self._new_broker()
+
+    def use_threads(self) -> None:
+        """A broker with real ones, and the patience a busy machine needs."""
+        self.broker = self._new_broker(Threads(), patience_s=60.0)
 
     def close(self) -> None:
         self.strands.kill()
