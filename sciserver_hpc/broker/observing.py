@@ -117,7 +117,7 @@ class Observer:
     def _judge_unknown(self, jobs: Sequence[Job]) -> None:
         now = self._clock.now()
         again = {job.uuid for job in jobs if may_submit_again(job, now, self._answering_since, self._quiet)}
-        doubted = [job for job in jobs if job.state is JobState.SUBMITTING]
+        doubted = [job for job in jobs if job.state is JobState.SUBMITTING and job.claimed_by is None]
         steps = [step(job, now, submitted_at=None, not_before=None) for job in doubted if job.uuid in again]
         missing = {job.uuid: now - self._missing_since[job.uuid] for job in jobs}
         gone = [job for job in jobs if job not in doubted and missing[job.uuid] >= self._quiet]
