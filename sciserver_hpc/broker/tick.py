@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,12 +12,14 @@ from ..domain.scheduling import Observation
 from ..domain.states import JobState
 from ..ports import Agents, Clock, Scheduler, Store
 from .cancelling import Canceller
+from .errands import Errands
 from .observing import Observer
 from .rhythm import Rhythm
+from .runner import Runner
 from .submitting import Renderer, Submitter
 
-SUBMITTERS = 4
-"""Owners served side by side."""
+PATIENCE_S = 1.0
+"""How long a turn waits for the errands of one kind: an agent that is well needs a fraction of it."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class TickReport:
     active: int
     submitted: int
     more: bool
-    """More jobs are ready: the next turn should come at once."""
+    """More is ready, of people who are not waited for already: the next turn should come at once."""
     observed: bool
     took_s: float
     pause_s: float
@@ -36,7 +37,11 @@ class TickReport:
 
 
 class Broker:
-    """Turns accepted jobs into Slurm jobs and Slurm's news into rows. Call `tick` from one thread."""
+    """Turns accepted jobs into Slurm jobs and Slurm's news into rows. Call `tick` from one thread.
+
+    `wake` is called from errands' threads when one brings news after its turn; it must neither wait nor fail.
+    `hand_over`: the longest one call to an agent may take (see `Submitter`).
+    """
 
     def __init__(
         self,
@@ -48,15 +53,20 @@ class Broker:
         *,
         interval: timedelta,
         quiet: timedelta,
+        hand_over: timedelta,
+        wake: Callable[[], None],
+        patience_s: float = PATIENCE_S,
+        runner: Runner | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._rhythm = Rhythm(interval)
-        self._executor = ThreadPoolExecutor(SUBMITTERS, thread_name_prefix="submit")
-        self._submitter = Submitter(store, clock, schedulers, render, self._executor, quiet)
-        self._canceller = Canceller(clock, schedulers)
+        self._errands = Errands(patience_s, wake, runner)
+        self._submitter = Submitter(store, clock, schedulers, render, self._errands, quiet, hand_over)
+        self._canceller = Canceller(clock, schedulers, self._errands)
+        under_way = self._submitter.under_way
         self._observers = {
-            cluster: Observer(store, clock, scheduler, agents, quiet)
+            cluster: Observer(store, clock, scheduler, agents, self._errands, under_way, quiet)
             for cluster, scheduler in schedulers.items()
         }
 
@@ -72,7 +82,7 @@ class Broker:
         # All active jobs are read only where they are needed: a turn comes with every job that is accepted.
         jobs = self._store.active_jobs() if cancels or observed else waiting
         if cancels:
-            self._canceller.cancel_requested(jobs)
+            more |= self._canceller.cancel_requested(jobs)
         if observed:
             self._observe(jobs)
         pause = self._rhythm.pause(self._clock.now())
@@ -80,8 +90,8 @@ class Broker:
         return TickReport(len(jobs), submitted, more, observed, took_s, pause.total_seconds())
 
     def close(self) -> None:
-        """End the submitting threads."""
-        self._executor.shutdown()
+        """Wait a little for errands under way; what is not back then is left as a kill would leave it."""
+        self._errands.close()
 
     def _look_now(self) -> bool:
         """Is it time for a look at the clusters, or has accounting news of one?"""

@@ -301,6 +301,22 @@ def test_what_a_killed_controller_forgot_is_not_submitted_again_once_cancelled(w
     assert list(world.cluster.submissions) == [1001]
 
 
+def test_what_was_forgotten_but_claims_its_start_is_not_submitted_again(world: World) -> None:
+    """The portal took the claim and died before it wrote that the job runs."""
+    job = world.accept()
+    world.tick()
+    world.cluster.purge(1001)
+    while world.job(job).slurm_id == 1001:
+        world.tick()
+    assert world.run(1001) == "run"
+    for _ in range(100):
+        world.tick()
+    assert list(world.cluster.submissions) == [1001]
+    world.end(1001)
+    world.tick(20)
+    assert world.job(job).state is JobState.SUCCEEDED
+
+
 def test_what_a_killed_controller_forgot_while_it_ran_is_lost(world: World) -> None:
     job = world.accept()
     world.tick()
