@@ -15,15 +15,13 @@ from ..domain.people import Person
 from ..domain.scheduling import Owner, Submission
 from ..domain.states import JobState
 from ..ports import Clock, Scheduler, Store, Waker
-from .accepting import Acceptor
+from .accepting import Acceptor, Outcome
+from .changing import change_anyhow
+from .keys import check_key
 from .launch import Launch
 from .rendering import Preview, Renderer
 
 log = structlog.get_logger(__name__)
-
-_TRIES = 5
-"""How often a change is tried anew when the broker changed the same row meanwhile."""
-
 
 LONGEST_PAGE = 500
 """Jobs in one answer; one more is read to know whether there is a next page."""
@@ -56,10 +54,21 @@ class Jobs:
 
         Raises Invalid, Refused (every failing item), Conflict (`key` used for another request), Unavailable.
         """
-        job, made = self._acceptor.accept(person, request, key)
+        check_key(key)
+        [outcome] = self.submit_many(person, [(request, key)])
+        if isinstance(outcome, SciServerError):
+            raise outcome
+        return outcome
+
+    def submit_many(self, person: Person, requests: Sequence[tuple[JobRequest, str | None]]) -> list[Outcome]:
+        """Accept jobs, each judged for itself and with a key of its own: see `Acceptor.accept_many`."""
+        outcomes = self._acceptor.accept_many(person, requests)
+        made = [outcome[0] for outcome in outcomes if isinstance(outcome, tuple) and outcome[1]]
+        for job in made:
+            log.info("job accepted", job=job.id, user=person.username, domain=job.domain)
         if made:
             self._waker.wake()
-        return job, made
+        return outcomes
 
     def preview(self, person: Person, request: JobRequest) -> Preview:
         """What would become of the request, without making anything. Raises Invalid, Refused."""
@@ -122,19 +131,20 @@ class Jobs:
 
         A job that is over, or already being cancelled, is returned as it is. Raises NotFound, Conflict.
         """
-        for _ in range(_TRIES):
-            job = self._own(person, job_id)
-            if job.state.final or job.cancel_requested:
-                return job
-            change = self._cancelling(job, person)
-            changed = self._store.change_job(change.old, change.new, change.events)
-            if changed is not None:
-                log.info("cancel asked for", job=job.id, user=person.username)
-                self._waker.wake()
-                return changed
-        raise Conflict(f"Job {job_id} keeps changing; try again.")
+        changed = change_anyhow(
+            self._store, [self._own(person, job_id)], lambda job: self._cancelling(job, person)
+        )
+        if changed.missed:
+            raise Conflict(f"Job {job_id} keeps changing; try again.")
+        if not changed.done:
+            return self._own(person, job_id)
+        log.info("cancel asked for", job=job_id, user=person.username)
+        self._waker.wake()
+        return changed.done[0]
 
-    def _cancelling(self, job: Job, person: Person) -> Step:
+    def _cancelling(self, job: Job, person: Person) -> Step | None:
+        if job.state.final or job.cancel_requested:
+            return None
         now = self._clock.now()
         asked = step(
             job,

@@ -58,6 +58,7 @@ TABLE: dict[str, str] = {
     "GET /api/v1/volumes": Scope.JOBS_READ,
     "GET /api/v1/jobs": Scope.JOBS_READ,
     "POST /api/v1/jobs": Scope.JOBS_WRITE,
+    "POST /api/v1/jobs/batch": Scope.JOBS_WRITE,
     "GET /api/v1/jobs/<int:job_id>": Scope.JOBS_READ,
     "GET /api/v1/jobs/<int:job_id>/events": Scope.JOBS_READ,
     "GET /api/v1/jobs/<int:job_id>/script": Scope.JOBS_READ,
@@ -108,6 +109,7 @@ DAVE, ERIN = ({"kind": "user", "name": name} for name in ("dave", "erin"))
 TO_ERIN = {"resource": IMAGE, "subject": ERIN, "actions": ["use"]}
 BODIES: dict[str, Any] = {
     "POST /api/v1/jobs": shell(),
+    "POST /api/v1/jobs/batch": {"jobs": [shell()]},
     "POST /api/v1/groups": {"name": "another"},
     "PATCH /api/v1/groups/<name>": {"description": "new"},
     "POST /api/v1/groups/<name>/invite": {"member": ERIN},
