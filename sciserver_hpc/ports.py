@@ -17,6 +17,7 @@ from .domain.catalogue import ComputeDomain, Image, Site
 from .domain.files import FileEntry
 from .domain.groups import Group, Membership, Status
 from .domain.jobs import Job, JobEvent
+from .domain.limits import Limit
 from .domain.people import Person
 from .domain.scheduling import (
     EndRecord,
@@ -304,6 +305,7 @@ class Store(Protocol):
     def images(self) -> list[Image]: ...
     def root_volumes(self) -> list[RootVolume]: ...
     def data_volumes(self) -> list[DataVolume]: ...
+    def limits(self) -> list[Limit]: ...
 
     def user_volumes(self, owner: str) -> list[UserVolume]: ...
     def user_volume(self, root: str, owner: str, name: str) -> UserVolume | None: ...
@@ -467,6 +469,10 @@ class Store(Protocol):
         They live here and not in the job's row, since they may be megabytes and only submission, preview and
         "run again" want them.
         """
+        ...
+
+    def hold_jobs(self, owner: str) -> None:
+        """Wait for one's turn to add jobs of `owner`; held until the transaction ends."""
         ...
 
     def count_jobs(self, owner: str, states: Sequence[JobState]) -> int:

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 from ..domain.access import Action, Resource, Subject
 from ..domain.errors import SciServerError
 from ..domain.groups import Accessibility, Role, Source
+from ..domain.limits import Allowance
 from ..domain.model import Model
 from ..domain.resources import Limits, Resources
 from ..domain.volumes import Mode
@@ -68,6 +69,8 @@ class DomainInfo(Model):
     data_volumes: tuple[str, ...] = ()
     limits: Limits = Limits()
     defaults: Resources = Resources()
+    allowances: tuple[Allowance, ...] = ()
+    """How much one may have at once and has now, there and over all domains (domain None)."""
 
 
 class VolumeInfo(Model):

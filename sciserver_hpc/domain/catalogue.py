@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from .access import Grant
+from .limits import Limit
 from .model import Model
 from .names import Slug
 from .resources import Limits, Resources
@@ -65,3 +66,4 @@ class Site(Model):
     root_volumes: tuple[RootVolume, ...] = ()
     data_volumes: tuple[DataVolume, ...] = ()
     grants: tuple[Grant, ...] = ()
+    limits: tuple[Limit, ...] = ()

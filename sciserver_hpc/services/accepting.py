@@ -9,6 +9,7 @@ import structlog
 
 from ..domain.errors import Conflict, Invalid, Refused
 from ..domain.jobs import Job, JobRequest
+from ..domain.limits import excess, load_of
 from ..domain.names import printable
 from ..domain.people import Person
 from ..domain.states import ACTIVE, JobState
@@ -56,6 +57,7 @@ class Acceptor:
         with self._store.transaction():
             self._check_cap(person)
             job = self._job(person, request, resolved, self._store.next_job_id())
+            self._check_limits(person, job)
             secret = self._renderer.claim_secret(job.uuid)
             stored = self._store.add_job(job, digest(secret), text, key, digest(text))
         made = stored.uuid == job.uuid
@@ -96,6 +98,12 @@ class Acceptor:
         if self._store.count_jobs(person.username, ACTIVE) >= self._max_active:
             words = f"you have {self._max_active} unfinished jobs, the most one person may have"
             raise Refused({"jobs": f"{words}; wait for some or cancel some"})
+
+    def _check_limits(self, person: Person, job: Job) -> None:
+        self._store.hold_jobs(person.username)  # what others accept for the same person is counted too
+        over = excess(self._gatherer.allowances(person), load_of(job.spec))
+        if over:
+            raise Refused(over)
 
     def _job(self, person: Person, request: JobRequest, resolved: Resolved, job_id: int) -> Job:
         now = self._clock.now()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..domain.catalogue import Image
 from ..domain.jobs import JobRequest
+from ..domain.limits import Allowance
 from ..domain.people import Person
 from ..ports import Clock, Store
 from .homes import Homes
@@ -64,6 +65,10 @@ class Gatherer:
             jobs=self._jobs(person, request),
             image_problem=self._image_check,
         )
+
+    def allowances(self, person: Person) -> list[Allowance]:
+        """How much the person may have at once, and has now."""
+        return self._site.allowances(person)
 
     def _volumes(self, person: Person, request: JobRequest) -> frozenset[str]:
         mine = self._own_volumes.get(

@@ -11,6 +11,8 @@ from sqlalchemy import delete, insert, select
 from ..domain.access import SITE, Grant
 from ..domain.catalogue import ComputeDomain, Image, Site
 from ..domain.errors import Invalid
+from ..domain.limits import Limit
+from ..domain.model import Model
 from ..domain.volumes import DataVolume, RootVolume
 from .grant_rows import row_of
 from .parsing import Parsed, parsed
@@ -54,6 +56,10 @@ class Catalogue(Part):
         """See `ports.Store`."""
         return self._offered("data_volumes", DataVolume)
 
+    def limits(self) -> list[Limit]:
+        """See `ports.Store`."""
+        return self._offered("limits", Limit)
+
     def _offered(self, kind: str, model: type[Parsed]) -> list[Parsed]:
         wanted = select(offers.c.body).where(offers.c.kind == kind).order_by(offers.c.position)
         with self._database.reading() as connection:
@@ -67,7 +73,16 @@ def _offer_rows(site: Site) -> Iterator[dict[str, Any]]:
         for position, entry in enumerate(entries):
             if names.index(entry.name) != position:
                 raise Invalid({kind: f"{entry.name} is there twice; remove or rename one."})
-            yield {"kind": kind, "name": entry.name, "position": position, "body": entry.model_dump_json()}
+            yield _row(kind, entry.name, position, entry)
+    scopes = [(limit.subject, limit.domain) for limit in site.limits]
+    for position, limit in enumerate(site.limits):
+        if scopes.index((limit.subject, limit.domain)) != position:
+            raise Invalid({"limits": f"there are two for {limit.subject}; write them as one."})
+        yield _row("limits", str(position), position, limit)
+
+
+def _row(kind: str, name: str, position: int, entry: Model) -> dict[str, Any]:
+    return {"kind": kind, "name": name, "position": position, "body": entry.model_dump_json()}
 
 
 def _grant_rows(site: Site, now: datetime) -> list[dict[str, Any]]:

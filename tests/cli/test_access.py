@@ -16,9 +16,11 @@ from structlog.testing import capture_logs
 from sciserver_hpc.cli import share, why
 from sciserver_hpc.cli.main import sciserver
 from sciserver_hpc.client import Client
-from sciserver_hpc.domain.access import Action, ResourceKind, roles
+from sciserver_hpc.domain.access import EVERYONE, Action, ResourceKind, roles
+from sciserver_hpc.domain.errors import Refused
+from sciserver_hpc.domain.limits import Limit
 from tests.fakes.portal import listening
-from tests.portal.house import PASSWORD, House
+from tests.portal.house import PASSWORD, House, offer
 
 SHARED = "Storage/alice/shared"
 
@@ -223,6 +225,20 @@ def test_the_trail(shell: Terminal) -> None:
 def test_errors_say_what_to_do(shell: Terminal, words: tuple[str, ...], code: int, said: str) -> None:
     result = shell.run("alice", *words)
     assert (result.exit_code, said in result.stderr) == (code, True), result.stderr
+
+
+def test_what_one_may_have_at_once_stands_below_the_domains(house: House, shell: Terminal) -> None:
+    assert "AT ONCE" not in shell.says("alice", "domains")
+    limits = (Limit(subject=EVERYONE, jobs=2), Limit(subject=EVERYONE, domain="batch", cpus=8))
+    house.store.apply_site(offer().model_copy(update={"limits": limits}))
+    house.clock.advance(2)
+    shell.clients["alice"].submit_shell("true", resources={"cpus": 3})
+    rows = [line.split() for line in shell.says("alice", "domains").splitlines()[-2:]]
+    assert rows == [["all", "jobs", "1", "2", "everyone"], ["batch", "cpus", "3", "8", "everyone"]]
+    held = {one["name"]: len(one["allowances"]) for one in shell.json("alice", "domains")}
+    assert held == {"batch": 2, "interactive": 1}
+    with pytest.raises(Refused, match="cpus in domain batch: everyone may have 8 CPUs in domain batch"):
+        shell.clients["alice"].submit_shell("true", resources={"cpus": 6})
 
 
 def test_the_words_offered_are_those_there_are() -> None:

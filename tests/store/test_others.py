@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
+from sciserver_hpc.domain.access import EVERYONE, Action, Grant, Resource, Subject
 from sciserver_hpc.domain.catalogue import ComputeDomain, Image, Site
 from sciserver_hpc.domain.errors import Invalid
+from sciserver_hpc.domain.limits import Limit
 from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.tokens import Scope, Token, TokenKind
 from sciserver_hpc.domain.volumes import DataVolume, RootVolume
@@ -94,6 +95,7 @@ SITE = Site(
     root_volumes=(RootVolume(name="Storage", path="/shared/Storage"),),
     data_volumes=(DataVolume(name="sdss", path="/shared/sdss"),),
     grants=(grant("z"), grant("a", expires=NOON), grant("a", subject=Subject(kind="everyone"))),
+    limits=(Limit(subject=EVERYONE, jobs=5), Limit(subject=EVERYONE, domain="a", cpus=8)),
 )
 
 
@@ -105,6 +107,7 @@ def test_the_catalogue_is_what_was_applied_last_in_its_order(store: SqlStore) ->
     assert tuple(store.images()) == SITE.images
     assert tuple(store.root_volumes()) == SITE.root_volumes
     assert tuple(store.data_volumes()) == SITE.data_volumes
+    assert tuple(store.limits()) == SITE.limits
     assert tuple(store.grants([("group", "astro")])) == SITE.grants[:2]
     assert tuple(store.grants([("everyone", ""), ("user", "alice"), ("group", "astro")])) == SITE.grants
     assert store.grants([]) == store.grants([("user", "astro")]) == []
@@ -114,6 +117,8 @@ def test_a_site_with_a_name_twice_is_refused_whole(store: SqlStore) -> None:
     store.apply_site(SITE)
     with pytest.raises(Invalid, match="python is there twice"):
         store.apply_site(Site(images=(image("python"), image("python"))))
+    with pytest.raises(Invalid, match="there are two for everyone"):
+        store.apply_site(Site(limits=(Limit(subject=EVERYONE, jobs=1), Limit(subject=EVERYONE, cpus=1))))
     assert tuple(store.domains()) == SITE.domains
 
 
