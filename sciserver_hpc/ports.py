@@ -298,7 +298,14 @@ class Store(Protocol):
 
     # catalogue ------------------------------------------------------------------------------------
     def apply_site(self, site: Site) -> None:
-        """Replace the catalogue and the grants made by `site` with these."""
+        """Replace the catalogue and the site's own grants with these; people's grants stay.
+
+        Raises Invalid when a name, grant or limit is there twice.
+        """
+        ...
+
+    def site(self) -> Site:
+        """The catalogue with the site's own grants, as they stand."""
         ...
 
     def domains(self) -> list[ComputeDomain]: ...

@@ -14,6 +14,7 @@ from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.tokens import Scope, Token, TokenKind
 from sciserver_hpc.domain.volumes import DataVolume, RootVolume
 from sciserver_hpc.store.sql_store import SqlStore
+from tests.fakes.clock import FakeClock
 from tests.fakes.jobs import NOON
 
 ALICE = Person(username="alice", uid=2001, gid=2001, full_name="Alice Ådams", groups=frozenset({"b", "a"}))
@@ -111,6 +112,32 @@ def test_the_catalogue_is_what_was_applied_last_in_its_order(store: SqlStore) ->
     assert tuple(store.grants([("group", "astro")])) == SITE.grants[:2]
     assert tuple(store.grants([("everyone", ""), ("user", "alice"), ("group", "astro")])) == SITE.grants
     assert store.grants([]) == store.grants([("user", "astro")]) == []
+
+
+def test_what_was_applied_is_read_whole(store: SqlStore) -> None:
+    assert store.site() == Site()
+    store.apply_site(SITE)
+    assert store.site() == SITE
+
+
+def test_a_grant_that_stays_keeps_its_id_and_its_age(store: SqlStore, clock: FakeClock) -> None:
+    store.apply_site(SITE)
+    resource = Resource(kind="domain", name="a")
+    before = store.shares_on(resource)
+    clock.advance(60)
+    later = grant("a", expires=NOON + MINUTE)
+    store.apply_site(SITE.model_copy(update={"grants": (grant("z"), later, later, grant("b"))}))
+    (kept,) = store.shares_on(resource)
+    assert (kept.id, kept.created_at, kept.grant) == (before[0].id, before[0].created_at, later)
+    assert store.site().grants == (grant("z"), later, grant("b"))
+
+
+def test_thousands_of_grants_come_and_go(store: SqlStore) -> None:
+    many = Site(grants=tuple(grant(f"d{number}") for number in range(1500)))
+    store.apply_site(many)
+    assert store.site() == many
+    store.apply_site(Site(grants=many.grants[:1]))
+    assert store.site().grants == many.grants[:1]
 
 
 def test_a_site_with_a_name_twice_is_refused_whole(store: SqlStore) -> None:
