@@ -10,6 +10,7 @@
 Errors are those of `sciserver_hpc.domain.errors`.
 """
 
+from .batches import Submitted
 from .client import Client
 from .models import (
     DomainInfo,
@@ -34,6 +35,7 @@ __all__ = [
     "Me",
     "PersonInfo",
     "Preview",
+    "Submitted",
     "TokenInfo",
     "VolumeInfo",
 ]

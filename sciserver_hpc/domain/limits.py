@@ -14,9 +14,9 @@ from pydantic import Field, model_validator
 
 from .access import Subject, SubjectKind
 from .arrays import at_once
-from .jobs import JobSpec
 from .model import Model
 from .names import Slug
+from .resources import Resources
 
 
 class Measure(StrEnum):
@@ -77,11 +77,15 @@ class Allowance(Model):
         amount: int = getattr(load, self.measure)
         return amount if self.domain in (None, load.domain) else 0
 
+    def after(self, load: Load) -> Allowance:
+        """As it stands once `load` is there too."""
+        return self.model_copy(update={"used": self.used + self.counts(load)})
 
-def load_of(spec: JobSpec) -> Load:
+
+def load_of(domain: str, asked: Resources, array: str | None) -> Load:
     """What a job counts from its acceptance to its end."""
-    asked, tasks = spec.resources, at_once(spec.array) if spec.array else 1
-    return Load(spec.domain, tasks, tasks * asked.cpus * asked.tasks, tasks * asked.gpus * asked.nodes)
+    tasks = at_once(array) if array else 1
+    return Load(domain, tasks, tasks * asked.cpus * asked.tasks, tasks * asked.gpus * asked.nodes)
 
 
 def allowances(

@@ -102,7 +102,8 @@ class Site:
         if not any(limit.subject in subjects for limit in limits):
             return []
         live = self._store.jobs(owner=person.username, states=ACTIVE, limit=_ALL)
-        return allowances(limits, subjects, (load_of(job.spec) for job in live))
+        loads = (load_of(job.domain, job.spec.resources, job.spec.array) for job in live)
+        return allowances(limits, subjects, loads)
 
     def load_rights(self, person: Person, things: Sequence[Resource] | None = None) -> Rights:
         """The person's rights as they are now: to all there is, or to `things` alone."""

@@ -11,7 +11,6 @@ from sciserver_hpc.domain.access import EVERYONE, Subject
 from sciserver_hpc.domain.arrays import at_once
 from sciserver_hpc.domain.limits import Limit, Load, Measure, allowances, excess, load_of
 from sciserver_hpc.domain.resources import Resources
-from tests.fakes.jobs import make_job
 
 SURVEY = Subject(kind="portal_group", name="survey")
 ASTRO = Subject(kind="group", name="astro")
@@ -95,11 +94,9 @@ def test_a_refusal_names_the_limit_where_it_comes_from_and_what_to_do() -> None:
 
 
 def test_a_job_counts_all_its_tasks_and_nodes() -> None:
-    spec = make_job(1).spec.model_copy(
-        update={"resources": Resources(cpus=4, tasks=3, nodes=2, gpus=1), "array": "0-99:2%10"}
-    )
-    assert load_of(spec) == Load(spec.domain, jobs=10, cpus=120, gpus=20)
-    assert load_of(spec.model_copy(update={"array": None})) == Load(spec.domain, jobs=1, cpus=12, gpus=2)
+    asked = Resources(cpus=4, tasks=3, nodes=2, gpus=1)
+    assert load_of("gpu", asked, "0-99:2%10") == Load("gpu", jobs=10, cpus=120, gpus=20)
+    assert load_of("gpu", asked, None) == Load("gpu", jobs=1, cpus=12, gpus=2)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ TABLE: dict[str, str] = {
     "GET /api/v1/volumes": Scope.JOBS_READ,
     "GET /api/v1/jobs": Scope.JOBS_READ,
     "POST /api/v1/jobs": Scope.JOBS_WRITE,
+    "POST /api/v1/jobs/batch": Scope.JOBS_WRITE,
     "GET /api/v1/jobs/<int:job_id>": Scope.JOBS_READ,
     "GET /api/v1/jobs/<int:job_id>/events": Scope.JOBS_READ,
     "GET /api/v1/jobs/<int:job_id>/script": Scope.JOBS_READ,
@@ -62,6 +63,7 @@ TABLE: dict[str, str] = {
     "GET /api/v1/jobs/<int:job_id>/files": Scope.FILES_READ,
     "GET /api/v1/jobs/<int:job_id>/files/content": Scope.FILES_READ,
 }
+BODIES = {"POST /api/v1/jobs": shell(), "POST /api/v1/jobs/batch": {"jobs": [shell()]}}
 ROUTES = sorted(TABLE)
 GUARDED = [route for route in ROUTES if TABLE[route] != PUBLIC]
 PAGES = [route for route in GUARDED if "page" in TABLE[route]]
@@ -75,7 +77,7 @@ def call(house: House, route: str, secret: str | None = None, job_id: int = 1) -
     path = rule.replace("<int:job_id>", str(job_id)).replace("<int:token_id>", "1")
     path = path.replace("<path:filename>", "portal.css")
     headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-    body = shell() if method == "POST" and rule == "/api/v1/jobs" else None
+    body = BODIES.get(route)
     query = {"path": "stdout.txt"} if rule.endswith(("content", "download", "image", "render")) else None
     client = house.app.test_client()
     return client.open(path, method=method, base_url=URL, headers=headers, json=body, query_string=query)

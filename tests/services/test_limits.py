@@ -72,3 +72,27 @@ def test_arrays_count_as_many_as_may_run_at_once(world: World) -> None:
     assert world.jobs.submit(ALICE, shell(array="0-99%10"))[1]
     (held,) = world.catalogue.allowances(ALICE)
     assert (held.domain, held.most, held.used) == ("batch", 10, 10)
+
+
+def test_of_many_those_are_accepted_that_fit_each_judged_after_the_one_before(world: World) -> None:
+    world.apply(limits=(Limit(subject=EVERYONE, cpus=6),))
+    asked = [(shell(resources={"cpus": cpus}), key) for cpus, key in ((4, "a"), (4, "b"), (2, "c"), (4, "a"))]
+    first, second, third, again = world.jobs.submit_many(ALICE, asked)
+    assert isinstance(second, Refused) and "cpus: everyone may have 6 CPUs at once; you have 4" in str(second)
+    assert isinstance(first, tuple) and isinstance(third, tuple)
+    assert again == (first[0], False)
+    assert len(world.store.jobs(owner="alice")) == 2
+
+
+def test_a_request_sent_twice_at_once_is_not_refused_for_its_own_job(world: World) -> None:
+    """The other one is accepted between the look for the key and the turn."""
+    world.apply(limits=(Limit(subject=EVERYONE, jobs=1),))
+    hold, other = world.store.hold_jobs, []
+
+    def late(owner: str) -> None:
+        world.store.hold_jobs = hold  # type: ignore[method-assign]
+        other.append(world.jobs.submit(ALICE, shell(), "k")[0])
+        hold(owner)
+
+    world.store.hold_jobs = late  # type: ignore[method-assign]
+    assert world.jobs.submit(ALICE, shell(), "k") == (other[0], False)
