@@ -18,6 +18,7 @@ from .domain.errors import Conflict
 from .domain.files import FileEntry
 from .domain.groups import Group, Membership, Status
 from .domain.jobs import Job, JobEvent, NewJob
+from .domain.limits import Limit
 from .domain.people import Person
 from .domain.scheduling import (
     EndRecord,
@@ -298,13 +299,21 @@ class Store(Protocol):
 
     # catalogue ------------------------------------------------------------------------------------
     def apply_site(self, site: Site) -> None:
-        """Replace the catalogue and the grants made by `site` with these."""
+        """Replace the catalogue and the site's own grants with these; people's grants stay.
+
+        Raises Invalid when a name, grant or limit is there twice.
+        """
+        ...
+
+    def site(self) -> Site:
+        """The catalogue with the site's own grants, as they stand."""
         ...
 
     def domains(self) -> list[ComputeDomain]: ...
     def images(self) -> list[Image]: ...
     def root_volumes(self) -> list[RootVolume]: ...
     def data_volumes(self) -> list[DataVolume]: ...
+    def limits(self) -> list[Limit]: ...
 
     def user_volumes(self, owner: str) -> list[UserVolume]: ...
     def user_volume(self, root: str, owner: str, name: str) -> UserVolume | None: ...
@@ -472,6 +481,10 @@ class Store(Protocol):
         They live here and not in the job's row, since they may be megabytes and only submission, preview and
         "run again" want them.
         """
+        ...
+
+    def hold_jobs(self, owner: str) -> None:
+        """Wait for one's turn to add jobs of `owner`; held until the transaction ends."""
         ...
 
     def count_jobs(self, owner: str, states: Sequence[JobState]) -> int:

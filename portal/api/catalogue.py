@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sciserver_hpc.domain.catalogue import ComputeDomain, Image
+from sciserver_hpc.domain.limits import Allowance
 from sciserver_hpc.domain.tokens import Scope
 
 from ..guard import Access, person
@@ -14,7 +17,10 @@ from .routes import Route
 def domains() -> DomainsAnswer:
     """Compute domains with their images."""
     images = {image.name: image for image in services.catalogue.images(person())}
-    return DomainsAnswer(domains=tuple(_domain(d, images) for d in services.catalogue.domains(person())))
+    held = services.catalogue.allowances(person())
+    return DomainsAnswer(
+        domains=tuple(_domain(d, images, held) for d in services.catalogue.domains(person()))
+    )
 
 
 def images() -> ImagesAnswer:
@@ -37,9 +43,12 @@ def _image(image: Image) -> ImageAnswer:
     return ImageAnswer(**image.model_dump(include=set(ImageAnswer.model_fields)))
 
 
-def _domain(domain: ComputeDomain, usable: dict[str, Image]) -> DomainAnswer:
-    fields = domain.model_dump(exclude={"images"})
-    return DomainAnswer(**fields, images=tuple(_image(usable[n]) for n in domain.images if n in usable))
+def _domain(domain: ComputeDomain, usable: dict[str, Image], held: Sequence[Allowance]) -> DomainAnswer:
+    return DomainAnswer(
+        **domain.model_dump(exclude={"images"}),
+        images=tuple(_image(usable[n]) for n in domain.images if n in usable),
+        allowances=tuple(one for one in held if one.domain in (None, domain.name)),
+    )
 
 
 READ = Access(scope=Scope.JOBS_READ)

@@ -10,6 +10,7 @@ from sciserver_hpc.domain.arrays import MAX_INDEX
 from sciserver_hpc.domain.catalogue import ComputeDomain
 from sciserver_hpc.domain.files import FileEntry
 from sciserver_hpc.domain.jobs import JobEvent, JobRequest
+from sciserver_hpc.domain.limits import Allowance
 from sciserver_hpc.domain.model import Model
 from sciserver_hpc.domain.names import JobName, Slug, Uuid
 from sciserver_hpc.domain.states import JobState
@@ -104,9 +105,13 @@ class ImageAnswer(Model):
 
 
 class DomainAnswer(ComputeDomain):
-    """A compute domain with the images the asker may use there."""
+    """A compute domain with the images the asker may use there.
+
+    allowances: how much the asker may have at once and has now, there (`domain`) and over all domains (null).
+    """
 
     images: tuple[ImageAnswer, ...] = ()  # type: ignore[assignment]
+    allowances: tuple[Allowance, ...] = ()
 
 
 class DomainsAnswer(Model):

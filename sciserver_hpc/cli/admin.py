@@ -18,7 +18,7 @@ CHECKS = ("secrets", "db", "ldap", "slurm", "images", "agent", "proxy", "broker"
 EPILOG = """\b
 Examples:
   sciserver-hpc check all --user alice
-  sciserver-hpc db upgrade && sciserver-hpc db apply --dry-run
+  sciserver-hpc db upgrade && sciserver-hpc db apply --diff
   SCISERVER_CONFIG=./site/sciserver.toml sciserver-hpc serve
 """
 
@@ -116,13 +116,24 @@ def current() -> None:
     leave(0 if found == migrate.head() else FAILED)
 
 
-@db.command(epilog="\b\nExamples:\n  sciserver-hpc db apply\n  sciserver-hpc db apply --dry-run site.toml\n")
+@db.command(
+    epilog="""\b
+Examples:
+  sciserver-hpc db apply --diff
+  sciserver-hpc db apply site.toml
+  sciserver-hpc db apply --yes /etc/sciserver/site.toml
+"""
+)
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Show the difference; change nothing.")
-def apply(file: Path | None, dry_run: bool) -> None:
-    """Replace the catalogue (domains, images, volumes, grants) by that of FILE; default: [catalogue] file.
+@click.option("--diff", "--dry-run", "diff", is_flag=True, help="Show the difference; change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask before changing, for programs.")
+@json_option
+def apply(file: Path | None, diff: bool, yes: bool, as_json: bool) -> None:
+    """Make the catalogue (domains, images, volumes, limits, the site's grants) what FILE says; default:
+    [catalogue] file.
 
-    Prints what is added (+), changed (~) and removed (-).
+    Shows first what is added (+), changed (~) and removed (-), and asks. All of it is changed, or nothing;
+    the audit trail tells it with the Unix user's name. Grants that people made stay as they are.
     """
     from .. import wiring  # noqa: PLC0415
     from ..domain.errors import Invalid  # noqa: PLC0415
@@ -134,8 +145,4 @@ def apply(file: Path | None, dry_run: bool) -> None:
         raise Invalid({"FILE": "name the catalogue's file, here or as [catalogue] file in the settings."})
     site = catalogue.load(source)
     with contextlib.closing(wiring.build_store(settings)) as store:
-        for line in list(catalogue.differences(site, store)) or ["No difference."]:
-            click.echo(line)
-        if not dry_run:
-            store.apply_site(site)
-            click.echo(f"Applied {source}.")
+        catalogue.apply(store, site, source, diff=diff, yes=yes, as_json=as_json)

@@ -1,18 +1,23 @@
-"""The site's catalogue: from its TOML file into the database, with the difference shown."""
+"""The site's catalogue: from its TOML file into the database, with the difference shown first."""
 
 from __future__ import annotations
 
+import os
+import pwd
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
+import click
 from pydantic import ValidationError
 
-from ..domain.access import SITE
-from ..domain.catalogue import Site
+from ..clock import SystemClock
+from ..domain.catalogue import Site, loose
 from ..domain.errors import Invalid
 from ..domain.problems import problems
 from ..ports import Store
+from ..services.applying import Applying
+from .table import clean
+from .verb import print_json
 
 
 def load(file: Path) -> Site:
@@ -27,28 +32,32 @@ def load(file: Path) -> Site:
         raise Invalid({str(file): f"it is not TOML: {error}."}) from error
 
 
-def differences(site: Site, store: Store) -> Iterator[str]:
-    """A line per thing that applying `site` would add (+), change (~) or remove (-).
+def apply(store: Store, site: Site, source: Path, *, diff: bool, yes: bool, as_json: bool) -> None:
+    """Show what applying `site`, read from `source`, changes; ask, unless `yes`; change it, unless `diff`.
 
-    Grants are compared for the people and groups that `site` names.
+    Raises Invalid, Conflict, click.Abort.
     """
-    kinds = (
-        ("domain", store.domains(), site.domains),
-        ("image", store.images(), site.images),
-        ("root volume", store.root_volumes(), site.root_volumes),
-        ("data volume", store.data_volumes(), site.data_volumes),
-    )
-    for kind, old, new in kinds:
-        had, has = ({thing.name: thing for thing in things} for things in (old, new))
-        yield from (f"+ {kind} {name}" for name in has if name not in had)
-        yield from (f"~ {kind} {name}" for name in has if name in had and has[name] != had[name])
-        yield from (f"- {kind} {name}" for name in had if name not in has)
-    yield from _grants(site, store)
+    for sentence in loose(site):
+        click.echo(f"warning: {sentence}.", err=True)
+    applying = Applying(store, SystemClock())
+    found = applying.differences(site)
+    if as_json:
+        print_json(found)
+    else:
+        text = "\n".join(map(str, found)) or "No difference."
+        click.echo("\n".join(map(clean, text.splitlines())))
+    if not found or diff:
+        return
+    if not yes:
+        click.confirm(f"Make these {len(found)} changes? (--yes does not ask)", abort=True, err=True)
+    applying.apply(site, unix_user(), found)
+    click.echo(f"Applied {source}.", err=as_json)
 
 
-def _grants(site: Site, store: Store) -> Iterator[str]:
-    subjects = sorted({(grant.subject.kind, grant.subject.name) for grant in site.grants})
-    had = {grant for grant in store.grants(subjects) if grant.granted_by == SITE}
-    has = set(site.grants)
-    for sign, grants in (("+", has - had), ("-", had - has)):
-        yield from sorted(f"{sign} grant {g.subject}: {g.action} {g.resource}" for g in grants)
+def unix_user() -> str:
+    """Who runs this program, as far as the audit trail has room for the name."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = f"uid {os.getuid()}"
+    return name[:32]

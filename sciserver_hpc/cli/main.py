@@ -1,4 +1,4 @@
-"""`sciserver`: log in, see what there is, look at jobs."""
+"""`sciserver`: log in, see what there is, look at jobs, share."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import click
 
 from .. import __version__
 from .account import login, logout, whoami
+from .audit import audit
 from .completion import completion
+from .group import group
 from .job import job
 from .offers import domains, images, volumes
+from .share import share
 from .tokens import tokens
 from .verb import Verbs
+from .why import why
 
 EPILOG = """\b
 Examples:
   sciserver login https://portal.example.org
   sciserver domains
   sciserver job 12
+  sciserver share give Storage/alice/shared bob reader
 
 \b
 Jobs are handled by commands of their own: sciserver-submit, sciserver-queue,
@@ -30,5 +35,9 @@ def sciserver() -> None:
     """A science portal on a Slurm cluster, from the terminal."""
 
 
-for command in (login, logout, whoami, domains, images, volumes, job, tokens, completion):
+for command in (
+    *(login, logout, whoami, tokens, completion),
+    *(domains, images, volumes, job),
+    *(group, share, why, audit),
+):
     sciserver.add_command(command)

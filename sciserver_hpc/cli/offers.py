@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -16,13 +17,23 @@ if TYPE_CHECKING:
 @click.command(cls=Verb, epilog="\b\nExamples:\n  sciserver domains\n  sciserver domains --json\n")
 @json_option
 def domains(as_json: bool) -> None:
-    """List the compute domains I may use, with their limits."""
+    """List the compute domains I may use, with their limits for one job, and what I may have at once."""
     found = connect().domains()
     if as_json:
         print_json(found)
     else:
         titles = ("NAME", "PARTITION", "CPUS", "MEMORY", "TIME", "GPUS", "IMAGES", "DESCRIPTION")
         show(titles, map(_domain, found), right=("CPUS", "MEMORY", "TIME", "GPUS"))
+        _allowances(found)
+
+
+def _allowances(found: Iterable[DomainInfo]) -> None:
+    """What I may have at once, below the domains; nothing where no limit applies to me."""
+    held = dict.fromkeys(one for domain in found for one in domain.allowances)
+    if held:
+        click.echo()
+        rows = ((one.domain or "all", one.measure, one.used, one.most, one.subject) for one in held)
+        show(("AT ONCE IN", "OF", "I HAVE", "AT MOST", "LIMIT OF"), rows, right=("I HAVE", "AT MOST"))
 
 
 def _domain(domain: DomainInfo) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import click
 
@@ -70,6 +71,11 @@ def colourful() -> bool:
 def clean(text: str) -> str:
     """`text` on one line, without characters that would steer a terminal."""
     return "".join(c if c.isprintable() else "�" for c in text)
+
+
+def moment(at: datetime | None) -> str:
+    """`at` in the reader's zone; `-` for none."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M}" if at else "-"
 
 
 def width(text: str) -> int:

@@ -20,6 +20,9 @@ TEMPORARY = 75
 """EX_TEMPFAIL of sysexits.h: the same command may work later."""
 INTERRUPTED = 130
 
+_OPTIONS = {"expires": "until"}
+"""A field of the API, not of a job → the option that sets it."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option: Callable[[F], F] = click.option(
@@ -72,7 +75,7 @@ def exit_code(error: errors.SciServerError) -> int:
 def _option(field: str) -> str:
     from ..domain.options import OPTION_OF  # noqa: PLC0415 (pydantic is slow to load and seldom needed)
 
-    option = OPTION_OF.get(field) or OPTION_OF.get(field.partition(".")[0])
+    option = _OPTIONS.get(field) or OPTION_OF.get(field) or OPTION_OF.get(field.partition(".")[0])
     return f"--{option}" if option else field
 
 

@@ -5,20 +5,35 @@
     job = client.wait(job.id)
     print(client.log(job.id).text)
     client.results(job.id, "results")
+    client.give("Storage/alice/shared", "group:survey", "reader")
 
 Errors are those of `sciserver_hpc.domain.errors`.
 """
 
 from .batches import Submitted
 from .client import Client
-from .models import DomainInfo, ImageInfo, LogPiece, Me, Preview, TokenInfo, VolumeInfo
+from .models import (
+    DomainInfo,
+    GrantInfo,
+    GroupInfo,
+    ImageInfo,
+    LogPiece,
+    Me,
+    PersonInfo,
+    Preview,
+    TokenInfo,
+    VolumeInfo,
+)
 
 __all__ = [
     "Client",
     "DomainInfo",
+    "GrantInfo",
+    "GroupInfo",
     "ImageInfo",
     "LogPiece",
     "Me",
+    "PersonInfo",
     "Preview",
     "Submitted",
     "TokenInfo",

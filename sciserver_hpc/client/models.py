@@ -9,7 +9,10 @@ from typing import Any, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
+from ..domain.access import Action, Resource, Subject
 from ..domain.errors import SciServerError
+from ..domain.groups import Accessibility, Role, Source
+from ..domain.limits import Allowance
 from ..domain.model import Model
 from ..domain.resources import Limits, Resources
 from ..domain.volumes import Mode
@@ -66,6 +69,8 @@ class DomainInfo(Model):
     data_volumes: tuple[str, ...] = ()
     limits: Limits = Limits()
     defaults: Resources = Resources()
+    allowances: tuple[Allowance, ...] = ()
+    """How much one may have at once and has now, there and over all domains (domain None)."""
 
 
 class VolumeInfo(Model):
@@ -110,3 +115,40 @@ class Preview(Model):
     mounts: tuple[dict[str, Any], ...] = ()
     domain: str | None = None
     image: str | None = None
+
+
+class GroupInfo(Model):
+    """A group as one sees it.
+
+    source: `directory` for one of LDAP, read-only here. role: of one's own membership; member: in it, at any
+    depth.
+    """
+
+    name: str
+    source: Source
+    description: str = ""
+    owner: str = ""
+    accessibility: Accessibility = Accessibility.PRIVATE
+    created_at: AwareDatetime
+    role: Role | None = None
+    member: bool = False
+
+
+class PersonInfo(Model):
+    """Somebody who logged in at the portal."""
+
+    username: str
+    full_name: str = ""
+
+
+class GrantInfo(Model):
+    """`subject` may do `action` to `resource`. `id` is 0 in a dry run; expires: its end, None for none."""
+
+    id: int
+    resource: Resource
+    subject: Subject
+    action: Action
+    granted_by: str
+    created_at: AwareDatetime
+    expires: AwareDatetime | None = None
+    expired: bool = False

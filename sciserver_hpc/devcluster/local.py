@@ -113,8 +113,8 @@ def prepare(state: State, found: runtime.Runtime) -> None:
     State.write(state.etc / "sciserver.toml", toml.dumps(values(state, found)))
     _write_user(state)
     site.write(state, _catalogue(state, found))
-    for verb in ("upgrade", "apply"):
-        command = _command(state, "db", verb)
+    for words in (("upgrade",), ("apply", "--yes")):
+        command = _command(state, "db", *words)
         done = subprocess.run(
             command.argv,
             capture_output=True,

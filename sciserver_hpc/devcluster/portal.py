@@ -12,8 +12,8 @@ def prepare(namespace: Namespace) -> None:
     """Write settings and catalogue, bring the database to its newest form and apply the catalogue."""
     settings.prepare(namespace.state)
     site.prepare(namespace)
-    for verb in ("upgrade", "apply"):
-        namespace.check(service(namespace, "db", verb), "database", timeout=120)
+    for words in (("upgrade",), ("apply", "--yes")):
+        namespace.check(service(namespace, "db", *words), "database", timeout=120)
 
 
 def service(namespace: Namespace, *words: str) -> Command:

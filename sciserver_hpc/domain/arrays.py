@@ -48,6 +48,12 @@ def task_count(text: str) -> int:
     return max(1, total if total > MAX_TASKS else len(set().union(*named)))
 
 
+def at_once(text: str) -> int:
+    """How many of its tasks may run at once: `0-99%10` → 10."""
+    most = text.partition("%")[2]
+    return min(task_count(text), int(most)) if most else task_count(text)
+
+
 def first_task(text: str) -> int:
     """The smallest index: `3-9:2%4` → 3."""
     return min((part.start for part in _ranges(text)), default=0)

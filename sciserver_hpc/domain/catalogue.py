@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+from typing import TypeVar
+
 from pydantic import Field
 
-from .access import Grant
+from .access import Grant, Resource, ResourceKind
+from .errors import Invalid
+from .limits import Limit
 from .model import Model
 from .names import Slug
 from .resources import Limits, Resources
 from .volumes import DataVolume, RootVolume
+
+T = TypeVar("T")
 
 
 class ComputeDomain(Model):
@@ -65,3 +73,50 @@ class Site(Model):
     root_volumes: tuple[RootVolume, ...] = ()
     data_volumes: tuple[DataVolume, ...] = ()
     grants: tuple[Grant, ...] = ()
+    limits: tuple[Limit, ...] = ()
+
+
+NAMED = {
+    "domains": ResourceKind.DOMAIN,
+    "images": ResourceKind.IMAGE,
+    "root_volumes": ResourceKind.ROOT_VOLUME,
+    "data_volumes": ResourceKind.DATA_VOLUME,
+}
+"""Fields of a Site whose entries have a name of their own, and what these are."""
+
+
+def check(site: Site) -> None:
+    """Raise Invalid when something is there twice."""
+    for field in NAMED:
+        for name in _twice(entry.name for entry in getattr(site, field)):
+            raise Invalid({field: f"{name} is there twice; remove or rename one."})
+    for subject, _ in _twice((limit.subject, limit.domain) for limit in site.limits):
+        raise Invalid({"limits": f"there are two for {subject}; write them as one."})
+    ends = dict.fromkeys((one.subject, one.action, one.resource, one.expires) for one in site.grants)
+    for subject, action, resource in _twice(end[:3] for end in ends):
+        words = f"{action} on {resource} to {subject} is there twice, with two ends; keep one."
+        raise Invalid({"grants": words})
+
+
+def loose(site: Site) -> list[str]:
+    """What the site names and does not hold, a sentence each: most likely slips of the pen."""
+    there = {kind: {entry.name for entry in getattr(site, field)} for field, kind in NAMED.items()}
+    named = [
+        (f"domain {domain.name}", NAMED[field], name)
+        for domain in site.domains
+        for field in ("images", "root_volumes", "data_volumes")
+        for name in getattr(domain, field)
+    ]
+    named += [(f"a grant to {one.subject}", one.resource.kind, one.resource.name) for one in site.grants]
+    named += [
+        (f"a limit of {one.subject}", ResourceKind.DOMAIN, one.domain) for one in site.limits if one.domain
+    ]
+    return [
+        f"{who} names {Resource(kind=kind, name=name)}, which is not there"
+        for who, kind, name in dict.fromkeys(named)
+        if kind in there and name not in there[kind]
+    ]
+
+
+def _twice(things: Iterable[T]) -> list[T]:
+    return [thing for thing, number in Counter(things).items() if number > 1]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..domain.errors import Conflict, Refused, SciServerError
 from ..domain.jobs import Job, JobRequest, NewJob
+from ..domain.limits import Allowance, excess
 from ..domain.people import Person
 from ..domain.states import ACTIVE, JobState
 from ..ports import Clock, Store
@@ -122,8 +123,11 @@ class Acceptor:
         }
         if any(isinstance(verdict, Resolved) for verdict in verdicts.values()):
             with self._store.transaction():
+                self._store.hold_jobs(person.username)  # what others accept for the same person counts too
                 room = self._max_active - self._store.count_jobs(person.username, ACTIVE)
-                admitted, repeated = _admit(asked, verdicts, room)
+                held = self._gatherer.allowances(person)
+                admitted, repeated, over = _admit(asked, verdicts, room, held)
+                outcomes |= over
                 outcomes |= self._write(person, admitted)
                 outcomes |= self._known(person, repeated)
         return outcomes
@@ -193,17 +197,24 @@ def _missing(verdict: Verdict, facts: Facts) -> list[str]:
 
 
 def _admit(
-    asked: Sequence[_Asked], verdicts: Mapping[int, Verdict], room: int
-) -> tuple[list[tuple[_Asked, Resolved]], list[_Asked]]:
-    """Those to be written, each key once, and those whose key one of them used before."""
+    asked: Sequence[_Asked], verdicts: Mapping[int, Verdict], room: int, held: Sequence[Allowance]
+) -> tuple[list[tuple[_Asked, Resolved]], list[_Asked], dict[int, Refused]]:
+    """Those to be written, each key once; those whose key may have been used meanwhile; refusals by place."""
     admitted: list[tuple[_Asked, Resolved]] = []
     repeated: list[_Asked] = []
+    refused: dict[int, Refused] = {}
     keys: set[str] = set()
     for one in asked:
         verdict = verdicts[one.place]
         if one.key in keys:
             repeated.append(one)
         elif isinstance(verdict, Resolved) and len(admitted) < room:
+            load = verdict.load(one.request)
+            if over := excess(held, load):
+                refused[one.place] = Refused(over)
+                repeated.append(one)  # that which fills the place may be the same, sent twice at once
+                continue
+            held = [allowance.after(load) for allowance in held]
             admitted.append((one, verdict))
             keys.update(() if one.key is None else (one.key,))
-    return admitted, repeated
+    return admitted, repeated, refused

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..domain.access import Action
 from ..domain.catalogue import ComputeDomain, Image
+from ..domain.limits import Allowance
 from ..domain.model import Model
 from ..domain.people import Person
 from ..domain.volumes import Mode, UserVolume
@@ -42,6 +43,10 @@ class Catalogue:
             )
             for domain in usable
         ]
+
+    def allowances(self, person: Person) -> list[Allowance]:
+        """How much the person may have at once, and has now: over all domains, then in each."""
+        return self._site.allowances(person)
 
     def images(self, person: Person) -> list[Image]:
         """The images the person may use."""

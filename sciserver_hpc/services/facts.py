@@ -9,6 +9,7 @@ from functools import cache, cached_property
 from ..domain.access import Action, Decision
 from ..domain.catalogue import Image
 from ..domain.jobs import JobRequest
+from ..domain.limits import Allowance
 from ..domain.people import Person
 from ..ports import Clock, Store
 from .homes import Homes
@@ -71,6 +72,10 @@ class Gatherer:
             jobs=self._jobs(person, requests),
             image_problem=self._image_check,
         )
+
+    def allowances(self, person: Person) -> list[Allowance]:
+        """How much the person may have at once, and has now."""
+        return self._site.allowances(person)
 
     def _volumes(self, person: Person, requests: Sequence[JobRequest]) -> frozenset[str]:
         mine = self._own_volumes.get(

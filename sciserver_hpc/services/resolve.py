@@ -18,6 +18,7 @@ from ..domain.access import Action
 from ..domain.catalogue import ComputeDomain, Image
 from ..domain.errors import Invalid
 from ..domain.jobs import JobRequest, JobSpec, Kind, Mount, check_notebook
+from ..domain.limits import Load, load_of
 from ..domain.people import Person
 from ..domain.resources import Resources, over_limit
 from ..domain.volumes import WORKSPACE
@@ -39,6 +40,10 @@ class Resolved:
     kernel: str | None
     mounts: tuple[Mount, ...]
     results: Mount
+
+    def load(self, request: JobRequest) -> Load:
+        """What the job will count while it is not over."""
+        return load_of(self.domain.name, _asked(request, self.domain), request.array)
 
     def spec(self, request: JobRequest, person: Person, uuid: str, job_id: int, now: datetime) -> JobSpec:
         """The frozen spec of the job `job_id`, accepted at `now` (UTC, part of its folder's name)."""

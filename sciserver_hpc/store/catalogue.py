@@ -2,41 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
-from ..domain.access import SITE, Grant
-from ..domain.catalogue import ComputeDomain, Image, Site
-from ..domain.errors import Invalid
+from ..domain.access import SITE
+from ..domain.catalogue import NAMED, ComputeDomain, Image, Site, check
+from ..domain.limits import Limit
+from ..domain.model import Model
 from ..domain.volumes import DataVolume, RootVolume
-from .grant_rows import row_of
+from .grant_rows import grant_of, row_of
+from .jobs import chunks
 from .parsing import Parsed, parsed
 from .part import Part
-from .schema import grants, offers
-
-_OFFERED = ("domains", "images", "root_volumes", "data_volumes")
-"""Fields of a Site whose entries have a name of their own."""
+from .schema import GRANT_KEY, grants, offers
 
 
 class Catalogue(Part):
     """Queries on `offers` and `grants`."""
 
     def apply_site(self, site: Site) -> None:
-        """See `ports.Store`.
-
-        Raises Invalid when a name or grant is given twice.
-        """
+        """See `ports.Store`."""
+        check(site)
         offered = list(_offer_rows(site))
-        granted = _grant_rows(site, self._now())
         with self._database.writing() as connection:
             connection.execute(delete(offers))
-            connection.execute(delete(grants).where(grants.c.granted_by == SITE))
-            for table, rows in ((offers, offered), (grants, granted)):
-                if rows:
-                    connection.execute(insert(table), rows)
+            if offered:
+                connection.execute(insert(offers), offered)
+            self._grant(connection, site)
+
+    def _grant(self, connection: Connection, site: Site) -> None:
+        """The site's own grants and no others; one that stays keeps its id and its age."""
+        rows = [row_of(grant.model_copy(update={"granted_by": SITE})) for grant in site.grants]
+        wanted = {_key(row): row for row in rows}
+        there = connection.execute(select(grants).where(grants.c.granted_by == SITE)).mappings().all()
+        for gone in chunks([row["id"] for row in there if _key(row) not in wanted]):
+            connection.execute(delete(grants).where(grants.c.id.in_(gone)))
+        for row in there:
+            if (new := wanted.pop(_key(row), None)) and new["expires"] != row["expires"]:
+                same = update(grants).where(grants.c.id == row["id"])
+                connection.execute(same.values(expires=new["expires"]))
+        if wanted:
+            now = {"created_at": self._now()}
+            connection.execute(insert(grants), [row | now for row in wanted.values()])
+
+    def site(self) -> Site:
+        """See `ports.Store`."""
+        own = select(grants).where(grants.c.granted_by == SITE).order_by(grants.c.id)
+        with self._database.reading() as connection:
+            given = [grant_of(row) for row in connection.execute(own)]
+        return Site(
+            domains=tuple(self.domains()),
+            images=tuple(self.images()),
+            root_volumes=tuple(self.root_volumes()),
+            data_volumes=tuple(self.data_volumes()),
+            grants=tuple(given),
+            limits=tuple(self.limits()),
+        )
 
     def domains(self) -> list[ComputeDomain]:
         """See `ports.Store`."""
@@ -54,6 +77,10 @@ class Catalogue(Part):
         """See `ports.Store`."""
         return self._offered("data_volumes", DataVolume)
 
+    def limits(self) -> list[Limit]:
+        """See `ports.Store`."""
+        return self._offered("limits", Limit)
+
     def _offered(self, kind: str, model: type[Parsed]) -> list[Parsed]:
         wanted = select(offers.c.body).where(offers.c.kind == kind).order_by(offers.c.position)
         with self._database.reading() as connection:
@@ -61,26 +88,16 @@ class Catalogue(Part):
 
 
 def _offer_rows(site: Site) -> Iterator[dict[str, Any]]:
-    for kind in _OFFERED:
-        entries = getattr(site, kind)
-        names = [entry.name for entry in entries]
-        for position, entry in enumerate(entries):
-            if names.index(entry.name) != position:
-                raise Invalid({kind: f"{entry.name} is there twice; remove or rename one."})
-            yield {"kind": kind, "name": entry.name, "position": position, "body": entry.model_dump_json()}
+    for kind in NAMED:
+        for position, entry in enumerate(getattr(site, kind)):
+            yield _row(kind, entry.name, position, entry)
+    for position, limit in enumerate(site.limits):
+        yield _row("limits", str(position), position, limit)
 
 
-def _grant_rows(site: Site, now: datetime) -> list[dict[str, Any]]:
-    made = [grant.model_copy(update={"granted_by": SITE}) for grant in dict.fromkeys(site.grants)]
-    rows = {(grant.subject, grant.resource, grant.action): row_of(grant) for grant in made}
-    if len(rows) < len(made):
-        twice = next(g for i, g in enumerate(made) if any(_same(g, h) for h in made[:i]))
-        words = (
-            f"{twice.action} on {twice.resource} to {twice.subject} is there twice, with two ends; keep one."
-        )
-        raise Invalid({"grants": words})
-    return [row | {"created_at": now} for row in rows.values()]
+def _row(kind: str, name: str, position: int, entry: Model) -> dict[str, Any]:
+    return {"kind": kind, "name": name, "position": position, "body": entry.model_dump_json()}
 
 
-def _same(one: Grant, other: Grant) -> bool:
-    return (one.subject, one.resource, one.action) == (other.subject, other.resource, other.action)
+def _key(row: Mapping[Any, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in GRANT_KEY)

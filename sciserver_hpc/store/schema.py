@@ -77,7 +77,7 @@ offers = Table(
     Column("position", Integer, nullable=False),
     Column("body", Text, nullable=False),
 )
-"""The catalogue: domains, images, root and data volumes, in the order the site wrote them."""
+"""The catalogue: domains, images, root and data volumes, limits, in the order the site wrote them."""
 
 GRANT_KEY = ("subject_kind", "subject_name", "resource_kind", "resource_name", "action", "granted_by")
 """What makes a grant the same one given again."""

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,8 +109,8 @@ resource = {{kind = "domain", name = "batch"}}
 """
 
 
-def run(*words: str) -> Result:
-    result = CliRunner().invoke(admin, words)
+def run(*words: str, stdin: str | None = None) -> Result:
+    result = CliRunner().invoke(admin, words, input=stdin)
     assert "Traceback" not in result.output
     return result
 
@@ -118,7 +119,7 @@ def run(*words: str) -> Result:
 def house(site: Path) -> Iterator[checks.Site]:
     """The site with its database filled, a cluster in memory, and agents that answer."""
     assert run("db", "upgrade").exit_code == 0
-    assert run("db", "apply").exit_code == 0
+    assert run("db", "apply", "--yes").exit_code == 0
     settings = settings_module.load()
     built = wiring.build(settings)
     services = dataclasses.replace(
@@ -143,8 +144,8 @@ def test_the_catalogue_is_applied_with_its_difference(site: Path, home: Path) ->
     run("db", "upgrade")
     lines = ["+ domain batch", "+ image python", "+ grant everyone: use domain batch"]
     assert run("db", "apply", "--dry-run").stdout.splitlines() == lines
-    assert run("db", "apply").stdout.splitlines()[:-1] == lines
-    assert run("db", "apply").stdout.splitlines()[0] == "No difference."
+    assert run("db", "apply", "--yes").stdout.splitlines() == [*lines, f"Applied {home}/site.toml."]
+    assert run("db", "apply").stdout == "No difference.\n"
     text = (home / "site.toml").read_text()
     changed = (
         text.replace('"1.0"', '"1.1"')
@@ -152,10 +153,63 @@ def test_the_catalogue_is_applied_with_its_difference(site: Path, home: Path) ->
         .replace('kind = "user"', 'kind = "user", name = "alice"')
     )
     (home / "other.toml").write_text(changed)
-    assert run("db", "apply", "--dry-run", str(home / "other.toml")).stdout.splitlines() == [
+    assert run("db", "apply", "--diff", str(home / "other.toml")).stdout.splitlines() == [
         "~ image python",
+        "    version: 1.0 → 1.1",
         "+ grant user alice: use domain batch",
+        "- grant everyone: use domain batch",
     ]
+
+
+def test_the_catalogue_is_changed_only_once_that_is_agreed_to(site: Path) -> None:
+    run("db", "upgrade")
+    for answer in ("n\n", ""):
+        refused = run("db", "apply", stdin=answer)
+        assert (refused.exit_code, "Make these 3 changes? (--yes does not ask)" in refused.stderr) == (
+            1,
+            True,
+        )
+    assert len(run("db", "apply", "--diff").stdout.splitlines()) == 3
+    assert run("db", "apply", stdin="y\n").exit_code == 0
+    assert run("db", "apply", "--diff").stdout == "No difference.\n"
+
+
+def test_the_trail_tells_who_applied_what(site: Path) -> None:
+    run("db", "upgrade")
+    told = json.loads(run("db", "apply", "--yes", "--json").stdout)
+    assert [(one["sign"], one["what"]) for one in told][:1] == [("+", "domain batch")]
+    store = wiring.build_store(settings_module.load())
+    entries = store.audit()
+    store.close()
+    me = pwd.getpwuid(os.getuid()).pw_name[:32]
+    assert {entry.who for entry in entries} == {me}
+    assert [(entry.act, str(entry.on)) for entry in entries] == [
+        ("grant", "domain batch"),
+        ("site.add", "image python"),
+        ("site.add", "domain batch"),
+    ]
+
+
+def test_slips_of_the_pen_are_told(site: Path, home: Path) -> None:
+    run("db", "upgrade")
+    (home / "slips.toml").write_text(
+        """
+[[domains]]
+name = "batch"
+partition = "batch"
+images = ["pyton"]
+[[limits]]
+subject = {kind = "everyone"}
+domain = "bach"
+jobs = 3
+"""
+    )
+    result = run("db", "apply", "--diff", str(home / "slips.toml"))
+    assert result.stderr.splitlines() == [
+        "warning: domain batch names image pyton, which is not there.",
+        "warning: a limit of everyone names domain bach, which is not there.",
+    ]
+    assert result.stdout.splitlines()[-1] == "+ limit everyone in domain bach: 3 jobs"
 
 
 @pytest.mark.parametrize(
@@ -164,6 +218,8 @@ def test_the_catalogue_is_applied_with_its_difference(site: Path, home: Path) ->
         ("[[domains]]\nname = 'x y'\npartition = 'p'\n", "domains.0.name: "),
         ("[[dom", "it is not TOML"),
         ("[[planets]]\nname = 'x'\n", "planets: is no known field"),
+        ("[[limits]]\nsubject = {kind = 'everyone'}\n", "limits.0: give at least one of: jobs, cpus, gpus"),
+        ("[[domains]]\nname = 'x'\npartition = 'p'\n" * 2, "domains: x is there twice"),
     ],
 )
 def test_a_bad_catalogue_is_told_and_not_applied(site: Path, home: Path, text: str, said: str) -> None:

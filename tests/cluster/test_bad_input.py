@@ -355,7 +355,7 @@ def tampered(cluster: Cluster) -> Iterator[Path]:
 
 
 def _apply(cluster: Cluster, *file: str) -> None:
-    command = portal.service(cluster.namespace, "db", "apply", *file)
+    command = portal.service(cluster.namespace, "db", "apply", "--yes", *file)
     cluster.namespace.check(command, "catalogue", timeout=60)
 
 

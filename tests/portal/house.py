@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from portal import create_app
 from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
+from sciserver_hpc.domain.audit import Asker
 from sciserver_hpc.domain.catalogue import ComputeDomain, Image
 from sciserver_hpc.domain.catalogue import Site as Offer
 from sciserver_hpc.domain.jobs import EventKind, Job, JobEvent
@@ -141,6 +142,10 @@ class House:
     def token(self, username: str) -> str:
         """A login token's secret."""
         return self.services.login.password(username, PASSWORD, "192.0.2.1")[1]
+
+    def asker(self, username: str) -> Asker:
+        """The person as the directory knows them, in a request of its own."""
+        return Asker(self.people.person(username), "test")
 
     def personal(self, username: str, *scopes: Any, lifetime: timedelta = timedelta(days=1)) -> str:
         return self.services.login.personal_token(PEOPLE[username], "test", scopes, lifetime)[0]

@@ -6,13 +6,15 @@ from datetime import timedelta
 
 import pytest
 
-from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
+from sciserver_hpc.domain.access import EVERYONE, Action, Grant, Resource, Subject
 from sciserver_hpc.domain.catalogue import ComputeDomain, Image, Site
 from sciserver_hpc.domain.errors import Invalid
+from sciserver_hpc.domain.limits import Limit
 from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.tokens import Scope, Token, TokenKind
 from sciserver_hpc.domain.volumes import DataVolume, RootVolume
 from sciserver_hpc.store.sql_store import SqlStore
+from tests.fakes.clock import FakeClock
 from tests.fakes.jobs import NOON
 
 ALICE = Person(username="alice", uid=2001, gid=2001, full_name="Alice Ådams", groups=frozenset({"b", "a"}))
@@ -94,6 +96,7 @@ SITE = Site(
     root_volumes=(RootVolume(name="Storage", path="/shared/Storage"),),
     data_volumes=(DataVolume(name="sdss", path="/shared/sdss"),),
     grants=(grant("z"), grant("a", expires=NOON), grant("a", subject=Subject(kind="everyone"))),
+    limits=(Limit(subject=EVERYONE, jobs=5), Limit(subject=EVERYONE, domain="a", cpus=8)),
 )
 
 
@@ -105,15 +108,44 @@ def test_the_catalogue_is_what_was_applied_last_in_its_order(store: SqlStore) ->
     assert tuple(store.images()) == SITE.images
     assert tuple(store.root_volumes()) == SITE.root_volumes
     assert tuple(store.data_volumes()) == SITE.data_volumes
+    assert tuple(store.limits()) == SITE.limits
     assert tuple(store.grants([("group", "astro")])) == SITE.grants[:2]
     assert tuple(store.grants([("everyone", ""), ("user", "alice"), ("group", "astro")])) == SITE.grants
     assert store.grants([]) == store.grants([("user", "astro")]) == []
+
+
+def test_what_was_applied_is_read_whole(store: SqlStore) -> None:
+    assert store.site() == Site()
+    store.apply_site(SITE)
+    assert store.site() == SITE
+
+
+def test_a_grant_that_stays_keeps_its_id_and_its_age(store: SqlStore, clock: FakeClock) -> None:
+    store.apply_site(SITE)
+    resource = Resource(kind="domain", name="a")
+    before = store.shares_on(resource)
+    clock.advance(60)
+    later = grant("a", expires=NOON + MINUTE)
+    store.apply_site(SITE.model_copy(update={"grants": (grant("z"), later, later, grant("b"))}))
+    (kept,) = store.shares_on(resource)
+    assert (kept.id, kept.created_at, kept.grant) == (before[0].id, before[0].created_at, later)
+    assert store.site().grants == (grant("z"), later, grant("b"))
+
+
+def test_thousands_of_grants_come_and_go(store: SqlStore) -> None:
+    many = Site(grants=tuple(grant(f"d{number}") for number in range(1500)))
+    store.apply_site(many)
+    assert store.site() == many
+    store.apply_site(Site(grants=many.grants[:1]))
+    assert store.site().grants == many.grants[:1]
 
 
 def test_a_site_with_a_name_twice_is_refused_whole(store: SqlStore) -> None:
     store.apply_site(SITE)
     with pytest.raises(Invalid, match="python is there twice"):
         store.apply_site(Site(images=(image("python"), image("python"))))
+    with pytest.raises(Invalid, match="there are two for everyone"):
+        store.apply_site(Site(limits=(Limit(subject=EVERYONE, jobs=1), Limit(subject=EVERYONE, cpus=1))))
     assert tuple(store.domains()) == SITE.domains
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sciserver_hpc.domain.jobs import EventKind, Job, JobEvent, NewJob
-from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.domain.states import ACTIVE, JobState
 from sciserver_hpc.store.engine import make_engine
 from sciserver_hpc.store.migrate import upgrade
 from sciserver_hpc.store.sql_store import SqlStore
@@ -53,6 +53,20 @@ def test_one_key_gives_one_job(stores: list[SqlStore]) -> None:
         assert len(set(together(stores, submit))) == 1
     jobs = stores[0].jobs()
     assert len(jobs) == len(stores[0].events(jobs[0].id)) == 1
+
+
+def test_who_waits_for_their_turn_sees_what_others_added(stores: list[SqlStore]) -> None:
+    def submit(_number: int, store: SqlStore) -> int:
+        added = 0
+        for _ in range(3):
+            with store.transaction():
+                store.hold_jobs("alice")
+                if store.count_jobs("alice", ACTIVE) < 5:
+                    add_job(store, make_job(next_job_id(store)), DIGEST, "{}", None, "f")
+                    added += 1
+        return added
+
+    assert sum(together(stores, submit)) == 5
 
 
 def test_the_same_many_sent_at_once_are_made_once_and_nobody_waits_in_a_ring(stores: list[SqlStore]) -> None:
