@@ -162,7 +162,7 @@ class Sharing:
                 read = {Action.READ} if grant.action is Action.WRITE else set()
                 found.setdefault(grant.resource, set()).update({grant.action} | read)
         return [
-            Usable(resource=resource, actions=tuple(sorted(found[resource])))
+            Usable.model_construct(resource=resource, actions=tuple(sorted(found[resource])))
             for resource in sorted(found, key=lambda thing: (thing.kind, thing.name))
         ]
 

@@ -1,4 +1,4 @@
-"""Grants as rows, and back. What was read before gives the same frozen model: a person may have thousands."""
+"""Grants as rows, and back. What was read a moment ago gives the same frozen model."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..domain.sharing import Share
 _ACTIONS = {str(action): action for action in Action}
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=1024)
 def subject_of(kind: str, name: str) -> Subject:
     """A subject this package wrote."""
     return Subject.model_construct(kind=SubjectKind(kind), name=name)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=1024)
 def resource_of(kind: str, name: str) -> Resource:
     """A resource this package wrote."""
     return Resource.model_construct(kind=ResourceKind(kind), name=name)
