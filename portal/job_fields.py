@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from sciserver_hpc.domain.errors import Invalid
-from sciserver_hpc.domain.jobs import JobRequest, Kind
+from sciserver_hpc.domain.jobs import Dependency, DependencyType, JobRequest, Kind
 
 PAYLOADS = {Kind.SHELL: "command", Kind.SCRIPT: "script", Kind.NOTEBOOK: "notebook"}
 """The field that holds what a job of that kind runs."""
@@ -27,6 +28,10 @@ SHOWN_AT = {"memory_mb": "memory_gb", "time_limit_s": "hours"}
 """Where the problem of a resource is shown, when its field has another name."""
 
 
+AFTER = "after_"
+"""Prefix of the three fields of jobs to wait for; what follows is how those must have ended."""
+
+
 def to_request(fields: Mapping[str, str]) -> dict[str, Any]:
     """Return what JobRequest.model_validate takes.
 
@@ -35,6 +40,7 @@ def to_request(fields: Mapping[str, str]) -> dict[str, Any]:
     kind = fields.get("kind") or Kind.SHELL
     wanted: dict[str, Any] = {"kind": kind, "resources": _resources(fields), "volumes": _volumes(fields)}
     wanted |= {key: fields[key] for key in ("name", "domain", "image") if fields.get(key)}
+    wanted |= {"array": fields.get("array", "").strip() or None, "dependencies": dependencies(fields)}
     payload = PAYLOADS[Kind(kind)]
     # Browsers send CR LF; bash would take the CR as part of a word.
     wanted[payload] = fields.get(payload, "").replace("\r\n", "\n") or None
@@ -50,11 +56,12 @@ def to_request(fields: Mapping[str, str]) -> dict[str, Any]:
 def from_request(asked: JobRequest) -> dict[str, str]:
     """The fields that stand for `asked`, to fill the form for another run."""
     fields = asked.model_dump(
-        include={"name", "domain", "image", "command", "script", "notebook", "filename"}
+        include={"name", "domain", "image", "command", "script", "notebook", "filename", "array"}
     )
     fields |= {"kind": asked.kind, "arguments": "\n".join(asked.arguments)}
     fields["parameters"] = "\n".join(f"{name}={json.dumps(v)}" for name, v in asked.parameters.items())
     fields |= {f"{VOLUME}{mount.volume}": mount.mode for mount in asked.volumes}
+    fields |= {f"{AFTER}{how}": ", ".join(map(str, jobs)) for how, jobs in _by_type(asked).items()}
     if asked.resources:
         fields |= resource_fields(asked.resources.model_dump())
     return {key: str(value) for key, value in fields.items() if value is not None}
@@ -72,6 +79,17 @@ def resource_fields(resources: Mapping[str, int]) -> dict[str, str]:
     }
 
 
+def dependencies(fields: Mapping[str, str]) -> list[Dependency]:
+    """The jobs to wait for, in the order of the fields. Raises Invalid for what is no list of ids."""
+    found: list[Dependency] = []
+    for how in DependencyType:
+        for word in filter(None, re.split(r"[\s,:;#]+", fields.get(f"{AFTER}{how}", ""))):
+            if not re.fullmatch(r"[1-9][0-9]{0,17}", word):
+                raise Invalid({f"{AFTER}{how}": f"{word[:20]!r} is no job id; write them as in 12, 13"})
+            found.append(Dependency(type=how, job=int(word)))
+    return found
+
+
 def command_line(asked: JobRequest) -> str:
     """The `sciserver-submit` that submits the same."""
     words = ["sciserver-submit", "-J", asked.name]
@@ -83,6 +101,9 @@ def command_line(asked: JobRequest) -> str:
         words += [f"--gres=gpu:{asked.resources.gpus}"] if asked.resources.gpus else []
     for mount in asked.volumes:
         words += ["--volume", str(mount)]
+    words += ["-a", asked.array] if asked.array else []
+    after = [":".join([how, *map(str, jobs)]) for how, jobs in _by_type(asked).items()]
+    words += ["-d", ",".join(after)] if after else []
     return shlex.join(words + _payload_words(asked))
 
 
@@ -117,6 +138,14 @@ def _resources(fields: Mapping[str, str]) -> dict[str, int]:
         "gpus": int(_number(fields, "gpus", 0)),
         "time_limit_s": int(seconds) if timed else 3600,
     }
+
+
+def _by_type(asked: JobRequest) -> dict[DependencyType, list[int]]:
+    """The jobs to wait for by how they must have ended."""
+    found: dict[DependencyType, list[int]] = {}
+    for dependency in asked.dependencies:
+        found.setdefault(dependency.type, []).append(dependency.job)
+    return found
 
 
 def _volumes(fields: Mapping[str, str]) -> list[dict[str, str]]:

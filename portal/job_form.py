@@ -22,19 +22,31 @@ from sciserver_hpc.domain.errors import (
     SciServerError,
     Unavailable,
 )
-from sciserver_hpc.domain.jobs import JobRequest
+from sciserver_hpc.domain.jobs import DependencyType, JobRequest
 from sciserver_hpc.domain.problems import problems
 from sciserver_hpc.domain.views import mount_views
 
 from .errors import status_of
 from .guard import Access, allow, person
-from .job_fields import PAYLOADS, SHOWN_AT, command_line, from_request, resource_fields, to_request
+from .job_fields import (
+    AFTER,
+    PAYLOADS,
+    SHOWN_AT,
+    command_line,
+    dependencies,
+    from_request,
+    resource_fields,
+    to_request,
+)
 from .services import services
 
 bp = Blueprint("job_form", __name__)
 PAGE = Access(page=True)
 UPLOADS = {"script_file": ("script", "script"), "notebook_file": ("notebook", "notebook")}
 """File input → (text field it fills, kind of job it means)."""
+
+MORE = ("array", "dependencies", *(f"{AFTER}{how}" for how in DependencyType))
+"""Fields of the part that is closed while none of them is used."""
 
 FIELDS = {
     *PAYLOADS.values(),
@@ -46,8 +58,12 @@ FIELDS = {
     "parameters",
     "volumes",
     "filename",
+    *MORE,
 }
 """Fields of a request that stand in the form under the same name."""
+
+_KIND_AT = {"domain": "domain", "image": "image", "volume": "volumes"}
+"""What was refused → the field where it was chosen."""
 
 EXPECTED = (Invalid, Refused, NotFound, Conflict, AgentError, Unavailable)
 
@@ -85,7 +101,7 @@ def send() -> Response | tuple[str, int]:
         job, _ = services.jobs.submit(person(), asked, _key(asked))
         return redirect(f"/jobs/{job.id}", 303)
     except EXPECTED as error:
-        draft.problems, draft.status = _beside_fields(error), status_of(error)
+        draft.problems, draft.status = _beside_fields(error, draft.fields), status_of(error)
         return _show(draft)
 
 
@@ -137,23 +153,28 @@ def _preview(asked: JobRequest) -> dict[str, Any]:
     }
 
 
-def _beside_fields(error: SciServerError) -> dict[str, str]:
+def _beside_fields(error: SciServerError, fields: dict[str, str]) -> dict[str, str]:
     """Each problem under the name of the field it belongs to; `form` for the rest."""
     if isinstance(error, Invalid):
-        return {_field(path): text for path, text in error.problems.items()}
-    if isinstance(error, Refused):
-        found: dict[str, str] = {}
-        for item, reason in error.items.items():
-            name = {"domain": "domain", "image": "image", "volume": "volumes"}.get(item.split(" ")[0], "form")
-            found[name] = "; ".join(filter(None, (found.get(name), f"{item}: {reason}")))
-        return found
-    return {"form": str(error)}
+        told = [(_field(path, fields), text) for path, text in error.problems.items()]
+    elif isinstance(error, Refused):
+        told = [
+            (_KIND_AT.get(item.split(" ")[0], "form"), f"{item}: {why}") for item, why in error.items.items()
+        ]
+    else:
+        told = [("form", str(error))]
+    found: dict[str, list[str]] = {}
+    for name, text in told:
+        found.setdefault(name, []).append(text)
+    return {name: "; ".join(texts) for name, texts in found.items()}
 
 
-def _field(path: str) -> str:
+def _field(path: str, fields: dict[str, str]) -> str:
     head, _, tail = path.partition(".")
     if head == "resources" and tail:
         return SHOWN_AT.get(tail, tail)
+    if head == "dependencies" and tail:
+        return f"{AFTER}{dependencies(fields)[int(tail.partition('.')[0])].type}"
     return head if head in FIELDS else "form"
 
 
@@ -170,6 +191,7 @@ def _show(draft: Draft) -> tuple[str, int]:
         images=services.catalogue.images(person()),
         volumes=services.catalogue.volumes(person()),
         limits=chosen.limits if chosen else None,
+        more_open=any(draft.fields.get(name) or name in draft.problems for name in MORE),
     )
     return page, draft.status
 

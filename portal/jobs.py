@@ -13,8 +13,11 @@ from sciserver_hpc.domain.errors import AgentError, Conflict, Invalid, NotFound,
 from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.problems import problems
 from sciserver_hpc.domain.states import ACTIVE, JobState
+from sciserver_hpc.services.results import log_name
 
+from . import array_task
 from .api.models import JobsQuery
+from .array_task import ArrayTask
 from .guard import Access, allow, person
 from .job_views import page, shown
 from .log_text import text_of
@@ -81,10 +84,12 @@ def overview(job_id: int) -> str:
 @bp.get("/jobs/<int:job_id>/log")
 @allow(PAGE)
 def log(job_id: int) -> str:
-    """The end of stdout or stderr; the page's script follows it."""
+    """The end of stdout or stderr, of an array one task's; the page's script follows it."""
     job = services.jobs.get(person(), job_id)
     stream: Stream = "stderr" if request.args.get("stream") == "stderr" else "stdout"
-    return _page("job_log.html", job, stream=stream, **_tail(job, stream))
+    task = array_task.asked(job.spec.array)
+    path = log_name(job.spec, stream, task.number if task else None)
+    return _page("job_log.html", job, stream=stream, task=task, path=path, **_tail(job, stream, task))
 
 
 @bp.get("/jobs/<int:job_id>/script")
@@ -98,9 +103,11 @@ def script(job_id: int) -> str:
 @bp.get("/jobs/<int:job_id>/provenance")
 @allow(PAGE)
 def provenance(job_id: int) -> str:
-    """What ran, on what, and the record the job left."""
+    """What ran, on what, and the record the job, or a task of it, left."""
     job = services.jobs.get(person(), job_id)
-    return _page("job_provenance.html", job, record=_record(job_id))
+    task = array_task.asked(job.spec.array)
+    path = f"provenance.{task.number}.json" if task else "provenance.json"
+    return _page("job_provenance.html", job, task=task, path=path, record=_record(job_id, path))
 
 
 @bp.post("/jobs/<int:job_id>/cancel")
@@ -133,10 +140,11 @@ def _page(template: str, job: Job, **more: Any) -> str:
     return render_template(template, job=shown(job), tab=tab, **more)
 
 
-def _tail(job: Job, stream: Stream) -> dict[str, Any]:
+def _tail(job: Job, stream: Stream, task: ArrayTask | None) -> dict[str, Any]:
     """The log's last piece, or why there is none yet."""
+    number = task.number if task else None
     try:
-        chunk = services.results.log(person(), job.id, stream, -TAIL, TAIL)
+        chunk = services.results.log(person(), job.id, stream, -TAIL, TAIL, number)
     except (AgentError, NotFound):
         return EMPTY_LOG
     except Unavailable as error:
@@ -145,10 +153,10 @@ def _tail(job: Job, stream: Stream) -> dict[str, Any]:
     return {"text": text, "offset": chunk.offset, "next": chunk.offset + used, "problem": ""}
 
 
-def _record(job_id: int) -> str:
-    """provenance.json set out for reading; empty when the job left none that can be read."""
+def _record(job_id: int, path: str) -> str:
+    """The provenance record set out for reading; empty when the job left none that can be read."""
     try:
-        data, _ = services.results.read(person(), job_id, "provenance.json", 0, 200_000)
+        data, _ = services.results.read(person(), job_id, path, 0, 200_000)
         return json.dumps(json.loads(data), indent=2, ensure_ascii=False)
     except (AgentError, NotFound, Unavailable, Invalid, ValueError, RecursionError):
         return ""

@@ -35,7 +35,7 @@ def enter() -> Response:
     try:
         _, secret, row = services.login.password(username, password, request.remote_addr or "")
     except (BadCredentials, LockedOut, Unavailable) as error:
-        return make_response(render_template("login.html", problem=str(error)), status_of(error))
+        return make_response(render_template("login.html", problem=_sentence(error)), status_of(error))
     session.clear()
     response = redirect(redirects.local(request.values.get("next")), 303)
     _set_cookie(response, secret, row.expires_at - services.clock.now())
@@ -51,6 +51,14 @@ def leave() -> Response:
     response = redirect("/login", 303)
     _set_cookie(response, "", timedelta(0))
     return response
+
+
+def _sentence(error: BadCredentials | LockedOut | Unavailable) -> str:
+    """A system's own words are for its administrator, who finds them in the log."""
+    if not isinstance(error, Unavailable):
+        return str(error)
+    silent = "database" if error.system == "database" else "directory of people"
+    return f"Your password could not be checked: the {silent} does not answer. Try again in a minute."
 
 
 def _set_cookie(response: Response, secret: str, lifetime: timedelta) -> None:

@@ -39,9 +39,11 @@ def _of_notes(notes: Mapping[str, Mapping[str, Any]]) -> CollectorRegistry:
     """The broker has no port of its own: its numbers are read from where it leaves word for the pages."""
     registry = CollectorRegistry()
     up = Gauge("sciserver_cluster_up", "The cluster answers the broker.", ["cluster"], registry=registry)
+    accounting = Gauge("sciserver_accounting_up", "Its accounting does.", ["cluster"], registry=registry)
     for key, note in notes.items():
-        if key.startswith("cluster:"):
-            up.labels(key.partition(":")[2]).set(note.get("ok") is True)
+        kind, _, name = key.partition(":")
+        if kind in ("cluster", "accounting"):
+            (up if kind == "cluster" else accounting).labels(name).set(note["ok"])
     broker = notes.get("broker")
     if broker:
         turn = Gauge("sciserver_broker_tick_seconds", "Length of the last turn.", registry=registry)

@@ -201,6 +201,13 @@ class Scheduler(Protocol):
         """
         ...
 
+    def ended(self, since: datetime) -> frozenset[str]:
+        """Uuids that the names of jobs carry which ended after `since`, asked without the controller.
+
+        A hint, worth a look: names can be forged. Never raises: empty when there is nothing to ask.
+        """
+        ...
+
     def look_up(self, jobs: Sequence[Job]) -> dict[str, Sighting] | None:
         """Find jobs by uuid and uid, live or ended, in a constant number of calls: uuid → sighting.
 

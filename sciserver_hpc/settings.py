@@ -169,7 +169,12 @@ class ClusterSettings(Section):
 class BrokerSettings(Section):
     """The loop that brings jobs to the scheduler."""
 
-    tick_s: float = Field(2.5, gt=0, le=60, description="Seconds between two looks at the cluster.")
+    tick_s: float = Field(
+        5,
+        gt=0,
+        le=60,
+        description="Seconds between two looks at the queue; accounting is asked for news halfway.",
+    )
     quiet_s: float = Field(
         60,
         gt=0,

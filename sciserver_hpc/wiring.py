@@ -14,7 +14,16 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from . import image_files
-from .agents import PROGRAM, AgentOptions, SelfTransport, SocketAgents, SudoTransport, Transport
+from .agents import (
+    LOCAL_SUBMIT_S,
+    PROGRAM,
+    AgentOptions,
+    SelfTransport,
+    SocketAgents,
+    SudoTransport,
+    Transport,
+    submit_limit_s,
+)
 from .clock import SystemClock
 from .directory.ldap import LdapDirectory
 from .directory.ldap_session import Server
@@ -145,6 +154,12 @@ def build_agents(settings: Settings) -> SocketAgents:
         return SocketAgents(settings.portal.runtime_dir, transports[own.transport], options)
     except ValueError as error:
         raise Invalid({"portal.runtime_dir": str(error)}) from error
+
+
+def hand_over_s(settings: Settings) -> float:
+    """The longest one call that hands jobs to an agent may take, in seconds."""
+    clusters = settings.clusters.values()
+    return max(LOCAL_SUBMIT_S if one.kind == "local" else submit_limit_s(one.timeout_s) for one in clusters)
 
 
 def _scheduler(cluster: ClusterSettings, agents: SocketAgents) -> Scheduler:

@@ -15,10 +15,10 @@ from .routes import Route, query
 
 
 def job_log(job_id: int) -> LogAnswer:
-    """A piece of stdout or stderr, cut at whole characters."""
+    """A piece of stdout or stderr, of an array one task's, cut at whole characters."""
     asked = query(LogQuery)
     final = services.jobs.get(person(), job_id).state.final
-    chunk = services.results.log(person(), job_id, asked.stream, asked.offset, asked.length)
+    chunk = services.results.log(person(), job_id, asked.stream, asked.offset, asked.length, asked.task)
     text, used = text_of(chunk.data, last=final and chunk.next >= chunk.size)
     end = chunk.offset + used
     return LogAnswer(
@@ -44,7 +44,7 @@ ROUTES = (
         "/jobs/<int:job_id>/log",
         job_log,
         Access(scope=Scope.JOBS_READ),
-        "A piece of the job's stdout or stderr; go on at `next` until `final`.",
+        "A piece of the job's stdout or stderr, of an array's `task`; go on at `next` until `final`.",
         query=LogQuery,
         answer=LogAnswer,
     ),

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from sciserver_hpc.domain.arrays import MAX_INDEX
 from sciserver_hpc.domain.catalogue import ComputeDomain
 from sciserver_hpc.domain.files import FileEntry
 from sciserver_hpc.domain.jobs import JobEvent
@@ -195,11 +196,12 @@ class EventsAnswer(Model):
 
 
 class LogQuery(Model):
-    """`offset`: byte to start at; negative counts from the end."""
+    """`offset`: byte to start at; negative counts from the end. `task`: of an array; left out, its first."""
 
     stream: Literal["stdout", "stderr"] = "stdout"
     offset: int = Field(default=0, ge=-MAX_INT, le=MAX_INT)
     length: int = Field(default=65536, ge=1, le=MAX_LOG)
+    task: int | None = Field(default=None, ge=0, le=MAX_INDEX)
 
 
 class LogAnswer(Model):

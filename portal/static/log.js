@@ -24,6 +24,7 @@ export function followLog(log) {
     try {
       for (let more = true; more;) {
         const asked = new URLSearchParams({ stream: log.dataset.stream, offset: next, length: PIECE });
+        if (log.dataset.task) asked.set("task", log.dataset.task);
         const answer = await fetch(`/api/v1/jobs/${log.dataset.job}/log?${asked}`);
         if (!answer.ok) break;
         const piece = await answer.json();

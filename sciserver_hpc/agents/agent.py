@@ -29,6 +29,9 @@ from .connection import Lost, NotSent
 FILES_S = 20.0
 """For a call about files: a filesystem that hangs longer is told as such."""
 
+LOCAL_SUBMIT_S = 60.0
+"""For handing local jobs over."""
+
 _MESSAGE_MAX = 2000
 _FOLDERS_A_CALL = 64
 _YEAR_9999 = 253_402_300_000.0
@@ -106,7 +109,7 @@ class SocketAgent:
 
     def submit(self, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
         """One outcome each; a call that broke after it was sent leaves them UNKNOWN."""
-        return self._submit("submit", jobs, 2 * self._slurm_s + 10)
+        return self._submit("submit", jobs, submit_limit_s(self._slurm_s))
 
     def test_only(self, job: Submission) -> str:
         """Slurm's words."""
@@ -151,7 +154,7 @@ class SocketAgent:
 
     def local_submit(self, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
         """Run as child processes."""
-        return self._submit("local_submit", jobs, 60.0)
+        return self._submit("local_submit", jobs, LOCAL_SUBMIT_S)
 
     def local_observe(self) -> list[Sighting]:
         """Local jobs as they stand."""
@@ -198,6 +201,11 @@ class SocketAgent:
         if [outcome.uuid for outcome in answered] != [job.uuid for job in jobs]:
             return _all(jobs, Verdict.UNKNOWN, "the agent's answer is about other jobs")
         return [_sane(outcome) for outcome in answered]
+
+
+def submit_limit_s(slurm_s: float) -> float:
+    """How long one batch of jobs may take: two of sbatch's time-outs (`slurm_s`), and a bit."""
+    return 2 * slurm_s + 10
 
 
 def batches(jobs: Sequence[Submission]) -> list[list[Submission]]:

@@ -5,31 +5,34 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
-import structlog
-
-from ..domain.errors import SciServerError
 from ..domain.jobs import Job
-from ..domain.scheduling import Owner
 from ..domain.states import JobState
 from ..ports import Clock, Scheduler
-
-log = structlog.get_logger(__name__)
+from .errands import Errands, Whose, whose
 
 AGAIN_AFTER = timedelta(seconds=15)
 """A cancel is sent again when nothing came of it for so long: a lost call must not keep a job alive."""
 
 
+KIND = "cancel"
+
+
 class Canceller:
     """Sends cancels, one scheduler call per owner."""
 
-    def __init__(self, clock: Clock, schedulers: Mapping[str, Scheduler]) -> None:
+    def __init__(self, clock: Clock, schedulers: Mapping[str, Scheduler], errands: Errands) -> None:
         self._clock = clock
         self._schedulers = schedulers
+        self._errands = errands
         self._sent: dict[str, datetime] = {}
 
-    def cancel_requested(self, jobs: Sequence[Job]) -> None:
-        """Send cancels for those of `jobs` (all active ones) that have one due."""
+    def cancel_requested(self, jobs: Sequence[Job]) -> bool:
+        """Send cancels for those of `jobs` (all active ones) that have one due.
+
+        True when some found no place among so many, and another turn should come at once.
+        """
         now = self._clock.now()
         # A controller that was killed gives the ids it forgot out again: an id is its owner's newest job's.
         newest = {_in_slurm(job): job.uuid for job in jobs if not job.state.final}
@@ -38,26 +41,24 @@ class Canceller:
             for job in jobs
             if job.cancel_requested and job.slurm_id and newest.get(_in_slurm(job)) == job.uuid
         ]
-        self._sent = {job.uuid: self._sent[job.uuid] for job in wanted if job.uuid in self._sent}
-        batches: dict[tuple[str, Owner], list[Job]] = defaultdict(list)
+        for uuid in set(self._sent) - {job.uuid for job in wanted}:
+            del self._sent[uuid]  # in place: an errand may be adding to it
+        batches: dict[Whose, list[Job]] = defaultdict(list)
         for job in wanted:
             last = self._sent.get(job.uuid)
             if job.state is not JobState.COMPLETING and (last is None or now - last >= AGAIN_AFTER):
-                owner = Owner(username=job.owner, uid=job.uid, gid=job.spec.gid)
-                batches[job.cluster, owner].append(job)
-        for (cluster, owner), mine in batches.items():
-            self._send(cluster, owner, mine, now)
+                batches[whose(job)].append(job)
+        errands = {one: partial(self._send, one, mine, now) for one, mine in batches.items()}
+        return self._errands.run(KIND, errands).crowded
 
-    def _send(self, cluster: str, owner: Owner, jobs: Sequence[Job], now: datetime) -> None:
+    def _send(self, one: Whose, jobs: Sequence[Job], now: datetime) -> bool:
+        cluster, owner = one
         scheduler = self._schedulers.get(cluster)
         if scheduler is None:
-            return
-        try:
-            scheduler.cancel(owner, [job.slurm_id for job in jobs if job.slurm_id])
-        except SciServerError as error:
-            log.warning("cancel not sent", owner=owner.username, error=str(error))
-            return
-        self._sent |= {job.uuid: now for job in jobs}
+            return False
+        scheduler.cancel(owner, [job.slurm_id for job in jobs if job.slurm_id])
+        self._sent.update({job.uuid: now for job in jobs})
+        return True
 
 
 def _in_slurm(job: Job) -> tuple[str, int | None, int]:

@@ -67,7 +67,7 @@ class WakeSocket:
 
 
 class Loop:
-    """Runs `broker` while it holds the lease. `interval_s`: the longest a turn waits for news."""
+    """Runs `broker` while it holds the lease. `interval_s`: how often one that stands by asks for it."""
 
     def __init__(
         self, broker: Broker, store: Store, clock: Clock, wake: WakeSocket, interval_s: float
@@ -106,7 +106,7 @@ class Loop:
         except Exception:
             log.exception("turn failed")
             return _longer(pause)
-        return 0.0 if report.more else self._interval_s
+        return 0.0 if report.more else min(report.pause_s, LEASE.total_seconds() / 3)
 
     def _lead(self) -> bool:
         leading = self._store.lead(self._holder, self._clock.now(), LEASE)

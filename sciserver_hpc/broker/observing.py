@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-import structlog
-
-from ..domain.errors import SciServerError
 from ..domain.jobs import Job
 from ..domain.lifecycle import (
     Step,
@@ -24,15 +20,18 @@ from ..domain.lifecycle import (
     step,
     true_copy,
 )
-from ..domain.scheduling import EndRecord, Observation, Owner, Sighting
+from ..domain.scheduling import Observation, Sighting
 from ..domain.states import JobState
 from ..ports import Agents, Clock, Scheduler, Store
+from .end_records import EndRecords
+from .errands import Errands
 from .recording import record
-
-log = structlog.get_logger(__name__)
 
 OVERLAP = timedelta(minutes=10)
 """Accounting lags behind the controller; looks overlap so far that no ending falls between two."""
+
+NEWS_FROM = timedelta(minutes=2)
+"""How far back accounting is asked for news between two looks: its lag, and clocks that differ."""
 
 GRACE = timedelta(minutes=1)
 """How long results of a job that ended well may stay invisible (a shared filesystem's caches)."""
@@ -42,18 +41,33 @@ LOST_AFTER = timedelta(minutes=10)
 
 
 class Observer:
-    """Watches one cluster's jobs. Its memory only delays: a new observer waits anew."""
+    """Watches one cluster's jobs. Its memory only delays: a new observer waits anew.
+
+    `under_way`: uuids of jobs an agent is being given just now. What is seen of them counts at once: it is
+    Slurm's own word, and the agent's can add nothing to it. That they are not seen means nothing yet.
+    """
 
     def __init__(
-        self, store: Store, clock: Clock, scheduler: Scheduler, agents: Agents, quiet: timedelta
+        self,
+        store: Store,
+        clock: Clock,
+        scheduler: Scheduler,
+        agents: Agents,
+        errands: Errands,
+        under_way: Container[str],
+        quiet: timedelta,
     ) -> None:
         self._store = store
         self._clock = clock
         self._scheduler = scheduler
-        self._agents = agents
+        # Apart, since each forgets what it is not asked for.
+        self._ends = EndRecords(clock, agents, errands)
+        self._last_traces = EndRecords(clock, agents, errands)
+        self._under_way = under_way
         self._quiet = quiet
         self._answering_since: datetime | None = None
         self._missing_since: dict[str, datetime] = {}
+        self._unfinished: frozenset[str] = frozenset()
 
     def observe(self, jobs: Sequence[Job], endings: bool) -> Observation:
         """Look once and record what it means for `jobs`.
@@ -64,11 +78,18 @@ class Observer:
         seen = self._scheduler.observe(since)
         self._note_answer(seen)
         copies = _copies_of(jobs, seen)
+        self._unfinished = frozenset(job.uuid for job in jobs if not any(map(is_over, copies[job.uuid])))
         absent = [job for job in jobs if true_copy(job, copies[job.uuid]) is None]
         if seen.live_complete and endings:
             copies |= self._look_up(absent)
         self._judge(jobs, copies)
         return seen
+
+    def listen(self) -> bool:
+        """Does accounting know the end of a job that the last look showed alive? Asks no controller."""
+        if not self._unfinished:
+            return False
+        return not self._unfinished.isdisjoint(self._scheduler.ended(self._clock.now() - NEWS_FROM))
 
     def _note_answer(self, seen: Observation) -> None:
         if not seen.live_complete:
@@ -91,6 +112,8 @@ class Observer:
         return copies
 
     def _worth_asking(self, job: Job) -> bool:
+        if job.uuid in self._under_way:
+            return False
         if job.state is JobState.SUBMITTING:
             return in_doubt(job) and (
                 job.cancel_requested or job.not_before is None or self._clock.now() >= job.not_before
@@ -105,50 +128,36 @@ class Observer:
     def _judge_unknown(self, jobs: Sequence[Job]) -> None:
         now = self._clock.now()
         again = {job.uuid for job in jobs if may_submit_again(job, now, self._answering_since, self._quiet)}
-        doubted = [job for job in jobs if job.state is JobState.SUBMITTING]
+        doubted = [job for job in jobs if job.state is JobState.SUBMITTING and job.claimed_by is None]
         steps = [step(job, now, submitted_at=None, not_before=None) for job in doubted if job.uuid in again]
         missing = {job.uuid: now - self._missing_since[job.uuid] for job in jobs}
         gone = [job for job in jobs if job not in doubted and missing[job.uuid] >= self._quiet]
-        records = self._records(gone)
+        readings = self._last_traces.read(gone)
         for job in gone:
-            written = records.get(job.uuid)
-            if written == () and job.state is JobState.PENDING and job.claimed_by is None:
+            reading = readings.get(job.uuid)
+            if reading is None or reading.asked_at < self._missing_since[job.uuid]:
+                continue
+            if not reading.records and job.state is JobState.PENDING and job.claimed_by is None:
                 steps += [after_forgetting(job, now)] if job.uuid in again else []
-            elif written is not None and missing[job.uuid] >= LOST_AFTER:
-                steps.append(after_absence(job, written, now))
+            elif missing[job.uuid] >= LOST_AFTER:
+                steps.append(after_absence(job, reading.records, now))
         record(self._store, steps)
 
     def _judge(self, jobs: Sequence[Job], copies: Mapping[str, Sequence[Sighting]]) -> None:
         now = self._clock.now()
         chosen = [(job, copy) for job in jobs if (copy := true_copy(job, copies[job.uuid]))]
-        records = self._records(job for job, copy in chosen if is_over(copy) and not _settled(job))
+        readings = self._ends.read(job for job, copy in chosen if is_over(copy) and not _settled(job))
         steps: list[Step | None] = []
         for job, copy in chosen:
-            if job.uuid in records:
-                written = records[job.uuid]
-                writer = true_copy(job, copies[job.uuid], written) or copy
-                steps.append(after_end(job, writer, written, now, GRACE))
+            if reading := readings.get(job.uuid):
+                writer = true_copy(job, copies[job.uuid], reading.records) or copy
+                # Dated by the question: what it did not find may have become visible since.
+                steps.append(after_end(job, writer, reading.records, reading.asked_at, GRACE))
             elif _settled(job) and is_over(copy):
                 steps.append(after_usage(job, copy, now))
             else:
                 steps.append(after_sighting(job, copy, now))
         record(self._store, [one for one in steps if one is not None])
-
-    def _records(self, jobs: Iterable[Job]) -> dict[str, tuple[EndRecord, ...]]:
-        """End records by uuid, one agent call per owner. Jobs whose owner's agent is away are left out."""
-        by_owner: dict[Owner, list[Job]] = defaultdict(list)
-        for job in jobs:
-            by_owner[Owner(username=job.owner, uid=job.uid, gid=job.spec.gid)].append(job)
-        records: dict[str, tuple[EndRecord, ...]] = {}
-        for owner, mine in by_owner.items():
-            folders = [(job.spec.results_root, job.spec.folder) for job in mine]
-            try:
-                answers = self._agents.of(owner).end_records(folders)
-            except SciServerError as error:
-                log.warning("end records not read", owner=owner.username, error=str(error))
-                continue
-            records |= {job.uuid: answer for job, answer in zip(mine, answers, strict=True)}
-        return records
 
 
 def _copies_of(jobs: Iterable[Job], seen: Observation) -> dict[str, list[Sighting]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -24,7 +24,9 @@ from ..domain.lifecycle import (
 from ..domain.scheduling import Owner, Submission, SubmitOutcome, Verdict
 from ..domain.states import JobState
 from ..ports import Clock, Scheduler, Store
-from .recording import record, record_anyhow
+from ..services.changing import change_anyhow
+from .errands import Errands, Whose, whose
+from .recording import record
 
 log = structlog.get_logger(__name__)
 
@@ -34,12 +36,20 @@ BATCH = 32
 PER_TURN = 4 * BATCH
 """Jobs of one owner submitted in one turn."""
 
+KIND = "submit"
+
+_ANSWERS = frozenset({Verdict.ACCEPTED, Verdict.REJECTED})
+
 Renderer = Callable[[Sequence[tuple[Job, Mapping[int, int]]]], Mapping[str, Submission | SciServerError]]
 """Jobs with the Slurm ids of their dependencies → what the agent gets, or why there is nothing, by uuid."""
 
 
 class Submitter:
-    """Submits what is ready. `quiet`: how long a doubt about a submission must rest (see lifecycle)."""
+    """Submits what is ready. `quiet`: how long a doubt about a submission must rest (see lifecycle).
+
+    `hand_over`: the longest one call to an agent may take. A broker that dies in one leaves the row's mark
+    alone to its successor, so the mark rests at least so long, whatever `quiet` is.
+    """
 
     def __init__(
         self,
@@ -47,35 +57,42 @@ class Submitter:
         clock: Clock,
         schedulers: Mapping[str, Scheduler],
         render: Renderer,
-        executor: Executor,
+        errands: Errands,
         quiet: timedelta,
+        hand_over: timedelta,
     ) -> None:
         self._store = store
         self._clock = clock
         self._schedulers = schedulers
         self._render = render
-        self._executor = executor
+        self._errands = errands
         self._quiet = quiet
+        self._rest = max(quiet, hand_over)
+        self._under_way: set[str] = set()
+
+    @property
+    def under_way(self) -> Container[str]:
+        """Uuids of jobs an agent is being given just now: whether Slurm has them is for nobody else to judge.
+
+        From before the row's mark until after the outcome's record. A row read as marked and judged when this
+        is over has another version by then, so that nothing can be made of it.
+        """
+        return self._under_way
 
     def submit_ready(self, jobs: Sequence[Job]) -> tuple[int, bool]:
         """Submit those of `jobs` that certainly have no copy in Slurm and may go now.
 
-        Returns how many were tried and whether more are ready: a turn takes at most PER_TURN of an owner, so
-        that one person's thousand jobs hold up neither other people nor the look at the cluster.
+        Returns how many were given to errands and whether another turn at once could take more: a turn takes
+        at most PER_TURN of an owner, so that one person's thousand jobs hold up neither other people nor the
+        look at the cluster. What waits for an owner who is busy, or whose agent is away, is not counted.
         """
-        ready = self._ready(jobs)
-        mine: dict[tuple[str, Owner], list[tuple[Job, Readiness]]] = defaultdict(list)
-        for job, needs in ready:
-            mine[job.cluster, Owner(username=job.owner, uid=job.uid, gid=job.spec.gid)].append((job, needs))
-        work = [
-            (cluster, owner, jobs_[start : start + BATCH])
-            for start in range(0, PER_TURN, BATCH)
-            for (cluster, owner), jobs_ in mine.items()
-            if start < len(jobs_)
-        ]
-        list(self._executor.map(lambda item: self._submit_batch(*item), work))
-        tried = sum(len(batch) for _, _, batch in work)
-        return tried, tried < len(ready)
+        mine: dict[Whose, list[tuple[Job, Readiness]]] = defaultdict(list)
+        for job, needs in self._ready(jobs):
+            mine[whose(job)].append((job, needs))
+        turn = {one: some[:PER_TURN] for one, some in mine.items()}
+        turnout = self._errands.run(KIND, {one: partial(self._submit, one, turn[one]) for one in turn})
+        tried = sum(len(turn[one]) for one in turnout.started)
+        return tried, turnout.crowded or any(len(mine[one]) > PER_TURN for one in turnout.answered)
 
     def _ready(self, jobs: Sequence[Job]) -> list[tuple[Job, Readiness]]:
         now = self._clock.now()
@@ -97,9 +114,27 @@ class Submitter:
         record(self._store, over)
         return ready
 
-    def _submit_batch(self, cluster: str, owner: Owner, batch: Sequence[tuple[Job, Readiness]]) -> None:
+    def _submit(self, one: Whose, ready: Sequence[tuple[Job, Readiness]]) -> bool:
+        """Batch by batch, each marked just before it goes; True while the agent does what it is asked.
+
+        The first batch that is late, or in vain, is the last: the rest is judged anew in a later turn.
+        """
+        answered = True
+        for start in range(0, len(ready), BATCH):
+            if not answered or (start and not self._errands.in_time(KIND, one)):
+                break
+            batch = ready[start : start + BATCH]
+            uuids = {job.uuid for job, _ in batch}
+            self._under_way.update(uuids)
+            try:
+                answered = self._submit_batch(*one, batch)
+            finally:
+                self._under_way.difference_update(uuids)
+        return answered
+
+    def _submit_batch(self, cluster: str, owner: Owner, batch: Sequence[tuple[Job, Readiness]]) -> bool:
         now = self._clock.now()
-        begun = record(self._store, [begin_submission(job, now, self._quiet) for job, _ in batch])
+        begun = record(self._store, [begin_submission(job, now, self._rest) for job, _ in batch])
         needs = {job.uuid: readiness_.slurm_ids for job, readiness_ in batch}
         rendered = self._render([(job, needs[job.uuid]) for job in begun])
         broken = [
@@ -110,15 +145,28 @@ class Submitter:
         record(self._store, broken)
         submissions = [one for one in rendered.values() if isinstance(one, Submission)]
         outcomes = {o.uuid: o for o in self._ask(cluster, owner, submissions)}
+        self._record(begun, outcomes)
+        return not submissions or any(outcome.verdict in _ANSWERS for outcome in outcomes.values())
+
+    def _record(self, begun: Sequence[Job], outcomes: Mapping[str, SubmitOutcome]) -> None:
+        """Write the outcomes down, in whatever state the rows are by now.
+
+        A job may have been sighted, have started or even ended before its agent's answer came: what Slurm
+        and the job itself say stands. Where another broker leads by now and tries anew, only a queued copy is
+        news.
+        """
         done = self._clock.now()
+        tries = {job.uuid: job.attempts for job in begun}
 
         def news(job: Job) -> Step | None:
             outcome = outcomes.get(job.uuid)
             if outcome is None or job.state is not JobState.SUBMITTING:
                 return None
+            if job.attempts != tries[job.uuid] and outcome.verdict is not Verdict.ACCEPTED:
+                return None
             return after_submission(job, outcome, done, self._quiet)
 
-        for job in record_anyhow(self._store, begun, news):
+        for job in change_anyhow(self._store, begun, news).done:
             log.info("submitted", job=job.id, state=job.state, slurm_id=job.slurm_id)
 
     def _ask(self, cluster: str, owner: Owner, submissions: Sequence[Submission]) -> Sequence[SubmitOutcome]:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from ..domain.jobs import Job
 from ..domain.scheduling import Observation
 from ..domain.states import JobState
 from ..ports import Agents, Clock, Scheduler, Store
 from .cancelling import Canceller
+from .errands import Errands
 from .observing import Observer
+from .rhythm import Rhythm
+from .runner import Runner
 from .submitting import Renderer, Submitter
 
-ENDINGS_EVERY = timedelta(seconds=15)
-"""Accounting is asked less often: finished jobs stay in the queue's answer for minutes anyway."""
-
-SUBMITTERS = 4
-"""Owners served side by side."""
+PATIENCE_S = 1.0
+"""How long a turn waits for the errands of one kind: an agent that is well needs a fraction of it."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +29,19 @@ class TickReport:
     active: int
     submitted: int
     more: bool
-    """More jobs are ready: the next turn should come at once."""
+    """More is ready, of people who are not waited for already: the next turn should come at once."""
     observed: bool
     took_s: float
+    pause_s: float
+    """Nothing is due for so long."""
 
 
 class Broker:
-    """Turns accepted jobs into Slurm jobs and Slurm's news into rows. Call `tick` from one thread."""
+    """Turns accepted jobs into Slurm jobs and Slurm's news into rows. Call `tick` from one thread.
+
+    `wake` is called from errands' threads when one brings news after its turn; it must neither wait nor fail.
+    `hand_over`: the longest one call to an agent may take (see `Submitter`).
+    """
 
     def __init__(
         self,
@@ -48,19 +53,22 @@ class Broker:
         *,
         interval: timedelta,
         quiet: timedelta,
+        hand_over: timedelta,
+        wake: Callable[[], None],
+        patience_s: float = PATIENCE_S,
+        runner: Runner | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
-        self._interval = interval
-        self._executor = ThreadPoolExecutor(SUBMITTERS, thread_name_prefix="submit")
-        self._submitter = Submitter(store, clock, schedulers, render, self._executor, quiet)
-        self._canceller = Canceller(clock, schedulers)
+        self._rhythm = Rhythm(interval)
+        self._errands = Errands(patience_s, wake, runner)
+        self._submitter = Submitter(store, clock, schedulers, render, self._errands, quiet, hand_over)
+        self._canceller = Canceller(clock, schedulers, self._errands)
+        under_way = self._submitter.under_way
         self._observers = {
-            cluster: Observer(store, clock, scheduler, agents, quiet)
+            cluster: Observer(store, clock, scheduler, agents, self._errands, under_way, quiet)
             for cluster, scheduler in schedulers.items()
         }
-        self._observed_at: datetime | None = None
-        self._endings_at: datetime | None = None
 
     def tick(self) -> TickReport:
         """Submit what is ready, send cancels, and look at the clusters where a look is due.
@@ -70,42 +78,45 @@ class Broker:
         begun = time.monotonic()
         waiting = self._store.waiting_jobs()
         submitted, more = self._submitter.submit_ready(waiting)
-        cancels, observed = any(job.cancel_requested for job in waiting), self._look_due()
+        cancels, observed = any(job.cancel_requested for job in waiting), self._look_now()
         # All active jobs are read only where they are needed: a turn comes with every job that is accepted.
         jobs = self._store.active_jobs() if cancels or observed else waiting
         if cancels:
-            self._canceller.cancel_requested(jobs)
+            more |= self._canceller.cancel_requested(jobs)
         if observed:
             self._observe(jobs)
-        return TickReport(len(jobs), submitted, more, observed, time.monotonic() - begun)
+        pause = self._rhythm.pause(self._clock.now())
+        took_s = time.monotonic() - begun
+        return TickReport(len(jobs), submitted, more, observed, took_s, pause.total_seconds())
 
     def close(self) -> None:
-        """End the submitting threads."""
-        self._executor.shutdown()
+        """Wait a little for errands under way; what is not back then is left as a kill would leave it."""
+        self._errands.close()
 
-    def _look_due(self) -> bool:
+    def _look_now(self) -> bool:
+        """Is it time for a look at the clusters, or has accounting news of one?"""
         now = self._clock.now()
-        due = self._observed_at is None or now - self._observed_at >= self._interval
-        if due:
-            self._observed_at = now
-        return due
+        return self._rhythm.look_due(now) or (
+            self._rhythm.listen_due(now) and self._is_news() and self._rhythm.hurry(now)
+        )
 
-    def _endings_due(self) -> bool:
-        now = self._clock.now()
-        due = self._endings_at is None or now - self._endings_at >= ENDINGS_EVERY
-        if due:
-            self._endings_at = now
-        return due
+    def _is_news(self) -> bool:
+        return any(observer.listen() for observer in self._observers.values())
 
     def _observe(self, jobs: list[Job]) -> None:
         """Now and then also where no job is: that a cluster is away, or back, is told before work comes."""
-        endings = self._endings_due()
+        endings = self._rhythm.endings_due(self._clock.now())
         for cluster, observer in self._observers.items():
             mine = [job for job in jobs if job.cluster == cluster and job.state is not JobState.ACCEPTED]
             if mine or endings:
-                self._tell(cluster, observer.observe(mine, endings))
+                self._tell(cluster, observer.observe(mine, endings), endings)
 
-    def _tell(self, cluster: str, seen: Observation) -> None:
-        """Leave word for the portal's banner on whether the cluster answers."""
-        value = {"ok": seen.live_complete, "problem": seen.problem, "at": seen.at.isoformat()}
-        self._store.note(f"cluster:{cluster}", value)
+    def _tell(self, cluster: str, seen: Observation, endings: bool) -> None:
+        """Leave word for the portal's banner on whether the cluster and, where it was asked, its accounting
+        answers."""
+        self._note(f"cluster:{cluster}", seen, seen.problem)
+        if endings:
+            self._note(f"accounting:{cluster}", seen, seen.ended_problem)
+
+    def _note(self, key: str, seen: Observation, problem: str) -> None:
+        self._store.note(key, {"ok": not problem, "problem": problem, "at": seen.at.isoformat()})

@@ -96,7 +96,7 @@ def _asked(label: str, site: Site, cluster: str) -> Iterator[Verdict]:
     seen = site.services.schedulers[cluster].observe(site.services.clock.now() - timedelta(minutes=1))
     remedy = "see that slurmdbd runs and AccountingStorageType is accounting_storage/slurmdbd"
     yield Verdict(f"{label} squeue", seen.live_complete, f"{len(seen.sightings)} jobs of ours", seen.problem)
-    answers = "answers" if seen.ended_complete else seen.problem
+    answers = "answers" if seen.ended_complete else seen.ended_problem
     yield Verdict(f"{label} sacct", seen.ended_complete, answers, "" if seen.ended_complete else remedy)
 
 

@@ -62,7 +62,8 @@ def broker(settings: Settings) -> None:
     logs.configure(settings.portal.log_format, settings.portal.log_level)
     services = wiring.build(settings)
     stop = threading.Event()
-    _stop_at_signal(stop, DatagramWaker(settings.portal.runtime_dir))
+    waker = DatagramWaker(settings.portal.runtime_dir)
+    _stop_at_signal(stop, waker)
     interval = timedelta(seconds=settings.broker.tick_s)
     wake = WakeSocket(settings.portal.runtime_dir / SOCKET_NAME)
     turning = Broker(
@@ -73,6 +74,8 @@ def broker(settings: Settings) -> None:
         services.jobs.submissions,
         interval=interval,
         quiet=timedelta(seconds=settings.broker.quiet_s),
+        hand_over=timedelta(seconds=wiring.hand_over_s(settings)),
+        wake=waker.wake,
     )
     try:
         Loop(turning, services.store, services.clock, wake, interval.total_seconds()).run(stop)

@@ -252,21 +252,43 @@ class Client:
 
     # output -------------------------------------------------------------------------------------------
     def log(
-        self, job_id: int, stream: str = "stdout", offset: int = 0, length: int | None = None
+        self,
+        job_id: int,
+        stream: str = "stdout",
+        offset: int = 0,
+        length: int | None = None,
+        task: int | None = None,
     ) -> LogPiece:
-        """A piece of stdout or stderr from byte `offset` (negative: from the end)."""
-        query = {"stream": stream, "offset": offset, "length": length}
+        """A piece of stdout or stderr from byte `offset` (negative: from the end).
+
+        `task`: of an array; its first when not given. Raises NotFound.
+        """
+        query = {"stream": stream, "offset": offset, "length": length, "task": task}
         return read(LogPiece, self._http.json("GET", f"/jobs/{job_id:d}/log", params=query))
 
-    def follow(self, job_id: int, stream: str = "stdout", offset: int = 0, poll: float = 3) -> Iterator[str]:
-        """The text of a log as it is written, until the job is over."""
-        return (piece.text for piece in self.follow_pieces(job_id, stream, offset, poll))
+    def follow(
+        self,
+        job_id: int,
+        stream: str = "stdout",
+        offset: int = 0,
+        poll: float = 3,
+        task: int | None = None,
+    ) -> Iterator[str]:
+        """The text of a log as it is written, until the job (of an array: every task) is over."""
+        return (piece.text for piece in self.follow_pieces(job_id, stream, offset, poll, task))
 
     def follow_pieces(
-        self, job_id: int, stream: str = "stdout", offset: int = 0, poll: float = 3
+        self,
+        job_id: int,
+        stream: str = "stdout",
+        offset: int = 0,
+        poll: float = 3,
+        task: int | None = None,
     ) -> Iterator[LogPiece]:
         """As `follow`, with positions, so that a program can go on where it stopped."""
-        return watch.pieces(lambda start: self.log(job_id, stream, start), self._pace(poll), offset)
+        return watch.pieces(
+            lambda start: self.log(job_id, stream, start, task=task), self._pace(poll), offset
+        )
 
     def files(self, job_id: int, path: str = "") -> list[FileEntry]:
         """Entries of a directory of the job folder. Raises NotFound."""

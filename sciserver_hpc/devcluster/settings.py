@@ -48,7 +48,7 @@ def values(state: State) -> dict[str, Any]:
         },
         "agents": {"transport": "sudo", "python": "/usr/bin/python3", "program": state.src / AGENT},
         "clusters": {"default": {"kind": "slurm"}},
-        "broker": {"tick_s": 2.5, "quiet_s": 30.0},
+        "broker": {"quiet_s": 30.0},
         "images": {"apptainer": apptainer.ensure()},
         "jobs": {"claim_url": url(state), "ca_file": ca.authority(state)},
         "catalogue": {"file": state.etc / "site.toml"},

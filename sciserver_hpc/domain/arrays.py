@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
 MAX_TASKS = 10_000
 """Tasks of one job: the agent reads so many end records of a folder."""
+
+MAX_INDEX = 9_999_999
+"""The largest index that `_PART` reads."""
 
 _PART = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7})(?::([0-9]{1,5}))?)?")
 
@@ -47,6 +51,19 @@ def task_count(text: str) -> int:
 def first_task(text: str) -> int:
     """The smallest index: `3-9:2%4` → 3."""
     return min((part.start for part in _ranges(text)), default=0)
+
+
+def has_task(text: str, task: int) -> bool:
+    """Is `task` one of the indices?"""
+    return any(task in part for part in _ranges(text))
+
+
+def beside(text: str, task: int) -> tuple[int | None, int | None]:
+    """The indices next to `task`, below and above it; None where there is none."""
+    parts = _ranges(text)
+    below = [part[bisect_left(part, task) - 1] for part in parts if part[0] < task]
+    above = [part[bisect_right(part, task)] for part in parts if part[-1] > task]
+    return max(below, default=None), min(above, default=None)
 
 
 def _ranges(text: str) -> list[range]:

@@ -92,8 +92,9 @@ def after_usage(job: Job, sighting: Sighting, now: datetime) -> Step | None:
 
 
 def in_doubt(job: Job) -> bool:
-    """May a copy of this SUBMITTING job be in Slurm though no answer said so?"""
-    return job.state is JobState.SUBMITTING and job.submitted_at is not None
+    """May a copy of this SUBMITTING job be in Slurm though no answer said so? One that claimed is there."""
+    begun = job.submitted_at is not None or job.claimed_by is not None
+    return job.state is JobState.SUBMITTING and begun
 
 
 def may_submit_again(job: Job, now: datetime, answering_since: datetime | None, quiet: timedelta) -> bool:

@@ -100,6 +100,7 @@ class Observation(Model):
     """One look at the whole cluster: live jobs and recent endings, at most one Sighting per slurm_id.
 
     `live_complete`/`ended_complete`: that half of the look succeeded; absence means something only then.
+    `problem`/`ended_problem`: why it did not, in a sentence; empty also where it was not asked for.
     """
 
     at: AwareDatetime
@@ -107,6 +108,7 @@ class Observation(Model):
     live_complete: bool
     ended_complete: bool
     problem: str = ""
+    ended_problem: str = ""
 
 
 class EndRecord(Model):

@@ -49,6 +49,10 @@ class LocalScheduler:
             )
         return Observation(at=at, sightings=seen, live_complete=True, ended_complete=since is not None)
 
+    def ended(self, since: datetime) -> frozenset[str]:  # noqa: ARG002 - the port's
+        """Nothing: a look costs no more than this would."""
+        return frozenset()
+
     def look_up(self, jobs: Sequence[Job]) -> dict[str, Sighting] | None:
         """Find them among all the agent remembers."""
         try:

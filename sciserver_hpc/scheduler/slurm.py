@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from ..domain.errors import Unavailable
 from ..domain.jobs import Job
-from ..domain.scheduling import Observation, Owner, Sighting, Submission, SubmitOutcome, mark
+from ..domain.scheduling import Observation, Owner, Sighting, Submission, SubmitOutcome, mark, uuid_of
 from ..ports import Agents
 from . import sacct, squeue
 from .commands import Commands
@@ -60,18 +60,23 @@ class SlurmCommands:
     def observe(self, since: datetime | None) -> Observation:
         """One squeue, and one sacct where `since` is given."""
         at = self._now()
-        problems: list[str] = []
-        live = self._try(self._live, problems)
-        ended = None
+        live, problem = self._try(self._live)
+        ended, ended_problem = None, ""
         if since is not None:
-            ended = self._try(lambda: self._accounted(sacct.ended_since(since)), problems)
+            ended, ended_problem = self._try(lambda: self._accounted(sacct.ended_since(since)))
         return Observation(
             at=at,
             sightings=tuple(merged(live or [], of_known_arrays(live or [], ended or []))),
             live_complete=live is not None,
             ended_complete=ended is not None,
-            problem="; ".join(problems),
+            problem=problem,
+            ended_problem=ended_problem,
         )
+
+    def ended(self, since: datetime) -> frozenset[str]:
+        """One sacct, without jobs' steps."""
+        rows, _ = self._try(lambda: self._accounted([*sacct.ended_since(since), "--allocations"]))
+        return frozenset(uuid for row in rows or () if (uuid := uuid_of(row.name)))
 
     def look_up(self, jobs: Sequence[Job]) -> dict[str, Sighting] | None:
         """One squeue; sacct by name, which also finds copies nobody told us of, and by id, which finds what a
@@ -95,12 +100,11 @@ class SlurmCommands:
         return f"{version}: {answer.splitlines()[0]}"
 
     @staticmethod
-    def _try(ask: Callable[[], list[Row]], problems: list[str]) -> list[Row] | None:
+    def _try(ask: Callable[[], list[Row]]) -> tuple[list[Row] | None, str]:
         try:
-            return ask()
+            return ask(), ""
         except Unavailable as error:
-            problems.append(str(error))
-            return None
+            return None, str(error)
 
     def _live(self) -> list[Row]:
         nonce = _nonce()

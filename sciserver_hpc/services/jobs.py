@@ -15,14 +15,11 @@ from ..domain.scheduling import Owner, Submission
 from ..domain.states import JobState
 from ..ports import Clock, Scheduler, Store, Waker
 from .accepting import Acceptor
+from .changing import change_anyhow
 from .launch import Launch
 from .rendering import Preview, Renderer
 
 log = structlog.get_logger(__name__)
-
-_TRIES = 5
-"""How often a change is tried anew when the broker changed the same row meanwhile."""
-
 
 LONGEST_PAGE = 500
 """Jobs in one answer; one more is read to know whether there is a next page."""
@@ -121,19 +118,20 @@ class Jobs:
 
         A job that is over, or already being cancelled, is returned as it is. Raises NotFound, Conflict.
         """
-        for _ in range(_TRIES):
-            job = self._own(person, job_id)
-            if job.state.final or job.cancel_requested:
-                return job
-            change = self._cancelling(job, person)
-            changed = self._store.change_job(change.old, change.new, change.events)
-            if changed is not None:
-                log.info("cancel asked for", job=job.id, user=person.username)
-                self._waker.wake()
-                return changed
-        raise Conflict(f"Job {job_id} keeps changing; try again.")
+        changed = change_anyhow(
+            self._store, [self._own(person, job_id)], lambda job: self._cancelling(job, person)
+        )
+        if changed.missed:
+            raise Conflict(f"Job {job_id} keeps changing; try again.")
+        if not changed.done:
+            return self._own(person, job_id)
+        log.info("cancel asked for", job=job_id, user=person.username)
+        self._waker.wake()
+        return changed.done[0]
 
-    def _cancelling(self, job: Job, person: Person) -> Step:
+    def _cancelling(self, job: Job, person: Person) -> Step | None:
+        if job.state.final or job.cancel_requested:
+            return None
         now = self._clock.now()
         asked = step(
             job,

@@ -9,13 +9,11 @@ from ..domain.jobs import EventKind, Job, JobSpec
 from ..domain.lifecycle import after_claim, step
 from ..domain.states import JobState
 from ..ports import Clock, Store
+from .changing import change_anyhow
 from .digest import digest
 from .site import Rights, Site, Snapshot
 
 log = structlog.get_logger(__name__)
-
-_TRIES = 5
-"""How often an event is tried anew when the broker changed the same row meanwhile."""
 
 _REASONS = {
     "duplicate": "another copy of this job has claimed the start",
@@ -62,11 +60,9 @@ class Launch:
         return "run", ""
 
     def _start(self, job_id: int, slurm_id: int, restarts: int) -> None:
-        for _ in range(_TRIES):
-            job = self._store.job(job_id)
-            change = after_claim(job, slurm_id, restarts, self._clock.now()) if job else None
-            if change is None or self._store.change_job(change.old, change.new, change.events) is not None:
-                return
+        now = self._clock.now()
+        jobs = list(self._store.jobs_by_id([job_id]).values())
+        change_anyhow(self._store, jobs, lambda job: after_claim(job, slurm_id, restarts, now))
 
     def _withdrawn(self, job: Job) -> str:
         person = self._store.person(job.owner)
@@ -79,14 +75,10 @@ class Launch:
         """Put a line into the job's history once; array tasks all say the same."""
         if any(event.text == text for event in self._store.events(job_id)):
             return
-        for _ in range(_TRIES):
-            job = self._store.job(job_id)
-            if job is None:
-                return
-            change = step(job, self._clock.now(), text, EventKind.CLAIM)
-            if self._store.change_job(change.old, change.new, change.events) is not None:
-                return
-        log.warning("event not recorded", job=job_id, text=text)
+        now = self._clock.now()
+        jobs = list(self._store.jobs_by_id([job_id]).values())
+        if change_anyhow(self._store, jobs, lambda job: step(job, now, text, EventKind.CLAIM)).missed:
+            log.warning("event not recorded", job=job_id, text=text)
 
 
 def standing(job: Job) -> str:

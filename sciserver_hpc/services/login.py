@@ -18,6 +18,7 @@ from .digest import digest
 from .homes import Homes
 from .lockout import Lockout
 from .people import People
+from .watched_directory import WatchedDirectory
 
 log = structlog.get_logger(__name__)
 
@@ -34,11 +35,11 @@ class Login:
 
     def __init__(self, store: Store, directory: Directory, clock: Clock, homes: Homes) -> None:
         self._store = store
-        self._directory = directory
+        self._directory = WatchedDirectory(store, directory, clock)
         self._clock = clock
         self._homes = homes
         self._lockout = Lockout(store)
-        self._people = People(store, directory, clock)
+        self._people = People(store, self._directory, clock)
 
     def password(self, username: str, password: str, address: str) -> tuple[Person, str, Token]:
         """Log in; return the person, the new token's secret and its row.

@@ -8,27 +8,25 @@ import structlog
 
 from ..domain.errors import NotFound, Unavailable
 from ..domain.people import Person
-from ..ports import Clock, Directory, Store
+from ..ports import Clock, Store
 from .recent import Recent
+from .watched_directory import RETRY, WatchedDirectory
 
 log = structlog.get_logger(__name__)
 
 REFRESH = timedelta(minutes=15)
 """How long what the directory said of a person holds: who was removed there is out after it."""
 
-RETRY = timedelta(minutes=1)
-"""How long a directory that did not answer is left alone; what was remembered serves meanwhile."""
-
 
 class People:
-    """Remembers people. A directory that is away costs one request a minute its timeout, not every one."""
+    """Remembers people. A directory that is away costs one request a minute its timeout, not every one; that
+    request may be anybody's, so that its return is noticed."""
 
-    def __init__(self, store: Store, directory: Directory, clock: Clock) -> None:
+    def __init__(self, store: Store, directory: WatchedDirectory, clock: Clock) -> None:
         self._store = store
         self._directory = directory
         self._clock = clock
         self._due: dict[str, datetime] = {}
-        self._quiet_until: datetime | None = None
         self._known: Recent[Person | None] = Recent(clock)
 
     def remember(self, person: Person) -> None:
@@ -41,8 +39,8 @@ class People:
         """The person; None once the directory knows them no more. Raises Unavailable (the database)."""
         now = self._clock.now()
         due = self._due.get(username)
-        quiet = self._quiet_until is not None and now < self._quiet_until
-        if quiet or (due is not None and now < due):
+        fresh = due is not None and now < due and not self._directory.silent
+        if fresh or self._directory.resting:
             return self._known.get(username, lambda: self._store.person(username))
         # Other threads go on with what is known while this one asks.
         self._due[username] = now + RETRY
@@ -57,7 +55,6 @@ class People:
             return None
         except Unavailable as error:
             log.warning("person not refreshed", user=username, error=str(error))
-            self._quiet_until = self._clock.now() + RETRY
             return self._store.person(username)
         self.remember(person)
         return person

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from ..domain.arrays import first_task
+from ..domain.arrays import first_task, has_task
 from ..domain.errors import AgentError, NotFound
 from ..domain.files import FileEntry
 from ..domain.jobs import Job, JobSpec
@@ -55,10 +55,14 @@ class Results:
     ) -> LogChunk:
         """A piece of a log; `offset` may be negative, from the end. `task`: of an array, else its first one.
 
-        A job that has written nothing yet has an empty log. Raises NotFound, AgentError, Unavailable.
+        A job that has written nothing yet has an empty log. Raises NotFound (also for a task the job does not
+        have), AgentError, Unavailable.
         """
         job = self._jobs.get(person, job_id)
-        name = _log_name(job.spec, stream, task)
+        if task is not None and not (job.spec.array and has_task(job.spec.array, task)):
+            has = f"its tasks are {job.spec.array}" if job.spec.array else "it is no array"
+            raise NotFound(f"Job {job.id} has no task {task}: {has}.")
+        name = log_name(job.spec, stream, task)
         try:
             data, size = self._agent(job).read(
                 job.spec.results_root, f"{job.spec.folder}/{name}", offset, _capped(length)
@@ -129,8 +133,8 @@ def _missing(job: Job, path: str) -> str:
     return f"There is no {path[:200]!r} in the folder of job {job.id}."
 
 
-def _log_name(spec: JobSpec, stream: str, task: int | None) -> str:
-    """The log's file: `stdout.txt`, of an array task `stdout.<task>.txt`."""
+def log_name(spec: JobSpec, stream: str, task: int | None = None) -> str:
+    """The log's file: `stdout.txt`, of an array's task (None: the first) `stdout.<task>.txt`."""
     name = spec.stdout if stream == "stdout" else spec.stderr
     if spec.array is None:
         return name

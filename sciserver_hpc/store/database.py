@@ -11,20 +11,24 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from .engine import WRITES
+from ..domain.errors import Unavailable
+from .engine import TIMEOUT_S, WRITES
 from .failures import translated
 
 
 class Database:
     """An engine, and the transaction each thread is in.
 
-    Every block raises Unavailable, Conflict or Invalid; nothing of SQLAlchemy.
+    Every block raises Unavailable, Conflict or Invalid; nothing of SQLAlchemy. `timeout_s`: how long a writer
+    waits for the other threads of this process that write.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, timeout_s: float = TIMEOUT_S) -> None:
         self.engine = engine
         self._writer = engine.execution_options(**{WRITES: True})
         self._thread = threading.local()
+        self._turn = threading.Lock()
+        self._timeout_s = timeout_s
         self._sqlite = engine.dialect.name == "sqlite"
         _forget_after_fork(engine)
 
@@ -77,7 +81,20 @@ class Database:
                 yield connection
 
     def _begin(self, *, writes: bool) -> AbstractContextManager[Connection]:
-        return (self._writer if writes else self.engine).begin()
+        if not writes:
+            return self.engine.begin()
+        return self._one_writer() if self._sqlite else self._writer.begin()
+
+    @contextmanager
+    def _one_writer(self) -> Iterator[Connection]:
+        """Threads queue here for the one write lock: SQLite's own waiting is sleep of up to 100 ms a try."""
+        if not self._turn.acquire(timeout=self._timeout_s):
+            raise Unavailable("database", "other writers do not come to an end")
+        try:
+            with self._writer.begin() as connection:
+                yield connection
+        finally:
+            self._turn.release()
 
 
 def _forget_after_fork(engine: Engine) -> None:

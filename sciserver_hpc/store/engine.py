@@ -17,7 +17,11 @@ WRITES = "sciserver_writes"
 """Execution option of a connection that is going to write."""
 
 
-def make_engine(url: str, password: str | None = None, *, timeout_s: float = 5.0) -> Engine:
+TIMEOUT_S = 5.0
+"""How long to wait for a connection, or for another writer."""
+
+
+def make_engine(url: str, password: str | None = None, *, timeout_s: float = TIMEOUT_S) -> Engine:
     """An engine for `url` (`sqlite:////path` or `postgresql+psycopg://…`); connects at first use.
 
     `timeout_s` bounds connecting and waiting for another writer. Raises ValueError for other databases.

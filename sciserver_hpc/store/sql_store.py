@@ -13,7 +13,7 @@ from . import migrate
 from .audit import Audit
 from .catalogue import Catalogue
 from .database import Database
-from .engine import make_engine
+from .engine import TIMEOUT_S, make_engine
 from .grants import Grants
 from .groups import Groups
 from .job_changes import JobChanges
@@ -42,10 +42,11 @@ class SqlStore(
         url: str,
         password: str | None = None,
         *,
-        timeout_s: float = 5.0,
+        timeout_s: float = TIMEOUT_S,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        super().__init__(Database(make_engine(url, password, timeout_s=timeout_s)), now)
+        engine = make_engine(url, password, timeout_s=timeout_s)
+        super().__init__(Database(engine, timeout_s), now)
 
     def transaction(self) -> AbstractContextManager[None]:
         """See `ports.Store`."""

@@ -15,7 +15,6 @@ from sciserver_hpc.domain.states import JobState
 from tests.broker.world import World
 from tests.fakes.scheduler import Reply
 
-ALICE = Owner(username="alice", uid=2001, gid=2001)
 LIVE = {JobState.PENDING, JobState.RUNNING}
 
 
@@ -92,8 +91,9 @@ class Cluster(RuleBasedStateMachine):
     @precondition(lambda self: self.world.cluster.submissions)
     @rule()
     def a_stalled_controller_queues_an_old_request_again(self) -> None:
-        oldest = min(self.world.cluster.submissions)
-        self.world.cluster.queue(self.world.cluster.submissions[oldest], ALICE)
+        oldest = self.world.cluster.submissions[min(self.world.cluster.submissions)]
+        [job] = [job for job in self.jobs if job.uuid == oldest.uuid]
+        self.world.cluster.queue(oldest, Owner(username=job.owner, uid=job.uid, gid=job.uid))
 
     # faults
     @rule(after_calls=st.integers(0, 12))

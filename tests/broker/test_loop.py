@@ -31,7 +31,7 @@ class Turns:
         self.turned.release()
         if self.failures:
             raise self.failures.pop(0)
-        return TickReport(active=0, submitted=0, more=False, observed=True, took_s=0.0)
+        return TickReport(active=0, submitted=0, more=False, observed=True, took_s=0.0, pause_s=LONG_S)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 from sciserver_hpc.domain.jobs import Dependency, DependencyType, Usage
 from sciserver_hpc.domain.scheduling import EndRecord, Owner, Submission, SubmitOutcome
 from sciserver_hpc.domain.states import JobState
-from tests.broker.world import QUIET, World
+from tests.broker.world import INTERVAL, QUIET, World
 from tests.fakes.jobs import make_spec
 from tests.fakes.scheduler import Reply
 
@@ -301,6 +301,22 @@ def test_what_a_killed_controller_forgot_is_not_submitted_again_once_cancelled(w
     assert list(world.cluster.submissions) == [1001]
 
 
+def test_what_was_forgotten_but_claims_its_start_is_not_submitted_again(world: World) -> None:
+    """The portal took the claim and died before it wrote that the job runs."""
+    job = world.accept()
+    world.tick()
+    world.cluster.purge(1001)
+    while world.job(job).slurm_id == 1001:
+        world.tick()
+    assert world.run(1001) == "run"
+    for _ in range(100):
+        world.tick()
+    assert list(world.cluster.submissions) == [1001]
+    world.end(1001)
+    world.tick(20)
+    assert world.job(job).state is JobState.SUCCEEDED
+
+
 def test_what_a_killed_controller_forgot_while_it_ran_is_lost(world: World) -> None:
     job = world.accept()
     world.tick()
@@ -500,6 +516,39 @@ def test_looks_come_no_closer_than_the_interval_however_often_it_is_woken(world:
     for _ in range(20):
         world.tick(0.1)
     assert world.cluster.calls["observe"] <= 1
+
+
+def test_an_end_that_accounting_knows_is_seen_before_the_next_look_is_due(world: World) -> None:
+    job = world.accept()
+    world.tick()
+    world.cluster.advance(1001, JobState.CANCELLED, cancelled_by=0)
+    world.tick(INTERVAL.total_seconds() / 2)
+    assert world.job(job).state is JobState.CANCELLED
+
+
+def test_between_two_looks_accounting_alone_is_asked_and_only_for_jobs(world: World) -> None:
+    half = INTERVAL.total_seconds() / 2
+    world.tick(half)
+    world.tick(half)
+    assert world.cluster.calls["ended"] == 0
+    world.accept()
+    world.tick(half)
+    world.tick(half)
+    world.cluster.calls.clear()
+    for _ in range(10):
+        world.tick(half)
+    assert (world.cluster.calls["ended"], world.cluster.calls["observe"]) == (5, 5)
+
+
+def test_news_of_an_end_that_a_look_has_shown_is_no_news(world: World) -> None:
+    world.accept()
+    world.tick()
+    world.run(1001)
+    world.end(1001)
+    world.tick()
+    world.cluster.calls.clear()
+    world.tick(INTERVAL.total_seconds() / 2)
+    assert world.cluster.calls["observe"] == 0
 
 
 def test_one_persons_thousand_jobs_leave_room_in_the_turn(world: World) -> None:

@@ -7,16 +7,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sciserver_hpc.broker.runner import Runner, Threads
 from sciserver_hpc.broker.tick import Broker, TickReport
 from sciserver_hpc.domain.errors import Unavailable
 from sciserver_hpc.domain.jobs import Job
-from sciserver_hpc.domain.scheduling import EndRecord, Owner, Submission, mark
+from sciserver_hpc.domain.scheduling import EndRecord, Owner, Submission, SubmitOutcome, mark
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import new_database
 from tests.fakes.jobs import make_job
 from tests.fakes.scheduler import FakeScheduler
+from tests.fakes.strands import Crash, Gate, Strands
 
 QUIET = timedelta(seconds=60)
 INTERVAL = timedelta(seconds=2)
@@ -26,17 +28,50 @@ DIGEST = "d" * 64
 class Folders:
     """End records by job folder, as the owners' agents read them."""
 
-    def __init__(self) -> None:
+    def __init__(self, gate: Gate) -> None:
         self.records: dict[str, list[EndRecord]] = {}
         self.down = False
+        self.gate = gate
 
-    def of(self, _owner: Owner) -> Folders:
+    def of(self, owner: Owner) -> Reader:
         if self.down:
             raise Unavailable("agent", "does not start")
-        return self
+        return Reader(self, owner)
+
+
+class Reader:
+    """One owner's agent. What it reads, it reads before it hangs."""
+
+    def __init__(self, folders: Folders, owner: Owner) -> None:
+        self._folders = folders
+        self._owner = owner
 
     def end_records(self, folders: Sequence[tuple[str, str]]) -> list[tuple[EndRecord, ...]]:
-        return [tuple(self.records.get(folder, ())) for _, folder in folders]
+        found = [tuple(self._folders.records.get(folder, ())) for _, folder in folders]
+        self._folders.gate.stand("end records", self._owner)
+        return found
+
+
+class ThroughAgents:
+    """`cluster` as it is reached through people's agents, which hang where the gate is shut."""
+
+    def __init__(self, cluster: FakeScheduler, gate: Gate) -> None:
+        self._cluster = cluster
+        self._gate = gate
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cluster, name)
+
+    def submit(self, owner: Owner, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
+        with self._gate.handing_over(jobs):
+            self._gate.stand("submit", owner, jobs)
+            outcomes = self._cluster.submit(owner, jobs)
+            self._gate.stand("answer", owner)
+        return outcomes
+
+    def cancel(self, owner: Owner, slurm_ids: Sequence[int]) -> None:
+        self._gate.stand("cancel", owner)
+        self._cluster.cancel(owner, slurm_ids)
 
 
 def render(wanted: Sequence[tuple[Job, Mapping[int, int]]]) -> dict[str, Submission]:
@@ -54,10 +89,6 @@ def submission(job: Job) -> Submission:
         options=(),
         script="#!/bin/bash\n",
     )
-
-
-class Crash(BaseException):
-    """kill -9: nothing may catch it."""
 
 
 class Fuse:
@@ -93,18 +124,27 @@ class Fused:
 
 
 class World:
-    """Everything around one broker. `restart()` is what remains after kill -9: the rows."""
+    """Everything around one broker. `restart()` is what remains after kill -9: the rows.
 
-    def __init__(self, folder: Path) -> None:
+    Errands run as strands: each goes on until it is over or stands at the `gate`, then the turn goes on.
+    """
+
+    def __init__(self, folder: Path, hand_over: timedelta = QUIET) -> None:
         self.clock = FakeClock()
+        self._hand_over = hand_over
+        self.strands = Strands(self.clock)
+        self.gate = Gate(self.strands)
+        self.wakes = 0
         self.store: Any = SqlStore(new_database(folder / "world.db"), now=self.clock.now)
         self.cluster = FakeScheduler(self.clock)
-        self.folders = Folders()
+        self.folders = Folders(self.gate)
+        self.agents_cluster = ThroughAgents(self.cluster, self.gate)
         self.fuse = Fuse()
         self.broker = self._new_broker()
 
-    def _new_broker(self) -> Broker:
-        store, cluster, folders = (Fused(it, self.fuse) for it in (self.store, self.cluster, self.folders))
+    def _new_broker(self, runner: Runner | None = None, patience_s: float = 1.0) -> Broker:
+        outside = (self.store, self.agents_cluster, self.folders)
+        store, cluster, folders = (Fused(it, self.fuse) for it in outside)
         return Broker(
             store,
             self.clock,
@@ -113,7 +153,14 @@ class World:
             render,
             interval=INTERVAL,
             quiet=QUIET,
+            hand_over=self._hand_over,
+            wake=self._woken,
+            patience_s=patience_s,
+            runner=runner or self.strands,
         )
+
+    def _woken(self) -> None:
+        self.wakes += 1
 
     def crash(self, after_calls: int) -> None:
         """One turn that dies at its `after_calls`-th step to the outside, if it gets so far; a new broker."""
@@ -127,11 +174,21 @@ class World:
         self.restart()
 
     def restart(self) -> None:
-        """A new broker that knows nothing but the store."""
-        self.broker.close()
+        """A new broker that knows nothing but the store; the old one's errands die where they stand."""
+        self.strands.kill()
         self.broker = self._new_broker()
 
+    def take_over(self) -> None:
+        """Another broker leads; the former one's errands are under way yet."""
+        self.gate.under_way.clear()
+        self.broker = self._new_broker()
+
+    def use_threads(self) -> None:
+        """A broker with real ones, and the patience a busy machine needs."""
+        self.broker = self._new_broker(Threads(), patience_s=60.0)
+
     def close(self) -> None:
+        self.strands.kill()
         self.broker.close()
         self.store.close()
 

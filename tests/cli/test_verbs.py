@@ -79,6 +79,20 @@ def test_logs(jobs: FakePortal, client: Client) -> None:
     assert json.loads(run(logs, client, "-n", "1", "--json", "12").stdout)["text"] == "three\n"
 
 
+def test_logs_of_an_arrays_task(jobs: FakePortal, client: Client) -> None:
+    jobs.logs |= {"stdout.3": b"three\n", "stdout.0": b"zero\n"}
+    assert run(logs, client, "12_3").stdout == "three\n"
+    assert run(logs, client, "-n", "1", "12_0").stdout == "zero\n"
+    jobs.ends(12, JobState.SUCCEEDED)
+    assert run(logs, client, "-f", "12_3").stdout == "three\n"
+
+
+@pytest.mark.parametrize("text", ["0", "x", "12_", "12_x", "12_-1", "12_3_4", "1" * 19, "١٢", "12\n"])
+def test_what_is_no_id_of_a_log_is_told(client: Client, text: str) -> None:
+    result = run(logs, client, text)
+    assert (result.exit_code, "write 12, or 12_3 for task 3" in result.stderr) == (2, True)
+
+
 def test_logs_are_followed_to_the_end(jobs: FakePortal, client: Client) -> None:
     jobs.logs["stdout"] = b"early\n"
 

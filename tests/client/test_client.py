@@ -185,6 +185,14 @@ def test_a_log_is_followed_to_its_end(portal: FakePortal, client: Client) -> Non
     assert "".join(client.follow(job.id)) == "first line\nlast line\n"
 
 
+def test_an_arrays_task_has_a_log_of_its_own(portal: FakePortal, client: Client) -> None:
+    job = client.submit(SHELL, array="0-3")
+    portal.ends(job.id, JobState.SUCCEEDED)
+    portal.logs["stderr.3"] = b"three\n"
+    assert client.log(job.id, "stderr", task=3, length=100).text == "three\n"
+    assert "".join(client.follow(job.id, "stderr", task=3)) == "three\n"
+
+
 def test_cancelling(portal: FakePortal, client: Client) -> None:
     job = client.submit(SHELL)
     assert client.cancel(job.id).cancel_requested

@@ -162,7 +162,8 @@ def test_without_accounting_jobs_run_and_end(alice: Client, cluster: Cluster) ->
         [job] = ended(alice, [alice.submit_shell("exit 3")])
         assert job.state is JobState.FAILED
         assert job.end and job.end.exit_code == 3
-        assert wait(lambda: ready(cluster)["notes"]["cluster:default"]["problem"] != "", 30, pause=0.5)
+        assert wait(lambda: ready(cluster)["notes"]["accounting:default"]["ok"] is False, 60, pause=0.5)
+        assert [one["system"] for one in ready(cluster)["outages"]] == ["Accounting of cluster default"]
     check(cluster, [job])
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+import requests
 
 from sciserver_hpc.client import Client
 from sciserver_hpc.devcluster.processes import wait
@@ -65,3 +66,5 @@ def test_without_the_directory_one_stays_logged_in_and_a_login_says_why(
         assert alice.me().username == "alice"
         with pytest.raises(Unavailable):
             Client.login(cluster.url, "bob", cluster.password("bob"), str(cluster.ca))
+        ready = requests.get(f"{cluster.url}/readyz", verify=str(cluster.ca), timeout=30).json()
+        assert [one["system"] for one in ready["outages"]] == ["The directory of people"]

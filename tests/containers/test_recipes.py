@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -47,6 +49,27 @@ def test_the_post_section_leaves_nothing_behind(recipe: images.Recipe) -> None:
     text = (images.CONTAINERS / recipe.recipe).read_text()
     post = text.partition("%post")[2].partition("%environment")[0]
     assert post.split("\n\n")[0].strip().splitlines()[-1].strip() == "clean"
+
+
+def test_of_the_packages_documents_licences_stay(tmp_path: Path) -> None:
+    docs = tmp_path / "doc"
+    for name in (
+        "gcc/copyright",
+        "gcc/changelog.gz",
+        "gcc/examples/copyright",
+        "gcc/examples/a.c",
+        "bare/NEWS",
+    ):
+        (docs / name).parent.mkdir(parents=True, exist_ok=True)
+        (docs / name).write_text(name)
+    (docs / "libgcc").symlink_to("gcc")
+    (docs / "gcc/README").symlink_to("changelog.gz")
+    code = '. "$1" && licences_alone "$2"'
+    subprocess.run(["sh", "-c", code, "sh", str(images.CONTAINERS / "build.sh"), str(docs)], check=True)
+    left = {str(path.relative_to(docs)) for path in docs.rglob("*") if not path.is_dir()}
+    assert left == {"gcc/copyright", "gcc/examples/copyright"}
+    assert (docs / "libgcc/copyright").read_text() == "gcc/copyright"
+    assert not (docs / "bare").exists()
 
 
 def test_what_needs_a_licence_says_so_and_is_not_built() -> None:

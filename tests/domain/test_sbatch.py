@@ -71,13 +71,24 @@ def test_what_is_no_gpu(text: str) -> None:
         sbatch.gpus(text)
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 9999), st.integers(0, 999), st.integers(1, 99)), min_size=1, max_size=9)
-)
+PARTS = st.tuples(st.integers(0, 9999), st.integers(0, 999), st.integers(1, 99))
+
+
+@given(st.lists(PARTS, min_size=1, max_size=9))
 def test_array_indices(parts: list[tuple[int, int, int]]) -> None:
     text = ",".join(f"{a}-{a + b}:{step}" for a, b, step in parts)
     assert arrays.checked(text) == text
     assert arrays.checked(f"{text}%3") == f"{text}%3"
+
+
+@given(st.lists(PARTS, min_size=1, max_size=9), st.integers(-1, 11_000))
+def test_an_index_and_its_neighbours(parts: list[tuple[int, int, int]], task: int) -> None:
+    text = ",".join(f"{a}-{a + b}:{step}" for a, b, step in parts)
+    named = {index for a, b, step in parts for index in range(a, a + b + 1, step)}
+    assert arrays.first_task(text) == min(named)
+    assert arrays.has_task(f"{text}%2", task) == (task in named)
+    below, above = [i for i in named if i < task], [i for i in named if i > task]
+    assert arrays.beside(text, task) == (max(below, default=None), min(above, default=None))
 
 
 @pytest.mark.parametrize(

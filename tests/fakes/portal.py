@@ -44,6 +44,7 @@ class FakePortal:
         self.requests: list[JobRequest] = []
         self.calls: list[str] = []
         self.logs: dict[str, bytes] = {"stdout": b"", "stderr": b""}
+        """By stream; of an array's task, `stdout.3`."""
         self.files: dict[str, bytes | str | None] = {}
         """Path → content; None: a directory, "link": a symbolic link, "gone": a file removed since.
 
@@ -296,7 +297,8 @@ def _job_routes(app: Flask, portal: FakePortal) -> None:
 def _output_routes(app: Flask, portal: FakePortal) -> None:
     @app.get("/api/v1/jobs/<int:number>/log")
     def log(number: int) -> Any:
-        data = portal.logs[request.args["stream"]]
+        task = request.args.get("task")
+        data = portal.logs[request.args["stream"] + (f".{task}" if task else "")]
         asked = int(request.args.get("offset", 0))
         offset = max(0, len(data) + asked) if asked < 0 else asked
         piece = data[offset : offset + int(request.args.get("length", 8))]

@@ -170,14 +170,21 @@ class FakeScheduler:
             seen |= {s.slurm_id: s for s in self._accounted() if s.ended_at and s.ended_at > since}
         if not self.live_down:
             seen |= {i: r.sighting for i, r in self._records.items() if r.live}
-        down = [name for name, is_down in self._halves() if is_down]
         return Observation(
             at=now,
             sightings=tuple(seen.values()),
             live_complete=not self.live_down,
             ended_complete=since is not None and not self.accounting_down,
-            problem="; ".join(f"{name} does not answer" for name in down),
+            problem="slurmctld does not answer" if self.live_down else "",
+            ended_problem="slurmdbd does not answer" if since and self.accounting_down else "",
         )
+
+    def ended(self, since: datetime) -> frozenset[str]:
+        self.calls["ended"] += 1
+        if self.accounting_down:
+            return frozenset()
+        ends = (s for s in self._accounted() if s.ended_at and s.ended_at > since)
+        return frozenset(s.uuid for s in ends if s.uuid)
 
     def look_up(self, jobs: Sequence[Job]) -> dict[str, Sighting] | None:
         self.calls["look_up"] += 1
@@ -196,9 +203,6 @@ class FakeScheduler:
         now = self._clock.now()
         known = [record.sighting for record in self._records.values() if record.recorded_at <= now]
         return [sighting.model_copy(update={"live": False}) for sighting in known]
-
-    def _halves(self) -> list[tuple[str, bool]]:
-        return [("slurmctld", self.live_down), ("slurmdbd", self.accounting_down)]
 
     def _ask_controller(self) -> None:
         if self.live_down:

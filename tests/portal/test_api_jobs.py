@@ -143,6 +143,23 @@ def test_a_log_is_read_piece_by_piece(house: House, alice: Caller) -> None:
     assert (second["text"], second["next"], second["final"]) == ("ë", 4, True)
 
 
+def test_an_array_has_a_log_for_each_task(house: House, alice: Caller) -> None:
+    number = alice("POST", "/jobs", shell(array="1-5:2")).json["job"]["id"]
+    for task in (1, 3):
+        house.write(number, f"stdout.{task}.txt", f"I am {task}".encode())
+    texts = [alice("GET", f"/jobs/{number}/log{query}").json["text"] for query in ("", "?task=3", "?task=5")]
+    assert texts == ["I am 1", "I am 3", ""]
+    missing = alice("GET", f"/jobs/{number}/log?task=2")
+    assert missing.status_code == 404 and "its tasks are 1-5:2" in missing.json["error"]["message"]
+
+
+@pytest.mark.parametrize("task", ["-1", "x", "1.5", "10000000", "../1"])
+def test_what_is_no_task_is_refused_at_the_door(alice: Caller, task: str) -> None:
+    number = alice("POST", "/jobs", shell(array="1-5")).json["job"]["id"]
+    answer = alice("GET", f"/jobs/{number}/log?task={task}")
+    assert answer.status_code == 422 and list(answer.json["error"]["problems"]) == ["task"]
+
+
 def test_files_come_as_downloads(house: House, alice: Caller) -> None:
     number = alice("POST", "/jobs", shell()).json["job"]["id"]
     house.write(number, "out/page ü.html", b"<script>alert(1)</script>")
@@ -159,7 +176,8 @@ def test_a_large_file_comes_whole(house: House, alice: Caller) -> None:
     number = alice("POST", "/jobs", shell()).json["job"]["id"]
     data = bytes(range(256)) * 20_000
     house.write(number, "big.bin", data)
-    assert alice("GET", f"/jobs/{number}/files/content?path=big.bin").data == data
+    with alice("GET", f"/jobs/{number}/files/content?path=big.bin") as answer:
+        assert answer.data == data
 
 
 @pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "a/../../b", "a%00b"])

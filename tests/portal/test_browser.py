@@ -56,6 +56,16 @@ def running_job(house: House, name: str = "mosaic") -> int:
     return job.id
 
 
+def running_array(house: House) -> int:
+    """An array of alice's whose task 4 has written a line."""
+    asked = JobRequest(kind="shell", name="sweep", command="sleep 1", array="1-10:3%2")
+    job, _ = house.services.jobs.submit(ALICE, asked)
+    house.move(job.id, JobState.SUBMITTING)
+    house.move(job.id, JobState.RUNNING, "Runs", slurm_id=8, tasks={"SUCCEEDED": 1, "RUNNING": 3})
+    house.write(job.id, "stdout.4.txt", b"line 1 of task 4\n")
+    return job.id
+
+
 def ended_job(house: House) -> int:
     """A job of alice's that is over, with results of every kind."""
     number = running_job(house, "sunspot cycle")
@@ -129,6 +139,39 @@ def test_a_log_is_followed_and_searched(house: House, page: Page) -> None:
     expect(page.locator("#found")).to_have_text("3 places")
 
 
+def test_a_tasks_log_is_chosen_followed_and_saved(house: House, page: Page) -> None:
+    number = running_array(house)
+    page.goto(f"/jobs/{number}")
+    page.get_by_role("link", name="Read the tasks’ logs").click()
+    expect(page.locator("#log-state")).to_contain_text("Task 1 has written nothing to stdout yet")
+    page.get_by_role("link", name="Task 4").click()
+    expect(page.locator("#log")).to_have_text("line 1 of task 4\n")
+    house.write(number, "stdout.4.txt", b"line 1 of task 4\nline 2\n")
+    expect(page.locator("#log")).to_contain_text("line 2")
+    house.move(number, JobState.RUNNING, "One more", tasks={"SUCCEEDED": 2, "RUNNING": 2})
+    expect(page.locator("#task-states")).to_contain_text("Succeeded 2")
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Download").click()
+    assert saved.value.suggested_filename == "stdout.4.txt"
+    page.get_by_label("Task", exact=True).fill("5")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("#problem-task")).to_contain_text("There is no task")
+    expect(page.get_by_label("Task", exact=True)).to_have_value("5")
+
+
+def test_array_and_dependencies_stand_in_a_part_that_opens(house: House, page: Page) -> None:
+    first = running_job(house)
+    page.goto("/jobs/new")
+    expect(page.get_by_label("Array")).to_be_hidden()
+    page.get_by_text("More: array").click()
+    page.get_by_role("textbox", name="Command", exact=True).fill("hostname")
+    page.get_by_label("Array").fill("1-100%5")
+    page.get_by_label("These succeeded").fill(str(first))
+    page.get_by_role("button", name="Show what will happen").click()
+    expect(page.get_by_label("Command line")).to_contain_text(f"-a 1-100%5 -d afterok:{first}")
+    expect(page.get_by_label("Array")).to_have_value("1-100%5")
+
+
 def test_results_are_shown_and_saved(house: House, page: Page) -> None:
     number = ended_job(house)
     page.goto(f"/jobs/{number}/results")
@@ -172,6 +215,8 @@ def test_every_page_is_accessible_and_fits(
 ) -> None:
     ended, running = ended_job(house), running_job(house, "a-name-without-any-place-to-break-" * 3)
     tabs = [f"/jobs/{ended}{tab}" for tab in ("", "/log", "/results", "/script", "/provenance")]
+    array = running_array(house)
+    tabs += [f"/jobs/{array}{tab}" for tab in ("", "/log?task=4", "/log?task=5", "/provenance")]
     files = [f"/jobs/{ended}/results?path={path}" for path in ("answer.ipynb", "out/fit.txt", "nothing")]
     with page_of(browser, url, width=width, dark=dark) as page:
         page.goto("/login")
@@ -192,8 +237,16 @@ def test_every_page_is_accessible_and_fits(
             _check(page)
         page.goto("/jobs/new")
         page.get_by_label("CPUs").fill("999")
+        page.get_by_text("More: array").click()
+        page.get_by_label("Array").fill("9-1")
+        _check(page)
         page.get_by_role("button", name="Submit").click()
         expect(page.locator(".banner.bad")).to_be_visible()
+        _check(page)
+        for key in ("cluster:default", "accounting:default", "directory"):
+            note = {"ok": False, "problem": "no-answer-" * 30, "at": house.clock.now().isoformat()}
+            house.store.note(key, note)
+        page.goto("/jobs")
         _check(page)
 
 

@@ -73,12 +73,39 @@ def test_an_uploaded_notebook_stays_when_something_else_is_wrong(house: House) -
         ({"command": "x", "hours": "99"}, "problem-hours"),
         ({"command": "x", "kind": "dance"}, "problem-kind"),
         ({"command": "x", "name": "a\nb"}, "problem-name"),
+        ({"command": "x", "array": "9-1"}, "problem-array"),
+        ({"command": "x", "after_afterok": "soon"}, "problem-after_afterok"),
+        ({"command": "x", "after_afterany": "77"}, "you have no job 77"),
+        ({"command": "x", "after_afterok": "78", "after_afternotok": "77"}, "problem-after_afternotok"),
+        ({"command": "x", "after_afterok": "7 " * 101}, "problem-dependencies"),
     ],
 )
 def test_problems_stand_at_their_fields(house: House, fields: dict[str, str], where: str) -> None:
     answer = house.browser("alice").post("/jobs/new", {"kind": "shell", **fields})
     assert answer.status_code in (403, 422)
     assert where in answer.text.lower()
+
+
+def test_array_and_dependencies_are_kept_shown_and_sent(house: House) -> None:
+    browser = house.browser("alice")
+    assert '<details class="card more" >' in browser.get("/jobs/new").text
+    first = submit(house)
+    form = {"kind": "shell", "command": "x", "array": "1-10", "after_afterany": f"{first}"}
+    preview = browser.post("/jobs/new", form | {"action": "preview"}).text
+    assert f"-a 1-10 -d afterany:{first}" in preview
+    number = int(browser.post("/jobs/new", form).headers["Location"].rpartition("/")[2])
+    job = house.services.jobs.get(PEOPLE["alice"], number)
+    assert (job.spec.array, [d.job for d in job.spec.dependencies]) == ("1-10", [first])
+    again = browser.get(f"/jobs/new?again={number}").text
+    assert '<details class="card more" open>' in again
+    assert 'name="array" type="text" value="1-10"' in again
+    assert f'name="after_afterany" type="text" value="{first}"' in again
+
+
+def test_several_jobs_that_are_not_ones_own_are_all_named(house: House) -> None:
+    form = {"kind": "shell", "command": "x", "after_afterok": "77 78"}
+    page = house.browser("alice").post("/jobs/new", form).text
+    assert "you have no job 77; you have no job 78" in page
 
 
 def test_run_again_and_edit_and_run_again(house: House) -> None:

@@ -138,17 +138,6 @@ def test_a_directory_that_is_away_is_told_and_what_is_known_is_served(house: Hou
     assert browser.get("/jobs").status_code == 200
 
 
-def test_what_is_down_is_told_on_every_page(house: House) -> None:
-    browser = house.browser("alice")
-    house.store.note("cluster:default", {"ok": False, "problem": "squeue: no answer", "at": "x"})
-    assert "squeue: no answer" in browser.get("/jobs").text
-    house.store.note("cluster:default", {"ok": True, "problem": "", "at": "x"})
-    assert "is away" not in browser.get("/jobs").text
-    house.store.note("broker", {"at": house.clock.now().isoformat()})
-    house.clock.advance(600)
-    assert "The broker is away" in browser.get("/jobs").text
-
-
 @pytest.mark.parametrize(
     ("method", "path", "data", "kind", "status"),
     [
@@ -219,10 +208,12 @@ def test_metrics_tell_of_the_broker_and_the_clusters(house: House) -> None:
     note = {"at": "2026-01-15T12:00:00+00:00", "holder": "h", "active": 3, "tick_s": 0.25}
     house.store.note("broker", note)
     house.store.note("cluster:default", {"ok": False, "problem": "slurmctld does not answer"})
+    house.store.note("accounting:default", {"ok": True, "problem": ""})
     told = house.browser().get("/metrics").text
     assert "sciserver_broker_tick_seconds 0.25" in told
     assert "sciserver_broker_active_jobs 3.0" in told
     assert 'sciserver_cluster_up{cluster="default"} 0.0' in told
+    assert 'sciserver_accounting_up{cluster="default"} 1.0' in told
 
 
 def test_without_a_database_a_page_says_so_and_the_login_lives_on(

@@ -318,6 +318,84 @@ def test_provenance_tells_what_ran_and_how_it_went(node: Node) -> None:
     assert record["run"]["cpu_s"] >= 0
 
 
+def peak_by(node: Node, machine: Path, lines: str, files: dict[str, str]) -> int | None:
+    """What the record says where /proc/self/cgroup holds `lines` and /sys/fs/cgroup the `files`."""
+    job = node.rendered(node.spec())
+    machine.mkdir()
+    (machine / "own").write_text(lines)
+    for path, text in files.items():
+        (machine / path).parent.mkdir(parents=True, exist_ok=True)
+        (machine / path).write_text(text)
+    script = job.script.replace("/proc/self/cgroup", str(machine / "own"))
+    here = job.model_copy(update={"script": script.replace("/sys/fs/cgroup", str(machine))})
+    assert node.run(here)[0] == 0
+    record = json.loads((folder_of(job) / "provenance.json").read_text())
+    return record["run"]["memory_peak_bytes"]  # type: ignore[no-any-return]
+
+
+V1 = "7:cpuset:/slurm/uid_7/job_42/step_batch\n4:memory:/slurm/uid_7/job_42/step_batch/task_0\n0::/\n"
+V2 = "0::/system.slice/slurmstepd.scope/job_42/step_batch/user/task_0\n"
+V1_FILE = "memory/slurm/uid_7/job_42/memory.max_usage_in_bytes"
+V2_FILE = "system.slice/slurmstepd.scope/job_42/memory.peak"
+
+
+@pytest.mark.parametrize(
+    ("lines", "files", "peak"),
+    [
+        (
+            V1,
+            {V1_FILE: "123456\n", "memory/slurm/uid_7/job_42/step_batch/memory.max_usage_in_bytes": "1"},
+            123456,
+        ),
+        (V2, {V2_FILE: "5000000000\n"}, 5_000_000_000),
+        (
+            V2.replace("/system", "/job_42/system"),
+            {f"job_42/{V2_FILE}": "9\n", "job_42/memory.peak": "1\n"},
+            9,
+        ),
+        (V1, {}, None),
+        (V1, {V1_FILE: ""}, None),
+        (V1, {V1_FILE: "0\n"}, None),
+        (V1, {V1_FILE: "7; rm\n"}, None),
+        (V2.replace("42", "421"), {V2_FILE.replace("42", "421"): "7\n", V2_FILE: "8\n"}, None),
+        ("0::/user.slice\n", {"user.slice/memory.peak": "7\n", "memory.peak": "7\n"}, None),
+        ("", {}, None),
+    ],
+    ids=["v1", "v2", "nested", "no-file", "empty", "zero", "nonsense", "another-job", "no-job", "none"],
+)
+def test_peak_memory_is_the_jobs_own_or_unknown(
+    node: Node, tmp_path: Path, lines: str, files: dict[str, str], peak: int | None
+) -> None:
+    assert peak_by(node, tmp_path / "machine", lines, files) == peak
+
+
+@pytest.fixture
+def job_cgroup() -> Iterator[Path]:
+    """A memory cgroup of this machine named as Slurm names job 42's."""
+    rows = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    own = {controllers: path for _, controllers, path in rows}
+    base = f"/sys/fs/cgroup/memory{own['memory']}" if "memory" in own else f"/sys/fs/cgroup{own.get('', '')}"
+    cgroup = Path(base) / "job_42"
+    try:
+        cgroup.mkdir()
+    except OSError:
+        pytest.skip("a cgroup needs the right to make one (root)")
+    yield cgroup
+    cgroup.rmdir()
+
+
+def test_peak_memory_as_this_machines_kernel_counts_it(node: Node, job_cgroup: Path) -> None:
+    files = ("memory.max_usage_in_bytes", "memory.peak")
+    if not any((job_cgroup / name).exists() for name in files):
+        pytest.skip("this kernel does not tell a cgroup's peak")
+    node.apptainer("/usr/bin/python3 -I -S -c 'bytearray(50_000_000)'")
+    job = node.rendered(node.spec())
+    inside = f"echo $$ >{job_cgroup}/cgroup.procs\n{job.script}"
+    assert node.run(job.model_copy(update={"script": inside}))[0] == 0
+    record = json.loads((folder_of(job) / "provenance.json").read_text())
+    assert 50_000_000 < record["run"]["memory_peak_bytes"] < 1_000_000_000
+
+
 # without a container --------------------------------------------------------------------------------
 def test_without_apptainer_the_payload_runs_on_the_host_and_the_log_says_so(node: Node) -> None:
     job = node.rendered(node.spec(), {"command.txt": "pwd; echo $SCISERVER_JOB_ID; exit 5"}, contained=False)

@@ -91,6 +91,18 @@ def test_the_live_half_alone_claims_nothing_about_endings(world: World) -> None:
     assert not look.ended_complete
 
 
+def test_what_is_heard_of_endings_is_true(world: World) -> None:
+    """A hint may be missing, as where there is no accounting, but it never names a job that goes on."""
+    since = world.now() - timedelta(minutes=10)
+    _, ended = world.submit("exit 0")
+    alive, slurm_id = world.submit(SLEEP)
+    world.wait(ended, JobState.SUCCEEDED, code=0)
+    world.wait(slurm_id, JobState.RUNNING)
+    assert alive.uuid not in world.scheduler.ended(since)
+    world.scheduler.cancel(world.owner, [slurm_id])
+    assert world.broken.ended(since) == frozenset()
+
+
 def test_a_look_holds_each_job_once(world: World) -> None:
     for _ in range(2):
         _, slurm_id = world.submit("exit 0")

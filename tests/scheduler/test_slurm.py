@@ -57,7 +57,8 @@ def test_a_look_is_one_call_of_each_whatever_the_number_of_jobs(
     slurm: SlurmCommands, programs: Programs
 ) -> None:
     look = slurm.observe(SINCE)
-    assert (look.live_complete, look.ended_complete, look.problem) == (True, True, "")
+    assert (look.live_complete, look.ended_complete) == (True, True)
+    assert (look.problem, look.ended_problem) == ("", "")
     assert {uuid(2), uuid(9), uuid(12), uuid(13)} <= {sighting.uuid for sighting in look.sightings}
     assert (len(programs.calls("squeue")), len(programs.calls("sacct"))) == (1, 1)
     assert "--starttime=2026-11-23T22:30:00" in programs.calls("sacct")[0]
@@ -98,9 +99,23 @@ def test_an_answer_that_may_be_incomplete_is_none(programs: Programs, instead: s
 def test_accounting_away_leaves_the_live_half_alone(slurm: SlurmCommands, programs: Programs) -> None:
     programs.say("sacct", "echo 'sacct: error: slurmdbd: Connection refused' >&2; exit 1")
     look = slurm.observe(SINCE)
-    assert (look.live_complete, look.ended_complete) == (True, False)
-    assert "Connection refused" in look.problem
+    assert (look.live_complete, look.ended_complete, look.problem) == (True, False, "")
+    assert "Connection refused" in look.ended_problem
     assert slurm.look_up([row(1)]) is None
+
+
+def test_hearing_of_endings_costs_accounting_one_call_and_the_controller_none(
+    slurm: SlurmCommands, programs: Programs
+) -> None:
+    assert {uuid(2), uuid(9)} <= slurm.ended(SINCE)
+    assert programs.calls("squeue") == []
+    [asked] = programs.calls("sacct")
+    assert "--allocations" in asked
+
+
+def test_nothing_is_heard_while_accounting_is_away(slurm: SlurmCommands, programs: Programs) -> None:
+    programs.say("sacct", "exit 1")
+    assert slurm.ended(SINCE) == frozenset()
 
 
 def test_look_up_asks_a_constant_number_of_times(slurm: SlurmCommands, programs: Programs) -> None:

@@ -64,6 +64,13 @@ def test_an_arrays_log_is_one_tasks(world: World) -> None:
     assert world.results.log(ALICE, job.id, "stdout", task=5).data == b"five"
 
 
+@pytest.mark.parametrize(("array", "task"), [("3-9:2", 4), ("3-9:2", 11), ("3-9:2", 0), (None, 3)])
+def test_a_task_the_job_does_not_have_is_told(world: World, array: str | None, task: int) -> None:
+    job = started(world, array=array)
+    with pytest.raises(NotFound, match=f"has no task {task}: "):
+        world.results.log(ALICE, job.id, "stdout", task=task)
+
+
 @pytest.mark.parametrize("length", [-1, 0, 10**12])
 def test_the_length_of_an_answer_is_capped(world: World, length: int) -> None:
     job = started(world)

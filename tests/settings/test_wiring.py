@@ -75,3 +75,9 @@ def test_a_runtime_directory_too_deep_for_a_socket_is_told(tmp_path: Path) -> No
     with pytest.raises(Invalid) as caught:
         wiring.build(deep.model_copy(update={"portal": portal}))
     assert set(caught.value.problems) == {"portal.runtime_dir"}
+
+
+def test_the_longest_hand_over_follows_the_time_limit_of_slurms_commands(tmp_path: Path) -> None:
+    assert wiring.hand_over_s(settings(tmp_path)) == 50
+    slow = settings(tmp_path, clusters={"default": {"timeout_s": 100}, "here": {"kind": "local"}})
+    assert wiring.hand_over_s(slow) == 210

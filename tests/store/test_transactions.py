@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -170,3 +171,18 @@ def test_a_forked_child_uses_connections_of_its_own(store: SqlStore, tmp_path: P
             os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
     assert set(store.notes()) == {"parent", "child"}
+
+
+def test_threads_that_write_take_turns_and_one_that_waits_too_long_is_told(tmp_path: Path) -> None:
+    """SQLite itself would let the second one sleep and try, again and again."""
+    url = f"sqlite:///{tmp_path}/sciserver.db"
+    upgrade(url)
+    store = SqlStore(url, timeout_s=0.1)
+    with (
+        ThreadPoolExecutor(1) as other,
+        store.transaction(),
+        pytest.raises(Unavailable, match="other writers"),
+    ):
+        other.submit(store.note, "a", {}).result()
+    store.note("a", {})
+    store.close()

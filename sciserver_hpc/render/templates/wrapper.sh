@@ -53,16 +53,37 @@ cpu_seconds() { # cpu_seconds VARIABLE
     printf -v "$1" '%d.%03d' $((total / 1000)) $((total % 1000))
 }
 
+# The most memory the kernel ever counted for this job, its page cache included, in the cgroup that Slurm made for
+# it (v1 or v2, whose memory.peak is of Linux 5.19); null where it made none or nothing can be read.
+memory_peak() { # memory_peak VARIABLE
+    local controllers cgroup file peak=null
+    while IFS=: read -r _ controllers cgroup; do
+        cgroup+=/
+        [[ $cgroup == */job_"$SLURM_JOB_ID"/* ]] || continue
+        cgroup=${cgroup%/job_"$SLURM_JOB_ID"/*}/job_$SLURM_JOB_ID
+        case $controllers in
+            memory) file=/sys/fs/cgroup/memory$cgroup/memory.max_usage_in_bytes ;;
+            '') file=/sys/fs/cgroup$cgroup/memory.peak ;;
+            *) continue ;;
+        esac
+        { read -r peak <"$file"; } 2>/dev/null
+        [[ $peak =~ ^[1-9][0-9]*$ ]] && break
+        peak=null
+    done </proc/self/cgroup
+    printf -v "$1" '%s' "$peak"
+}
+
 # Put how it went into the provenance record, whose last key is "run".
 add_run() { # add_run CODE CAUSE
-    local text ended cpu run
+    local text ended cpu memory run
     text=$(<provenance.json)
     utc_now ended
     cpu_seconds cpu
+    memory_peak memory
     run="{\"slurm_id\": $SLURM_JOB_ID, \"array_task\": ${task:-null}, \"restarts\": $restarts,\
  \"node\": \"${SLURMD_NODENAME:-$HOSTNAME}\", \"container\": $in_container,\
  \"started_at\": \"$started\", \"ended_at\": \"$ended\", \"elapsed_s\": $SECONDS, \"cpu_s\": $cpu,\
- \"exit_code\": $1, \"cause\": \"$2\"}"
+ \"memory_peak_bytes\": $memory, \"exit_code\": $1, \"cause\": \"$2\"}"
     replace "provenance${task:+.$task}.json" "${text%'"run": '*}\"run\": $run
 }"
 }

@@ -1,0 +1,50 @@
+"""Where errands run."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Runner(Protocol):
+    """Where errands run."""
+
+    def now(self) -> float:
+        """Seconds on a clock that never goes back."""
+        ...
+
+    def start(self, errand: Callable[[], None]) -> None:
+        """Begin it."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Until one is over that was not when last waited, or for `seconds`."""
+        ...
+
+
+class Threads:
+    """The real `Runner`: daemon threads, so that a hanging agent does not hold up the end of the process."""
+
+    def __init__(self) -> None:
+        self._back = threading.Event()
+
+    def now(self) -> float:
+        """See `Runner`."""
+        return time.monotonic()
+
+    def start(self, errand: Callable[[], None]) -> None:
+        """See `Runner`."""
+        threading.Thread(target=self._run, args=(errand,), name="errand", daemon=True).start()
+
+    def _run(self, errand: Callable[[], None]) -> None:
+        try:
+            errand()
+        finally:
+            self._back.set()
+
+    def wait(self, seconds: float) -> None:
+        """See `Runner`."""
+        self._back.wait(seconds)
+        self._back.clear()
