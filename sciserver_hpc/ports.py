@@ -149,7 +149,7 @@ class Agent(Protocol):
     ) -> AclSlice:
         """Bring the directory `path` and what is below it nearer to `projection`, as its owner.
 
-        One slice of a walk: at most `limit` inodes (≥ 1), and no longer than `milliseconds` after the first.
+        One slice of a walk: at most `limit` steps (≥ 1), and no longer than `milliseconds` after the first.
         `cursor`: '' to begin, then what the slice before returned. A slice may be done again; inodes that
         come meanwhile inherit. Other people's inodes are left to their own agents, which may walk the same
         way. Raises AgentError where nothing at all can be done: not_found, denied, invalid, unsupported,

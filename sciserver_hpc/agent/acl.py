@@ -22,11 +22,12 @@ from .problems import Problem, about, from_os
 ACCESS = "system.posix_acl_access"
 DEFAULT = "system.posix_acl_default"
 SLICE_MAX = 100_000
-"""Inodes a call at most."""
+"""Steps of the walk a call at most."""
 
 SLICE_MS = 10_000
 """Milliseconds a call at most."""
 
+_KINDS = {stat.S_IFDIR: "directory", stat.S_IFREG: "file"}
 _NO_ROOM = {errno.ENOSPC, errno.E2BIG, errno.EINVAL}
 
 
@@ -40,7 +41,7 @@ def show(root: str, path: str) -> dict[str, object]:
         access, default = _acls(here, status)
         found = of_mode(status.st_mode) if access is None else parsed(access)
         return {
-            "kind": "directory" if stat.S_ISDIR(status.st_mode) else "file",
+            "kind": _KINDS[stat.S_IFMT(status.st_mode)],
             "uid": status.st_uid,
             "gid": status.st_gid,
             "mode": stat.S_IMODE(status.st_mode),
@@ -54,7 +55,7 @@ def apply(
 ) -> dict[str, object]:
     """Bring the directory `path`, and what is below where that is asked for, nearer to `projection`.
 
-    At most `limit` inodes or (after the first) `milliseconds`; the answer says where to go on. Raises Problem
+    At most `limit` steps or (after the first) `milliseconds`; the answer says where to go on. Raises Problem
     where nothing at all can be done: not_found, denied, invalid, unsupported, too_large (says how many
     entries are allowed), no_space.
     """
@@ -74,7 +75,7 @@ class _Slice:
     def __init__(self, projection: object, change: bool) -> None:
         self._plan = Plan(projection)
         self._change = change
-        self._report = acl_walk.Report()
+        self._report, self._ahead = acl_walk.Report(), acl_walk.Report()
         self._seen = self._changed = 0
         self._groups = {os.getegid(), *os.getgroups()}
         self._links_are_safe = _links_are_safe()
@@ -98,18 +99,21 @@ class _Slice:
     def _steps(
         self, top: int, after: acl_walk.Path | None, limit: int, seconds: float
     ) -> acl_walk.Path | None:
-        """The path of the last inode visited; None when there is no further one."""
+        """The path of the last step taken; None when there is no further one."""
         if not self._plan.inherit:
             self._visit(top, os.fstat(top), ())
             return None
         until, last = 0.0, after
-        with closing(acl_walk.walk(top, after, self._report)) as steps:
-            for here, status, path in steps:
+        with closing(acl_walk.walk(top, after, self._ahead)) as steps:
+            for taken, (here, status, path) in enumerate(steps):
+                if taken and (taken >= limit or time.monotonic() > until):
+                    return last  # what the walk met on the way to this step, the next slice will tell
                 until = until or time.monotonic() + seconds
-                if self._seen and (self._seen >= limit or time.monotonic() > until):
-                    return last
-                self._visit(here, status, path)
+                self._report.take(self._ahead)
+                if stat.S_IFMT(status.st_mode) in _KINDS:
+                    self._visit(here, status, path)
                 last = path
+        self._report.take(self._ahead)
         return None
 
     def _visit(self, here: int, status: os.stat_result, path: acl_walk.Path) -> None:
@@ -160,8 +164,7 @@ def _opened(root: str, path: str) -> Iterator[int]:
         name = beneath.find(parent, names[-1]) if names else "."
         here = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
-        kind = stat.S_IFMT(os.fstat(here).st_mode)
-        if kind not in (stat.S_IFDIR, stat.S_IFREG):
+        if stat.S_IFMT(os.fstat(here).st_mode) not in _KINDS:
             raise Problem(
                 "invalid", f"{beneath.shown(path)} is neither a file nor a directory: it has no ACL"
             )

@@ -44,7 +44,7 @@ Step = tuple[int, os.stat_result, Path]
 
 
 class Report:
-    """What is counted in one call, with the first few paths."""
+    """What is counted, with the first few paths."""
 
     def __init__(self) -> None:
         self.drift: dict[str, int] = {}
@@ -65,6 +65,15 @@ class Report:
         if error.errno not in _GONE:
             self.leave(path, _OBSTACLES.get(error.errno or 0, "failed"))
 
+    def take(self, other: Report) -> None:
+        """Add what `other` holds, and empty it."""
+        for mine, more in ((self.drift, other.drift), (self.left, other.left)):
+            for what, count in more.items():
+                mine[what] = mine.get(what, 0) + count
+            more.clear()
+        self.samples += other.samples[: SAMPLES_MAX - len(self.samples)]
+        other.samples.clear()
+
     def _count(self, counts: dict[str, int], path: Path, what: str) -> None:
         counts[what] = counts.get(what, 0) + 1
         if len(self.samples) < SAMPLES_MAX:
@@ -72,9 +81,9 @@ class Report:
 
 
 def walk(top: int, after: Path | None, report: Report) -> Generator[Step, None, None]:
-    """Files and directories: `top` and everything below it, without what comes up to `after`.
+    """`top` and everything below it, links and pipes too, without what comes up to `after`.
 
-    What cannot be walked is told to `report`.
+    What cannot be walked is told to `report`, before the next step.
     """
     return _Walk(top, report).steps(after)
 
@@ -137,7 +146,7 @@ class _Walk:
             if is_directory and mount_of(found) != self._mount:
                 self._report.leave(path, "mount")
                 return
-            if after is None and (is_directory or stat.S_ISREG(status.st_mode)):
+            if after is None:
                 yield found, status, path
             if is_directory and len(path) >= DEPTH_MAX:
                 self._report.leave(path, "deep")
