@@ -144,7 +144,8 @@ class Plan:
 
     def _compared(self, found: Acl, within: int, spared: Named | None) -> tuple[set[str], Acl]:
         """How `found` differs, and what it should be: our entries as wanted, everybody else's rights as
-        they are. So that a wider mask widens nobody, what the old one cut is cut for good."""
+        they are. So that a wider mask widens nobody, what the old one cut is cut for good; it never becomes
+        empty, for then the kernel would not look at those who are named."""
         group = found.effective(found.group)
         floor = group & found.other
         rights = {one: found.effective(bits) for one, bits in found.named.items() if one not in self.ours}
@@ -159,6 +160,7 @@ class Plan:
         mask = group
         for bits in rights.values():
             mask |= bits
+        mask = mask or found.mask or 0
         return drift, Acl(found.user, group, found.other, mask if rights else None, rights)
 
 

@@ -77,11 +77,14 @@ class Inode(Model):
 def allows(found: Inode, uid: int, gids: Collection[int], bits: int) -> bool:
     """The kernel's own rule: may a process with `uid` and `gids` do all of `bits` to this inode?
 
-    Root and capabilities apart.
+    Root and capabilities apart. Linux does not look at an ACL whose mask is empty (acl_permission_check in
+    fs/namei.c): whoever is named there is one of the others.
     """
     acl = found.access
     if uid == found.uid:
         return acl.user & bits == bits
+    if acl.mask == 0:
+        return (0 if found.gid in gids else acl.other) & bits == bits
     user = acl.rights.get(Named(tag=Tag.USER, id=uid))
     if user is not None:
         return acl.effective(user) & bits == bits

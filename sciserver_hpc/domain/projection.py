@@ -163,7 +163,8 @@ def _differences(projection: Projection, acl: Acl, rule: _Rule) -> frozenset[Dri
 def _merged(projection: Projection, acl: Acl, rule: _Rule) -> Acl:
     """The ACL with our entries as wanted, and everybody else's rights as they are.
 
-    The mask has to cover our entries: so that this widens nobody, what the old mask cut is cut for good.
+    The mask has to cover our entries: so that this widens nobody, what the old mask cut is cut for good. It
+    never becomes empty, for then the kernel would not look at those who are named.
     """
     rights = {named: acl.effective(b) for named, b in acl.rights.items() if named not in projection.ours}
     rights |= {named: want for named, (want, _) in _rights(projection, acl, rule).items()}
@@ -171,6 +172,7 @@ def _merged(projection: Projection, acl: Acl, rule: _Rule) -> Acl:
     for bits in rights.values():
         mask |= bits
     named = tuple(Entry(named=named, bits=rights[named]) for named in sorted(rights, key=by_tag))
+    mask = mask or acl.mask or 0
     return Acl(user=acl.user, group=group, other=acl.other, mask=mask if named else None, named=named)
 
 
