@@ -235,7 +235,7 @@ def _links_are_safe() -> bool:
 
 def _too_many(here: int, plan: Plan, error: OSError) -> Problem:
     most = room(here, (DEFAULT, ACCESS) if plan.inherit else (ACCESS,))
-    if most >= len(plan.wanted) or os.fstatvfs(here).f_bavail == 0:  # so it is not for their number
+    if most >= len(plan.wanted):  # so it is not for their number
         return from_os(error, "the ACL")
     return Problem(
         "too_large",

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sciserver_hpc.agent import acl, acl_rules, acl_walk, beneath
+from sciserver_hpc.agent import acl, acl_room, acl_rules, acl_walk, beneath
 from sciserver_hpc.agent.problems import Problem
 from sciserver_hpc.domain.acl import Named, Tag
 from sciserver_hpc.domain.projection import project
@@ -392,6 +392,50 @@ def test_a_probe_for_room_is_taken_away_again(root: Path) -> None:
         acl.apply(str(root), "", given, "", 10, 1000)
     assert list(root.iterdir()) == []
     assert not is_shared(root)
+
+
+def test_half_an_acl_is_taken_back(root: Path) -> None:
+    """Where the default ACL still fits beside what is there, and the access ACL does not any more."""
+    here = os.open(root, os.O_PATH)
+    both, one = (acl_room.room(here, some) for some in ((acl.DEFAULT, acl.ACCESS), (acl.DEFAULT,)))
+    os.close(here)
+    if both == one:
+        pytest.skip("this filesystem keeps the two ACLs of a directory apart")
+    people = {Named(tag=Tag.USER, id=100_000 + number): False for number in range((both + one) // 2)}
+    with pytest.raises(Problem) as caught:
+        acl.apply(str(root), "", project(os.getuid(), people, {}).model_dump(mode="json"), "", 10, 1000)
+    assert caught.value.reason == "too_large"
+    assert f"room for {both};" in str(caught.value)
+    assert acl.show(str(root), "")["default"] is None
+
+
+@pytest.fixture
+def full(place: Path) -> Iterator[Path]:
+    """An ext4 filesystem with a volume and not one free block."""
+    path, image = place / "full", place / "image"
+    path.mkdir()
+    with image.open("wb") as file:
+        file.truncate(2 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-I", "128", "-m", "0", str(image)], check=True, capture_output=True)
+    if subprocess.run(
+        ["mount", "-o", "loop", str(image), str(path)], check=False, capture_output=True
+    ).returncode:
+        pytest.skip("this machine has no loop devices")
+    try:
+        (path / "vol").mkdir()
+        with suppress(OSError), (path / "fill").open("wb", buffering=0) as file:
+            while file.write(b"x" * 1024):
+                pass
+        yield path
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
+
+
+@ROOT
+def test_a_full_disk_is_not_taken_for_too_many_people(full: Path) -> None:
+    with pytest.raises(Problem, match="no space left") as caught:
+        acl.apply(str(full), "vol", PLAN, "", 10, 1000)
+    assert caught.value.reason == "no_space"
 
 
 @pytest.fixture
