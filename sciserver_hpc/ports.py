@@ -12,12 +12,15 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from .domain.access import Grant, Resource, Subject
+from .domain.acl import Inode
+from .domain.acl_walk import AclSlice
 from .domain.audit import Entry
 from .domain.catalogue import ComputeDomain, Image, Site
 from .domain.files import FileEntry
 from .domain.groups import Group, Membership, Status
 from .domain.jobs import Job, JobEvent
 from .domain.people import Person
+from .domain.projection import Projection
 from .domain.scheduling import (
     EndRecord,
     Observation,
@@ -133,6 +136,44 @@ class Agent(Protocol):
 
         Regular files only; ≤ 4 MiB a call.
         """
+        ...
+
+    def acl_show(self, root: str, path: str) -> Inode:
+        """The ACLs of a file or directory.
+
+        Raises AgentError not_found, denied, invalid (a link, a pipe), unsupported (no ACLs there).
+        """
+        ...
+
+    def acl_apply(
+        self,
+        root: str,
+        path: str,
+        projection: Projection,
+        cursor: str = "",
+        limit: int = 10_000,
+        milliseconds: int = 1_000,
+    ) -> AclSlice:
+        """Bring the directory `path` and what is below it nearer to `projection`, as its owner.
+
+        One slice of a walk: at most `limit` steps (≥ 1), and no longer than `milliseconds` after the first.
+        `cursor`: '' to begin, then what the slice before returned. A slice may be done again; inodes that
+        come meanwhile inherit. Other people's inodes are left to their own agents, which may walk the same
+        way. Raises AgentError where nothing at all can be done: not_found, denied, invalid, unsupported,
+        no_space, too_large (the message says how many entries the filesystem allows).
+        """
+        ...
+
+    def acl_verify(
+        self,
+        root: str,
+        path: str,
+        projection: Projection,
+        cursor: str = "",
+        limit: int = 10_000,
+        milliseconds: int = 1_000,
+    ) -> AclSlice:
+        """The same, changing nothing."""
         ...
 
     def local_submit(self, jobs: Sequence[Submission]) -> list[SubmitOutcome]:

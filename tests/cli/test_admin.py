@@ -16,7 +16,9 @@ from sciserver_hpc import wiring
 from sciserver_hpc.cli import checks, service
 from sciserver_hpc.cli.admin import admin
 from sciserver_hpc.directory import static
+from sciserver_hpc.domain.catalogue import Site
 from sciserver_hpc.domain.people import Person
+from sciserver_hpc.domain.volumes import RootVolume
 from tests.fakes.agents import FakeAgents
 from tests.fakes.portal import FakePortal
 from tests.fakes.scheduler import FakeScheduler
@@ -98,6 +100,9 @@ path = "{image}"
 sha256 = "{hashlib.sha256(b"SIF").hexdigest()}"
 size = {status.st_size}
 mtime_ns = {status.st_mtime_ns}
+[[root_volumes]]
+name = "Storage"
+path = "{image.parent}"
 [[grants]]
 subject = {{kind = "everyone"}}
 action = "use"
@@ -138,7 +143,12 @@ def test_a_database_from_nothing(site: Path) -> None:
 
 def test_the_catalogue_is_applied_with_its_difference(site: Path, home: Path) -> None:
     run("db", "upgrade")
-    lines = ["+ domain batch", "+ image python", "+ grant everyone: use domain batch"]
+    lines = [
+        "+ domain batch",
+        "+ image python",
+        "+ root volume Storage",
+        "+ grant everyone: use domain batch",
+    ]
     assert run("db", "apply", "--dry-run").stdout.splitlines() == lines
     assert run("db", "apply").stdout.splitlines()[:-1] == lines
     assert run("db", "apply").stdout.splitlines()[0] == "No difference."
@@ -194,7 +204,7 @@ def test_gunicorn_is_told_what_the_settings_say(site: Path, home: Path) -> None:
 
 
 def test_everything_is_well(house: checks.Site) -> None:
-    verdicts = found(house, "secrets", "db", "ldap", "slurm", "images", "agent")
+    verdicts = found(house, "secrets", "db", "ldap", "slurm", "images", "volumes", "agent")
     assert [name for name, verdict in verdicts.items() if not verdict.ok] == []
     assert verdicts["slurm default partitions"].text == "batch"
     assert verdicts["images apptainer"].text == "apptainer version 1.4.5"
@@ -235,6 +245,21 @@ def test_an_image_that_changed_or_went(house: checks.Site, home: Path) -> None:
     assert "cannot be read" in found(house, "images")["images python"].text
     (home / "bin" / "apptainer").unlink()
     assert not found(house, "images")["images apptainer"].ok
+
+
+def test_root_volumes_that_keep_acls_and_those_that_do_not(house: checks.Site, home: Path) -> None:
+    assert str(found(house, "volumes")["volumes Storage"]) == f"ok   volumes Storage: {home} keeps POSIX ACLs"
+    roots = (RootVolume(name="Plain", path="/proc"), RootVolume(name="Gone", path=f"{home}/gone"))
+    house.services.store.apply_site(Site(root_volumes=roots))
+    verdicts = found(house, "volumes")
+    assert {name: verdict.ok for name, verdict in verdicts.items()} == {
+        "volumes Plain": False,
+        "volumes Gone": False,
+    }
+    assert "/proc keeps no POSIX ACLs and no default ACLs — grants cannot be kept" in str(
+        verdicts["volumes Plain"]
+    )
+    assert "gone: no such file or directory — mount it here" in str(verdicts["volumes Gone"])
 
 
 def test_an_agent_of_somebody_unknown(house: checks.Site) -> None:
