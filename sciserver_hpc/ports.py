@@ -32,6 +32,7 @@ from .domain.scheduling import (
 from .domain.sharing import Share
 from .domain.states import JobState
 from .domain.tokens import Scope, Token, TokenKind
+from .domain.upkeep import Upkeep
 from .domain.volumes import DataVolume, RootVolume, UserVolume
 
 
@@ -66,6 +67,10 @@ class Directory(Protocol):
 
     def has_group(self, name: str) -> bool:
         """Is there a group of this name, whatever its capitals? Raises Unavailable."""
+        ...
+
+    def gid(self, group: str) -> int:
+        """The number of the Unix group of this very name. Raises NotFound (it has none), Unavailable."""
         ...
 
     def ping(self) -> str:
@@ -295,6 +300,14 @@ class Store(Protocol):
         """What was remembered at the last login."""
         ...
 
+    def people_named(self, usernames: Iterable[str]) -> list[Person]:
+        """Those of them who logged in here, in no order."""
+        ...
+
+    def people_with(self, uids: Iterable[int]) -> list[Person]:
+        """Those who logged in here with one of these uids, in no order."""
+        ...
+
     # tokens and lockout ---------------------------------------------------------------------------
     def add_token(
         self,
@@ -376,6 +389,14 @@ class Store(Protocol):
 
     def directory_group(self, name: str) -> bool:
         """Is somebody who logged in here in a group of the directory of that name?"""
+        ...
+
+    def group_gid(self, name: str) -> int | None:
+        """The gid of a group of the directory, as noted last."""
+        ...
+
+    def note_group_gid(self, name: str, gid: int | None) -> None:
+        """Note it, where somebody who logged in here is in that group."""
         ...
 
     def groups_alike(self, name: str) -> list[Group]:
@@ -468,6 +489,27 @@ class Store(Protocol):
 
     def drop_grants(self, ids: Sequence[int]) -> int:
         """Delete; how many there were."""
+        ...
+
+    # what filesystems are to follow ------------------------------------------------------------------
+    # Whatever changes grants on user volumes, or who is in a group that has some, marks these volumes by
+    # itself: their rows are made where absent, and are due at once.
+    def upkeep(self, root: str, owner: str, name: str) -> Upkeep | None: ...
+
+    def upkeeps_of(self, root: str, owner: str) -> list[Upkeep]:
+        """All rows of one owner in one root volume."""
+        ...
+
+    def upkeeps_due(self, now: datetime, limit: int) -> list[Upkeep]:
+        """Those with work at `now` and no call under way, longest due first."""
+        ...
+
+    def keep_up(self, old: Upkeep, new: Upkeep) -> Upkeep | None:
+        """Compare and set: write `new` (version + 1) where the row still has `old.version`.
+
+        Returns what was written, None when somebody else was first. A volume marked since `old` was read
+        stays due, whatever `new` says.
+        """
         ...
 
     # audit ----------------------------------------------------------------------------------------
