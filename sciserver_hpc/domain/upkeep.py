@@ -161,7 +161,8 @@ def planned(row: Upkeep, wanted: tuple[Entry, ...], now: datetime, every: timede
 
 def rested(row: Upkeep, changes_at: datetime | None, every: timedelta) -> Upkeep:
     """A row at REST with the day of its next work. changes_at: when the next grant on it expires."""
-    look = row.looked_at + every if row.looked_at and (row.entries or row.held) else None
+    shared = row.entries or row.held or row.crowded
+    look = row.looked_at + every if row.looked_at and shared else None
     return _with(
         row,
         due_at=min((at for at in (changes_at, look) if at), default=None),

@@ -66,16 +66,26 @@ class _Site:
 
 
 class Projecting:
-    """Keeps volumes as their grants want them. `every`: time between two looks for drift."""
+    """Keeps volumes as their grants want them.
+
+    every: time between two looks for drift; limit: inodes a slice at most.
+    """
 
     def __init__(
-        self, store: Store, agents: Agents, clock: Clock, entitled: Entitled, every: timedelta
+        self,
+        store: Store,
+        agents: Agents,
+        clock: Clock,
+        entitled: Entitled,
+        every: timedelta,
+        limit: int = LIMIT,
     ) -> None:
         self._store = store
         self._agents = agents
         self._clock = clock
         self._entitled = entitled
         self._every = every
+        self._limit = limit
 
     def due(self) -> list[Due]:
         """What there is to do now, longest due first. Raises Unavailable (the database)."""
@@ -159,10 +169,12 @@ class Projecting:
         agent, uid = self._agents.of(_owner(walker)), site.owner.uid
         if not row.passed:
             others = [one for one in self._store.upkeeps_of(row.root, row.owner) if one.name != row.name]
-            return agent.acl_apply(site.path, row.owner, way([row, *others], uid), "", LIMIT, MILLISECONDS)
+            return agent.acl_apply(
+                site.path, row.owner, way([row, *others], uid), "", self._limit, MILLISECONDS
+            )
         walk = agent.acl_verify if row.phase in (Phase.CHECK, Phase.LOOK) else agent.acl_apply
         path = f"{row.owner}/{row.name}"
-        return walk(site.path, path, row.projection(uid), row.cursor, LIMIT, MILLISECONDS)
+        return walk(site.path, path, row.projection(uid), row.cursor, self._limit, MILLISECONDS)
 
     def _keep(self, sent: Upkeep, new: Upkeep, site: _Site) -> bool:
         """Write the row, and at the end of a walk that changed something a line of the trail."""

@@ -6,9 +6,10 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, or_, select, update
+from sqlalchemy import case, literal, or_, select, update
 
 from ..domain.upkeep import Upkeep
+from .columns import Instant
 from .marking import COLUMNS
 from .part import Part
 from .schema import upkeep
@@ -51,7 +52,7 @@ class Upkeeps(Part):
                 version=old.version + 1,
                 body=new.model_dump_json(exclude=COLUMNS),
                 busy_until=new.busy_until,
-                due_at=case((columns.marks == old.marks, new.due_at), else_=columns.due_at),
+                due_at=case((columns.marks == old.marks, literal(new.due_at, Instant)), else_=columns.due_at),
             )
         )
         with self._database.writing() as connection:
