@@ -16,9 +16,10 @@ from .domain.acl import Inode
 from .domain.acl_walk import AclSlice
 from .domain.audit import Entry
 from .domain.catalogue import ComputeDomain, Image, Site
+from .domain.errors import Conflict
 from .domain.files import FileEntry
 from .domain.groups import Group, Membership, Status
-from .domain.jobs import Job, JobEvent
+from .domain.jobs import Job, JobEvent, NewJob
 from .domain.people import Person
 from .domain.projection import Projection
 from .domain.scheduling import (
@@ -362,6 +363,10 @@ class Store(Protocol):
     def user_volumes(self, owner: str) -> list[UserVolume]: ...
     def user_volume(self, root: str, owner: str, name: str) -> UserVolume | None: ...
 
+    def user_volumes_at(self, addresses: Sequence[tuple[str, ...]]) -> list[UserVolume]:
+        """Those of these (root, owner, name) that are there, in the same order."""
+        ...
+
     def add_user_volume(self, root: str, owner: str, name: str, description: str) -> UserVolume:
         """Insert, or return the one that is there."""
         ...
@@ -532,20 +537,20 @@ class Store(Protocol):
         ...
 
     # jobs -----------------------------------------------------------------------------------------
-    def next_job_id(self) -> int:
-        """Reserve a job id: integers, growing, never used twice."""
+    def next_job_ids(self, count: int) -> list[int]:
+        """Reserve job ids: integers, growing, never used twice."""
         ...
 
-    def add_job(self, job: Job, claim_digest: str, request: str, key: str | None, fingerprint: str) -> Job:
-        """Insert with its first event, and the whole `request` (a JobRequest as JSON) in a table of its own.
+    def add_jobs(self, new: Sequence[NewJob]) -> list[Job | Conflict]:
+        """Insert each with its first event, and its whole request in a table of its own; answers in order.
 
-        `key`: the owner's idempotency key; when it was used before with the same request `fingerprint` the
-        earlier job is returned unchanged, with another fingerprint raises Conflict.
+        A key that was used before, also earlier in `new`, inserts nothing: the earlier job is the answer,
+        unchanged, or a Conflict when that one's request has another fingerprint.
         """
         ...
 
     def requests(self, job_ids: Sequence[int]) -> dict[int, str]:
-        """The JSON given to `add_job`, by job id: command, script or notebook text and parameters.
+        """The JSON given to `add_jobs`, by job id: command, script or notebook text and parameters.
 
         They live here and not in the job's row, since they may be megabytes and only submission, preview and
         "run again" want them.
@@ -558,8 +563,8 @@ class Store(Protocol):
 
     def job(self, job_id: int) -> Job | None: ...
     def job_by_uuid(self, uuid: str) -> Job | None: ...
-    def job_by_key(self, owner: str, key: str) -> tuple[Job, str] | None:
-        """The job made with this idempotency key, and the request's fingerprint."""
+    def jobs_by_key(self, owner: str, keys: Sequence[str]) -> dict[str, tuple[Job, str]]:
+        """By idempotency key the job made with it, and the request's fingerprint."""
         ...
 
     def jobs(

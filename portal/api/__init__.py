@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from . import catalogue, claim, document, files, jobs, tokens
+from . import audit, catalogue, claim, disk, document, files, groups, jobs, memberships, sharing, tokens
 from .routes import Route, register
 
 ROUTES: tuple[Route, ...] = (
@@ -12,6 +12,11 @@ ROUTES: tuple[Route, ...] = (
     *catalogue.ROUTES,
     *jobs.ROUTES,
     *files.ROUTES,
+    *groups.ROUTES,
+    *memberships.ROUTES,
+    *sharing.ROUTES,
+    *disk.ROUTES,
+    *audit.ROUTES,
     *claim.ROUTES,
     *document.ROUTES,
 )

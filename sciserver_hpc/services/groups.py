@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..domain import groups as rules
+from ..domain import membership as rules
 from ..domain.access import Resource, ResourceKind, Subject, SubjectKind, own_subjects
 from ..domain.audit import Asker
 from ..domain.errors import Conflict, NotFound, Refused
 from ..domain.groups import (
     Accessibility,
-    Change,
     Group,
     Membership,
     Role,
@@ -19,6 +18,7 @@ from ..domain.groups import (
     Status,
     user,
 )
+from ..domain.membership import Change
 from ..domain.model import Model
 from ..domain.people import Person
 from ..ports import Clock, Directory, Store, Waker

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, select, tuple_
 
 from ..domain.volumes import UserVolume
 from .marking import mark_known
 from .part import Part
 from .schema import upkeep, user_volumes
+
+_CHUNK = 500
+"""Addresses in one statement: engines bound its parameters."""
 
 
 class Volumes(Part):
@@ -29,6 +33,20 @@ class Volumes(Part):
         """See `ports.Store`."""
         with self._database.reading() as connection:
             return _find(connection, root, owner, name)
+
+    def user_volumes_at(self, addresses: Sequence[tuple[str, ...]]) -> list[UserVolume]:
+        """See `ports.Store`."""
+        key = tuple_(user_volumes.c.root, user_volumes.c.owner, user_volumes.c.name)
+        found: dict[str, UserVolume] = {}
+        with self._database.reading() as connection:
+            for start in range(0, len(addresses), _CHUNK):
+                wanted = select(user_volumes).where(key.in_(addresses[start : start + _CHUNK]))
+                volumes = (
+                    UserVolume.model_validate(dict(row._mapping)) for row in connection.execute(wanted)
+                )
+                found.update({volume.ref: volume for volume in volumes})
+        refs = map("/".join, addresses)
+        return [found[ref] for ref in refs if ref in found]
 
     def add_user_volume(self, root: str, owner: str, name: str, description: str) -> UserVolume:
         """See `ports.Store`."""

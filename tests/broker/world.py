@@ -17,7 +17,7 @@ from sciserver_hpc.services.projecting import Address, Due
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import new_database
-from tests.fakes.jobs import make_job
+from tests.fakes.jobs import add_job, make_job, next_job_id
 from tests.fakes.scheduler import FakeScheduler
 from tests.fakes.strands import Crash, Gate, Strands
 
@@ -208,8 +208,8 @@ class World:
     # what people do ---------------------------------------------------------------------------------
     def accept(self, **fields: Any) -> Job:
         """A job as services leave it."""
-        job = make_job(self.store.next_job_id(), accepted_at=self.now, changed_at=self.now, **fields)
-        return self.store.add_job(job, DIGEST, "{}", None, "")  # type: ignore[no-any-return]
+        job = make_job(next_job_id(self.store), accepted_at=self.now, changed_at=self.now, **fields)
+        return add_job(self.store, job, DIGEST, "{}", None, "")  # type: ignore[no-any-return]
 
     def ask_cancel(self, job: Job, by: str = "alice") -> None:
         """What services write when somebody cancels."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sciserver_hpc.domain import groups
+from sciserver_hpc.domain import membership as groups
 from sciserver_hpc.domain.access import Subject
 from sciserver_hpc.domain.errors import Conflict, Refused, SciServerError
 from sciserver_hpc.domain.groups import (
@@ -151,6 +151,7 @@ def test_an_admin_who_left_comes_back_as_a_member() -> None:
     ("subject", "before", "above", "words"),
     [
         (user("alice"), None, (), "yourself"),
+        (Subject(kind="everyone"), None, (), "public"),
         (user("erin"), member("erin", "invited"), (), "invited"),
         (user("erin"), member("erin"), (), "in group survey already"),
         (Subject(kind="portal_group", name="survey"), None, (), "in itself"),
