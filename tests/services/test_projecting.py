@@ -87,6 +87,20 @@ def test_a_revoked_grant_is_taken_off_the_disk_and_told(world: World) -> None:
     assert told(world).volume.sentence == "Applied."
 
 
+def test_the_way_to_one_volume_stays_when_another_is_closed(world: World) -> None:
+    y = Resource(kind="user_volume", name="Storage/alice/y")
+    volume(world, "y")
+    for on in (ON_X, y):
+        give(world, "user:bob", on=on)
+    run_dry(world)
+    take(world, "user:bob", on=y)
+    run_dry(world)
+    assert (rights(world, BOB, DATA), rights(world, BOB, DATA.replace("/x/", "/y/"))) == ("r", "")
+    take(world, "user:bob")
+    run_dry(world)
+    assert world.agents.acls.inodes["/shared/Storage/alice"].access.named == ()
+
+
 def test_write_taken_back_leaves_reading(world: World) -> None:
     give(world, "user:bob", "read", "write")
     run_dry(world)
