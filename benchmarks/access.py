@@ -25,6 +25,7 @@ from sciserver_hpc.services.sharing import Sharing
 from sciserver_hpc.services.site import Site
 from sciserver_hpc.store.migrate import upgrade
 from sciserver_hpc.store.sql_store import SqlStore
+from sciserver_hpc.waking import DatagramWaker
 from tests.fakes.directory import FakeDirectory
 from tests.store.postgresql import running
 
@@ -80,7 +81,7 @@ def decisions(store: SqlStore) -> list[float]:
 def lists(store: SqlStore) -> list[float]:
     """Milliseconds of each."""
     clock, dice = SystemClock(), Random(3)
-    sharing = Sharing(store, FakeDirectory(), clock, Site(store, clock))
+    sharing = Sharing(store, FakeDirectory(), clock, Site(store, clock), DatagramWaker(Path("/nowhere")))
     return list(_timed(lambda: sharing.usable(_person(dice)), LISTS))
 
 

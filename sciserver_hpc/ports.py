@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from .domain.access import Grant, Resource, Subject
+from .domain.acl import Inode
+from .domain.acl_walk import AclSlice
 from .domain.audit import Entry
 from .domain.catalogue import ComputeDomain, Image, Site
 from .domain.errors import Conflict
@@ -20,6 +22,7 @@ from .domain.groups import Group, Membership, Status
 from .domain.jobs import Job, JobEvent, NewJob
 from .domain.limits import Limit
 from .domain.people import Person
+from .domain.projection import Projection
 from .domain.scheduling import (
     EndRecord,
     Observation,
@@ -31,6 +34,7 @@ from .domain.scheduling import (
 from .domain.sharing import Share
 from .domain.states import JobState
 from .domain.tokens import Scope, Token, TokenKind
+from .domain.upkeep import Upkeep
 from .domain.volumes import DataVolume, RootVolume, UserVolume
 
 
@@ -65,6 +69,10 @@ class Directory(Protocol):
 
     def has_group(self, name: str) -> bool:
         """Is there a group of this name, whatever its capitals? Raises Unavailable."""
+        ...
+
+    def gid(self, group: str) -> int:
+        """The number of the Unix group of this very name. Raises NotFound (it has none), Unavailable."""
         ...
 
     def ping(self) -> str:
@@ -135,6 +143,44 @@ class Agent(Protocol):
 
         Regular files only; ≤ 4 MiB a call.
         """
+        ...
+
+    def acl_show(self, root: str, path: str) -> Inode:
+        """The ACLs of a file or directory.
+
+        Raises AgentError not_found, denied, invalid (a link, a pipe), unsupported (no ACLs there).
+        """
+        ...
+
+    def acl_apply(
+        self,
+        root: str,
+        path: str,
+        projection: Projection,
+        cursor: str = "",
+        limit: int = 10_000,
+        milliseconds: int = 1_000,
+    ) -> AclSlice:
+        """Bring the directory `path` and what is below it nearer to `projection`, as its owner.
+
+        One slice of a walk: at most `limit` steps (≥ 1), and no longer than `milliseconds` after the first.
+        `cursor`: '' to begin, then what the slice before returned. A slice may be done again; inodes that
+        come meanwhile inherit. Other people's inodes are left to their own agents, which may walk the same
+        way. Raises AgentError where nothing at all can be done: not_found, denied, invalid, unsupported,
+        no_space, too_large (the message says how many entries the filesystem allows).
+        """
+        ...
+
+    def acl_verify(
+        self,
+        root: str,
+        path: str,
+        projection: Projection,
+        cursor: str = "",
+        limit: int = 10_000,
+        milliseconds: int = 1_000,
+    ) -> AclSlice:
+        """The same, changing nothing."""
         ...
 
     def local_submit(self, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
@@ -256,6 +302,14 @@ class Store(Protocol):
         """What was remembered at the last login."""
         ...
 
+    def people_named(self, usernames: Iterable[str]) -> list[Person]:
+        """Those of them who logged in here, in no order."""
+        ...
+
+    def people_with(self, uids: Iterable[int]) -> list[Person]:
+        """Those who logged in here with one of these uids, in no order."""
+        ...
+
     # tokens and lockout ---------------------------------------------------------------------------
     def add_token(
         self,
@@ -351,6 +405,14 @@ class Store(Protocol):
         """Is somebody who logged in here in a group of the directory of that name?"""
         ...
 
+    def group_gid(self, name: str) -> int | None:
+        """The gid of a group of the directory, as noted last."""
+        ...
+
+    def note_group_gid(self, name: str, gid: int | None) -> None:
+        """Note it, where somebody who logged in here is in that group."""
+        ...
+
     def groups_alike(self, name: str) -> list[Group]:
         """Living groups of both sources whose name reads like `name`."""
         ...
@@ -441,6 +503,27 @@ class Store(Protocol):
 
     def drop_grants(self, ids: Sequence[int]) -> int:
         """Delete; how many there were."""
+        ...
+
+    # what filesystems are to follow ------------------------------------------------------------------
+    # Whatever changes grants on user volumes, or who is in a group that has some, marks these volumes by
+    # itself: their rows are made where absent, and are due at once.
+    def upkeep(self, root: str, owner: str, name: str) -> Upkeep | None: ...
+
+    def upkeeps_of(self, root: str, owner: str) -> list[Upkeep]:
+        """All rows of one owner in one root volume."""
+        ...
+
+    def upkeeps_due(self, now: datetime, limit: int) -> list[Upkeep]:
+        """Those with work at `now` and no call under way, longest due first."""
+        ...
+
+    def keep_up(self, old: Upkeep, new: Upkeep) -> Upkeep | None:
+        """Compare and set: write `new` (version + 1) where the row still has `old.version`.
+
+        Returns what was written, None when somebody else was first. A volume marked since `old` was read
+        stays due, whatever `new` says.
+        """
         ...
 
     # audit ----------------------------------------------------------------------------------------

@@ -27,8 +27,8 @@ _BY_ERRNO = {
 
 
 class Problem(Exception):
-    """`reason`: not_found, denied, no_space, too_large, invalid, failed; refused, unavailable where Slurm
-    said so."""
+    """`reason`: not_found, denied, no_space, too_large, invalid, unsupported, failed; refused, unavailable
+    where Slurm said so."""
 
     def __init__(self, reason: str, message: str) -> None:
         self.reason = reason

@@ -54,6 +54,24 @@ def _end_records(_: Settings, request: Request) -> Answer:
     return files.end_records([(str(root), str(folder)) for root, folder in many(request, "folders")]), b""
 
 
+def _acl_show(_: Settings, request: Request) -> Answer:
+    return _later("acl").show(text(request, "root"), text(request, "path")), b""
+
+
+def _acl_apply(_: Settings, request: Request) -> Answer:
+    return _later("acl").apply(*_walk(request)), b""
+
+
+def _acl_verify(_: Settings, request: Request) -> Answer:
+    return _later("acl").verify(*_walk(request)), b""
+
+
+def _walk(request: Request) -> tuple[str, str, object, str, int, int]:
+    where = text(request, "root"), text(request, "path")
+    much = number(request, "limit"), number(request, "milliseconds")
+    return *where, request.get("projection"), text(request, "cursor"), *much
+
+
 def _submit(settings: Settings, request: Request) -> Answer:
     return _later("submission").submit(settings, many(request, "jobs")), b""
 
@@ -85,6 +103,9 @@ VERBS: dict[str, Verb] = {
     "read": _read,
     "make_volume": _make_volume,
     "end_records": _end_records,
+    "acl_show": _acl_show,
+    "acl_apply": _acl_apply,
+    "acl_verify": _acl_verify,
     "submit": _submit,
     "test_only": _test_only,
     "cancel": _cancel,

@@ -10,10 +10,13 @@ from typing import TypeVar
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
 from ..agent import protocol
+from ..domain.acl import Inode
+from ..domain.acl_walk import AclSlice
 from ..domain.errors import Refused, SciServerError, Unavailable
 from ..domain.files import FileEntry, FileKind
 from ..domain.jobs import Usage
 from ..domain.model import Model
+from ..domain.projection import Projection
 from ..domain.scheduling import (
     EndRecord,
     Owner,
@@ -97,6 +100,8 @@ _ENTRIES = TypeAdapter(list[_Entry])
 _LOCAL_JOBS = TypeAdapter(list[_LocalJob])
 _TEXTS = TypeAdapter(list[list[str]])
 _SIZE = TypeAdapter(int)
+_INODE = TypeAdapter(Inode)
+_SLICE = TypeAdapter(AclSlice)
 
 
 class SocketAgent:
@@ -151,6 +156,56 @@ class SocketAgent:
         request = {"verb": "read", "root": root, "path": path, "offset": offset, "length": length}
         value, body = self._exchange(request, FILES_S)
         return body[: max(0, length)], self._read(_SIZE, value)
+
+    def acl_show(self, root: str, path: str) -> Inode:
+        """The ACLs of a file or directory."""
+        return self._read(_INODE, self._ask("acl_show", FILES_S, root=root, path=path))
+
+    def acl_apply(
+        self,
+        root: str,
+        path: str,
+        projection: Projection,
+        cursor: str = "",
+        limit: int = 10_000,
+        milliseconds: int = 1_000,
+    ) -> AclSlice:
+        """A slice of a walk that applies."""
+        return self._walk("acl_apply", root, path, projection, cursor, limit, milliseconds)
+
+    def acl_verify(
+        self,
+        root: str,
+        path: str,
+        projection: Projection,
+        cursor: str = "",
+        limit: int = 10_000,
+        milliseconds: int = 1_000,
+    ) -> AclSlice:
+        """A slice of a walk that only looks."""
+        return self._walk("acl_verify", root, path, projection, cursor, limit, milliseconds)
+
+    def _walk(
+        self,
+        verb: str,
+        root: str,
+        path: str,
+        projection: Projection,
+        cursor: str,
+        limit: int,
+        milliseconds: int,
+    ) -> AclSlice:
+        value = self._ask(
+            verb,
+            FILES_S,
+            root=root,
+            path=path,
+            projection=projection.model_dump(mode="json"),
+            cursor=cursor,
+            limit=limit,
+            milliseconds=milliseconds,
+        )
+        return self._read(_SLICE, value)
 
     def local_submit(self, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
         """Run as child processes."""

@@ -8,7 +8,7 @@ import time
 from ..agent import protocol
 from ..domain.errors import AgentError, Refused, SciServerError, Unavailable
 
-_AGENT_REASONS = {"not_found", "denied", "no_space", "too_large", "invalid", "failed"}
+_AGENT_REASONS = {"not_found", "denied", "no_space", "too_large", "invalid", "unsupported", "failed"}
 _MESSAGE_MAX = 2000
 
 

@@ -13,7 +13,7 @@ from .verb import FAILED, Verbs, json_option, leave, print_json
 if TYPE_CHECKING:
     from ..settings import Settings
 
-CHECKS = ("secrets", "db", "ldap", "slurm", "images", "agent", "proxy", "broker")
+CHECKS = ("secrets", "db", "ldap", "slurm", "images", "volumes", "agent", "proxy", "broker")
 
 EPILOG = """\b
 Examples:
@@ -70,7 +70,8 @@ def show_config(reference: bool) -> None:
 @click.option("--user", metavar="NAME", default="", help="As whom to try an agent.")
 @json_option
 def check(names: tuple[str, ...], user: str, as_json: bool) -> None:
-    """Check what the portal depends on: secrets, db, ldap, slurm, images, agent, proxy, broker; default: all.
+    """Check what the portal depends on: secrets, db, ldap, slurm, images, volumes, agent, proxy,
+    broker; default: all.
 
     One line each, `ok` or `FAIL`, with a remedy. Exit code 1 when any fails.
     """
@@ -144,5 +145,6 @@ def apply(file: Path | None, diff: bool, yes: bool, as_json: bool) -> None:
     if source is None:
         raise Invalid({"FILE": "name the catalogue's file, here or as [catalogue] file in the settings."})
     site = catalogue.load(source)
+    catalogue.check(site, settings.sharing.everyone_group)
     with contextlib.closing(wiring.build_store(settings)) as store:
         catalogue.apply(store, site, source, diff=diff, yes=yes, as_json=as_json)

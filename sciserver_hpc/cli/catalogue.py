@@ -14,6 +14,7 @@ from ..clock import SystemClock
 from ..domain.catalogue import Site, loose
 from ..domain.errors import Invalid
 from ..domain.problems import problems
+from ..domain.sharing import NO_EVERYONE, storable
 from ..ports import Store
 from ..services.applying import Applying
 from .table import clean
@@ -30,6 +31,13 @@ def load(file: Path) -> Site:
         raise Invalid({f"{file}: {field}": text for field, text in problems(error).items()}) from error
     except ValueError as error:
         raise Invalid({str(file): f"it is not TOML: {error}."}) from error
+
+
+def check(site: Site, everyone_group: str) -> None:
+    """Raise Invalid where a grant could not be kept on a filesystem."""
+    for grant in site.grants:
+        if not (everyone_group or storable(grant.resource, grant.subject)):
+            raise Invalid({f"grant on {grant.resource} to {grant.subject}": f"{NO_EVERYONE}."})
 
 
 def apply(store: Store, site: Site, source: Path, *, diff: bool, yes: bool, as_json: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
 import subprocess
@@ -183,6 +185,43 @@ def _version(program: Path) -> str:
     return done.stdout.strip()
 
 
+_ACLS = {"system.posix_acl_access": "ACLs", "system.posix_acl_default": "default ACLs"}
+_NO_ACLS = (
+    "grants cannot be kept there: mount it with POSIX ACLs (option acl; over the network NFS 3 keeps them, "
+    "NFS 4 does not), or put the root volume on another filesystem"
+)
+
+
+def volumes(site: Site) -> Iterator[Verdict]:
+    """Each root volume is there, and its filesystem keeps the ACLs that grants become."""
+    for root in site.services.store.root_volumes():
+        try:
+            missing = [what for attribute, what in _ACLS.items() if not _keeps(root.path, attribute)]
+        except OSError as error:
+            text = f"{root.path}: {(error.strerror or str(error)).lower()}"
+            yield Verdict(
+                f"volumes {root.name}", False, text, "mount it here, or correct the catalogue's path"
+            )
+        else:
+            text = f"{root.path} keeps {'no POSIX ' + ' and no '.join(missing) if missing else 'POSIX ACLs'}"
+            yield Verdict(f"volumes {root.name}", not missing, text, _NO_ACLS if missing else "")
+
+
+def _keeps(path: str, attribute: str) -> bool:
+    """Reading an ACL says whether there can be one.
+
+    Raises OSError.
+    """
+    try:
+        os.getxattr(path, attribute)
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            return False
+        if error.errno != errno.ENODATA:
+            raise
+    return True
+
+
 def agent(site: Site) -> Iterator[Verdict]:
     """An agent can be started as the user named."""
     transport = site.settings.agents.transport
@@ -240,6 +279,7 @@ CHECKS: dict[str, Check] = {
     "ldap": ldap,
     "slurm": slurm,
     "images": images,
+    "volumes": volumes,
     "agent": agent,
     "proxy": proxy,
     "broker": broker,

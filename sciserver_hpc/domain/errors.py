@@ -96,7 +96,7 @@ class Unavailable(SciServerError):
 class AgentError(SciServerError):
     """The user's agent answered with an error.
 
-    `reason`: not_found, denied, no_space, too_large, invalid, failed.
+    `reason`: not_found, denied, no_space, too_large, invalid, unsupported, failed.
     """
 
     code = "agent"

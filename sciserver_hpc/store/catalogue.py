@@ -14,6 +14,7 @@ from ..domain.model import Model
 from ..domain.volumes import DataVolume, RootVolume
 from .grant_rows import grant_of, row_of
 from .jobs import chunks
+from .marking import mark
 from .parsing import Parsed, parsed
 from .part import Part
 from .schema import GRANT_KEY, grants, offers
@@ -37,6 +38,8 @@ class Catalogue(Part):
         rows = [row_of(grant.model_copy(update={"granted_by": SITE})) for grant in site.grants]
         wanted = {_key(row): row for row in rows}
         there = connection.execute(select(grants).where(grants.c.granted_by == SITE)).mappings().all()
+        changed = {_stand(row) for row in rows} ^ {_stand(row) for row in there}
+        mark(self._database, connection, {thing for thing, *_ in changed}, self._now())
         for gone in chunks([row["id"] for row in there if _key(row) not in wanted]):
             connection.execute(delete(grants).where(grants.c.id.in_(gone)))
         for row in there:
@@ -101,3 +104,8 @@ def _row(kind: str, name: str, position: int, entry: Model) -> dict[str, Any]:
 
 def _key(row: Mapping[Any, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in GRANT_KEY)
+
+
+def _stand(row: Mapping[Any, Any]) -> tuple[tuple[str, str], Any, Any]:
+    """On what a grant is, and all that a filesystem may have to follow in it."""
+    return (row["resource_kind"], row["resource_name"]), _key(row), row["expires"]

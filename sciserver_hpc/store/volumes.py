@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, select, tuple_
 
 from ..domain.volumes import UserVolume
+from .marking import mark_known
 from .part import Part
-from .schema import user_volumes
+from .schema import upkeep, user_volumes
 
 _CHUNK = 500
 """Addresses in one statement: engines bound its parameters."""
@@ -52,6 +53,9 @@ class Volumes(Part):
         row = {"root": root, "owner": owner, "name": name, "description": description}
         with self._database.writing() as connection:
             connection.execute(self._database.insert(user_volumes).values(row).on_conflict_do_nothing())
+            columns = upkeep.c
+            same = (columns.root == root) & (columns.owner == owner) & (columns.name == name)
+            mark_known(connection, same, self._now())
             found = _find(connection, root, owner, name)
         if found is None:
             raise AssertionError("a row written in this transaction is there")

@@ -9,8 +9,11 @@ from typing import Protocol
 import pytest
 
 from sciserver_hpc.agents import SocketAgents
+from sciserver_hpc.domain.acl import Entry, Named, Tag, allows
+from sciserver_hpc.domain.acl_walk import AclSlice
 from sciserver_hpc.domain.errors import AgentError, Refused
 from sciserver_hpc.domain.files import FileKind
+from sciserver_hpc.domain.projection import Drift, Projection, passage, project
 from sciserver_hpc.domain.scheduling import EndRecord, Owner, Verdict
 from sciserver_hpc.ports import Agent, Agents
 from tests.fakes.agents import FakeAgents
@@ -28,6 +31,9 @@ class World(Protocol):
     def put(self, path: str, data: bytes) -> None: ...
     def make_directory(self, path: str) -> None: ...
     def decide(self, *fates: Verdict) -> None: ...
+    def without_acls(self) -> str:
+        """A root on a filesystem that keeps none."""
+        ...
 
 
 class RealWorld:
@@ -46,6 +52,9 @@ class RealWorld:
     def decide(self, *fates: Verdict) -> None:
         self._commands.decide(*(FATES[fate] for fate in fates))
 
+    def without_acls(self) -> str:
+        return "/proc"
+
 
 class FakeWorld:
     def __init__(self, me: Owner) -> None:
@@ -63,6 +72,11 @@ class FakeWorld:
 
     def decide(self, *fates: Verdict) -> None:
         self.fake.fates.extend(fates)
+
+    def without_acls(self) -> str:
+        self.fake.make_directory("/proc")
+        self.fake.acls.without.add("/proc")
+        return "/proc"
 
 
 @pytest.fixture(params=["real", "fake"])
@@ -195,6 +209,93 @@ def test_paths_that_are_not_plain(world: World, agent: Agent, path: str) -> None
     assert reason(agent.stat, world.root, path) == "invalid"
     assert reason(agent.read, world.root, path) == "invalid"
     assert reason(agent.listing, world.root, path) == "invalid"
+
+
+BOB, LAB = 60001, 60010
+
+
+def shared(me: Owner, write: bool = True) -> Projection:
+    """Bob may write or read, the lab may read."""
+    return project(me.uid, {Named(tag=Tag.USER, id=BOB): write, Named(tag=Tag.GROUP, id=LAB): False}, {})
+
+
+def walked(agent: Agent, root: str, path: str, projection: Projection, limit: int) -> list[AclSlice]:
+    """All slices of a walk that applies."""
+    slices = [agent.acl_apply(root, path, projection, "", limit)]
+    while slices[-1].cursor is not None:
+        slices.append(agent.acl_apply(root, path, projection, slices[-1].cursor, limit))
+    return slices
+
+
+def test_sharing_reaches_what_is_there_and_what_comes(world: World, agent: Agent, me: Owner) -> None:
+    for name in ("x", "a/y", "a-b/z"):
+        world.put(f"vol/{name}", b"")
+    slices = walked(agent, world.root, "vol", shared(me), 2)
+    assert [(one.seen, one.changed) for one in slices] == [(2, 2), (2, 2), (2, 2)]
+    assert sum(one.drift[Drift.MISSING] for one in slices) == 6
+    world.put("vol/a/later", b"")
+    for path in ("vol/x", "vol/a/y", "vol/a/later"):
+        found = agent.acl_show(world.root, path)
+        assert [allows(found, BOB, [], bits) for bits in (4, 6, 1)] == [True, True, False]
+        assert [allows(found, 60002, [LAB], bits) for bits in (4, 6)] == [True, False]
+    assert not allows(found, 60002, [], 4)
+    assert agent.acl_verify(world.root, "vol", shared(me)).drift == {}
+
+
+def test_verifying_tells_and_changes_nothing(world: World, agent: Agent, me: Owner) -> None:
+    world.put("vol/x", b"")
+    walked(agent, world.root, "vol", shared(me), 100)
+    found = agent.acl_verify(world.root, "vol", shared(me, write=False))
+    assert found.drift == {Drift.WIDER: 2, Drift.EXTRA: 1}  # nobody else makes files any more
+    assert [(sample.path, sample.what) for sample in found.samples][-1] == ("x", Drift.WIDER)
+    assert (found.seen, found.changed, found.cursor) == (2, 0, None)
+    assert agent.acl_verify(world.root, "vol", shared(me)).drift == {}
+
+
+def test_revoking_leaves_what_was_before(world: World, agent: Agent, me: Owner) -> None:
+    world.put("vol/x", b"")
+    before = [agent.acl_show(world.root, path) for path in ("vol", "vol/x")]
+    walked(agent, world.root, "vol", shared(me), 100)
+    world.put("vol/y", b"")
+    over = project(me.uid, {}, {}, held=[entry.named for entry in shared(me).entries])
+    [last] = walked(agent, world.root, "vol", over, 100)
+    assert last.drift == {Drift.EXTRA: 3}
+    assert [agent.acl_show(world.root, path) for path in ("vol", "vol/x")] == before
+    assert agent.acl_show(world.root, "vol/y").access.named == ()
+
+
+def test_the_way_to_a_volume_is_for_passing_through(world: World, agent: Agent, me: Owner) -> None:
+    world.put("vol/x", b"")
+    [done] = walked(agent, world.root, "", passage([shared(me)]), 100)
+    assert (done.seen, done.changed) == (1, 1)
+    home = agent.acl_show(world.root, "")
+    assert Entry(named=Named(tag=Tag.GROUP, id=LAB), bits=1 | home.access.other) in home.access.named
+    assert home.default is None
+    assert agent.acl_show(world.root, "vol").access.named == ()
+
+
+def test_a_filesystem_without_acls_is_told(world: World, agent: Agent, me: Owner) -> None:
+    root = world.without_acls()
+    assert reason(agent.acl_show, root, "") == "unsupported"
+    assert reason(agent.acl_apply, root, "", shared(me)) == "unsupported"
+
+
+def test_more_people_than_a_filesystem_can_name(world: World, agent: Agent, me: Owner) -> None:
+    world.make_directory("vol")
+    everybody = {Named(tag=Tag.USER, id=100_000 + number): False for number in range(8_190)}
+    with pytest.raises(AgentError, match=r"8190 users and groups .* room for [1-9]") as caught:
+        agent.acl_apply(world.root, "vol", project(me.uid, everybody, {}))
+    assert caught.value.reason == "too_large"
+    assert agent.acl_show(world.root, "vol").access.named == ()
+    assert agent.listing(world.root, "vol") == []
+
+
+def test_acls_of_what_has_none(world: World, agent: Agent, me: Owner) -> None:
+    world.put("file", b"")
+    assert reason(agent.acl_show, world.root, "none") == "not_found"
+    assert reason(agent.acl_show, world.root, "../x") == "invalid"
+    assert reason(agent.acl_apply, world.root, "none", shared(me)) == "not_found"
+    assert reason(agent.acl_apply, world.root, "file", shared(me)) == "invalid"
 
 
 def test_cancel_nothing_and_something(agent: Agent) -> None:

@@ -18,7 +18,9 @@ from sciserver_hpc import wiring
 from sciserver_hpc.cli import checks, service
 from sciserver_hpc.cli.admin import admin
 from sciserver_hpc.directory import static
+from sciserver_hpc.domain.catalogue import Site
 from sciserver_hpc.domain.people import Person
+from sciserver_hpc.domain.volumes import RootVolume
 from tests.fakes.agents import FakeAgents
 from tests.fakes.portal import FakePortal
 from tests.fakes.scheduler import FakeScheduler
@@ -102,6 +104,9 @@ path = "{image}"
 sha256 = "{hashlib.sha256(b"SIF").hexdigest()}"
 size = {status.st_size}
 mtime_ns = {status.st_mtime_ns}
+[[root_volumes]]
+name = "Storage"
+path = "{image.parent}"
 [[grants]]
 subject = {{kind = "everyone"}}
 action = "use"
@@ -142,7 +147,12 @@ def test_a_database_from_nothing(site: Path) -> None:
 
 def test_the_catalogue_is_applied_with_its_difference(site: Path, home: Path) -> None:
     run("db", "upgrade")
-    lines = ["+ domain batch", "+ image python", "+ grant everyone: use domain batch"]
+    lines = [
+        "+ domain batch",
+        "+ image python",
+        "+ root volume Storage",
+        "+ grant everyone: use domain batch",
+    ]
     assert run("db", "apply", "--dry-run").stdout.splitlines() == lines
     assert run("db", "apply", "--yes").stdout.splitlines() == [*lines, f"Applied {home}/site.toml."]
     assert run("db", "apply").stdout == "No difference.\n"
@@ -165,11 +175,11 @@ def test_the_catalogue_is_changed_only_once_that_is_agreed_to(site: Path) -> Non
     run("db", "upgrade")
     for answer in ("n\n", ""):
         refused = run("db", "apply", stdin=answer)
-        assert (refused.exit_code, "Make these 3 changes? (--yes does not ask)" in refused.stderr) == (
+        assert (refused.exit_code, "Make these 4 changes? (--yes does not ask)" in refused.stderr) == (
             1,
             True,
         )
-    assert len(run("db", "apply", "--diff").stdout.splitlines()) == 3
+    assert len(run("db", "apply", "--diff").stdout.splitlines()) == 4
     assert run("db", "apply", stdin="y\n").exit_code == 0
     assert run("db", "apply", "--diff").stdout == "No difference.\n"
 
@@ -185,6 +195,7 @@ def test_the_trail_tells_who_applied_what(site: Path) -> None:
     assert {entry.who for entry in entries} == {me}
     assert [(entry.act, str(entry.on)) for entry in entries] == [
         ("grant", "domain batch"),
+        ("site.add", "root volume Storage"),
         ("site.add", "image python"),
         ("site.add", "domain batch"),
     ]
@@ -253,7 +264,7 @@ def test_gunicorn_is_told_what_the_settings_say(site: Path, home: Path) -> None:
 
 
 def test_everything_is_well(house: checks.Site) -> None:
-    verdicts = found(house, "secrets", "db", "ldap", "slurm", "images", "agent")
+    verdicts = found(house, "secrets", "db", "ldap", "slurm", "images", "volumes", "agent")
     assert [name for name, verdict in verdicts.items() if not verdict.ok] == []
     assert verdicts["slurm default partitions"].text == "batch"
     assert verdicts["images apptainer"].text == "apptainer version 1.4.5"
@@ -316,6 +327,21 @@ def test_an_image_that_changed_or_went(house: checks.Site, home: Path) -> None:
     assert "cannot be read" in found(house, "images")["images python"].text
     (home / "bin" / "apptainer").unlink()
     assert not found(house, "images")["images apptainer"].ok
+
+
+def test_root_volumes_that_keep_acls_and_those_that_do_not(house: checks.Site, home: Path) -> None:
+    assert str(found(house, "volumes")["volumes Storage"]) == f"ok   volumes Storage: {home} keeps POSIX ACLs"
+    roots = (RootVolume(name="Plain", path="/proc"), RootVolume(name="Gone", path=f"{home}/gone"))
+    house.services.store.apply_site(Site(root_volumes=roots))
+    verdicts = found(house, "volumes")
+    assert {name: verdict.ok for name, verdict in verdicts.items()} == {
+        "volumes Plain": False,
+        "volumes Gone": False,
+    }
+    assert "/proc keeps no POSIX ACLs and no default ACLs — grants cannot be kept" in str(
+        verdicts["volumes Plain"]
+    )
+    assert "gone: no such file or directory — mount it here" in str(verdicts["volumes Gone"])
 
 
 def test_an_agent_of_somebody_unknown(house: checks.Site) -> None:

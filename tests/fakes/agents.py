@@ -20,8 +20,11 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import PurePosixPath
 
+from sciserver_hpc.domain.acl import Inode
+from sciserver_hpc.domain.acl_walk import AclSlice
 from sciserver_hpc.domain.errors import AgentError, Refused, SciServerError
 from sciserver_hpc.domain.files import FileEntry, FileKind
+from sciserver_hpc.domain.projection import Projection
 from sciserver_hpc.domain.scheduling import (
     EndRecord,
     Owner,
@@ -32,6 +35,8 @@ from sciserver_hpc.domain.scheduling import (
     uuid_of,
 )
 from sciserver_hpc.domain.states import JobState
+
+from .acls import FakeAcls
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 _WORDS = {
@@ -49,6 +54,7 @@ class FakeAgents:
         self.min_uid = min_uid
         self.files: dict[str, bytes] = {}
         self.directories: dict[str, int] = {"/": 0}
+        self.acls = FakeAcls()
         self.fates: deque[Verdict] = deque()
         self.submitted: list[tuple[Owner, Submission]] = []
         self.cancelled: list[tuple[Owner, int]] = []
@@ -89,13 +95,15 @@ class FakeAgents:
 
     def make_directory(self, path: str, uid: int = 0) -> None:
         """A directory with its parents; `uid` owns those that are new."""
-        for part in [PurePosixPath(path), *PurePosixPath(path).parents]:
+        for part in reversed([PurePosixPath(path), *PurePosixPath(path).parents]):
             self.directories.setdefault(str(part), uid)
+            self.acls.make(str(part), FileKind.DIRECTORY, uid)
 
     def put(self, path: str, data: bytes, uid: int = 0) -> None:
         """A file with its directories."""
         self.make_directory(str(PurePosixPath(path).parent), uid)
         self.files[path] = data
+        self.acls.make(path, FileKind.FILE, uid)
 
     def end(self, root: str, folder: str, record: EndRecord, task: int | None = None) -> None:
         """What the wrapper writes last."""
@@ -230,6 +238,42 @@ class FakeAgent:
         data = self._agents.files[full]
         start = max(0, len(data) + offset) if offset < 0 else offset
         return data[start : start + min(length, 4 << 20)], len(data)
+
+    def acl_show(self, root: str, path: str) -> Inode:
+        """Of the shared filesystem."""
+        self._agents.demand_health(self._owner)
+        return self._agents.acls.show(root, self._agents.at(root, path))
+
+    def acl_apply(
+        self,
+        root: str,
+        path: str,
+        projection: Projection,
+        cursor: str = "",
+        limit: int = 10_000,
+        milliseconds: int = 1_000,
+    ) -> AclSlice:
+        """As the real one, but for `milliseconds`: no time goes by."""
+        return self._walk(root, path, projection, cursor, limit, change=True)
+
+    def acl_verify(
+        self,
+        root: str,
+        path: str,
+        projection: Projection,
+        cursor: str = "",
+        limit: int = 10_000,
+        milliseconds: int = 1_000,
+    ) -> AclSlice:
+        """The same, changing nothing."""
+        return self._walk(root, path, projection, cursor, limit, change=False)
+
+    def _walk(
+        self, root: str, path: str, projection: Projection, cursor: str, limit: int, change: bool
+    ) -> AclSlice:
+        self._agents.demand_health(self._owner)
+        full = self._agents.at(root, path)
+        return self._agents.acls.walk(self._owner.uid, root, full, projection, cursor, limit, change)
 
     def local_submit(self, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
         """Like submit; jobs stay RUNNING until the test changes `local`."""

@@ -87,6 +87,7 @@ TABLE: dict[str, str] = {
     "POST /api/v1/grants/revoke": Scope.GRANTS_WRITE,
     "DELETE /api/v1/grants/<int:grant_id>": Scope.GRANTS_WRITE,
     "GET /api/v1/grants": Scope.GRANTS_READ,
+    "GET /api/v1/grants/applied": Scope.GRANTS_READ,
     "GET /api/v1/grants/mine": Scope.GRANTS_READ,
     "GET /api/v1/shared-with-me": Scope.GRANTS_READ,
     "GET /api/v1/usable": Scope.GRANTS_READ,
@@ -123,6 +124,7 @@ BODIES: dict[str, Any] = {
 QUERIES = {
     "GET /api/v1/people": {"prefix": "ali"},
     "GET /api/v1/grants": {"resource": "image:python"},
+    "GET /api/v1/grants/applied": {"resource": "user_volume:Storage/alice/shared"},
     "GET /api/v1/explain": {"action": "use", "resource": "image:python"},
 }
 
@@ -144,7 +146,7 @@ def call(house: House, route: str, secret: str | None = None, job_id: int = 1, n
     )
 
 
-ACTS_AS = {"accept": "dave", "decline": "dave", "join": "erin", "leave": "carol"}
+ACTS_AS = {"applied": "alice", "accept": "dave", "decline": "dave", "join": "erin", "leave": "carol"}
 """Who can do what only the one concerned can; everything else in a group its owner, alice, can."""
 
 
@@ -163,6 +165,7 @@ class Groups:
             house.store.remember_person(PEOPLE[name])
         for name, kind in ((GROUP, Accessibility.PUBLIC), ("hidden", Accessibility.PRIVATE)):
             self._fill(name, kind)
+        house.store.add_user_volume("Storage", "alice", "shared", "")
         image = Resource(kind="image", name="python")
         house.services.sharing.give(Asker(PEOPLE_HERE["root1"]), image, member_named("carol"), [Action.USE])
 

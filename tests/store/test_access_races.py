@@ -30,6 +30,12 @@ def portal(name: str) -> Subject:
     return Subject(kind="portal_group", name=name)
 
 
+class Nobody:
+    """Nobody sleeps."""
+
+    def wake(self) -> None: ...
+
+
 class Contenders:
     """Several processes' services over one database."""
 
@@ -38,8 +44,8 @@ class Contenders:
         people.add(ALICE, "x")
         self.stores = [SqlStore(url, timeout_s=60) for _ in RING]
         clock = FakeClock()
-        self.groups = [Groups(store, people, clock) for store in self.stores]
-        self.sharing = [Sharing(store, people, clock, Site(store, clock)) for store in self.stores]
+        self.groups = [Groups(store, people, clock, Nobody()) for store in self.stores]
+        self.sharing = [Sharing(store, people, clock, Site(store, clock), Nobody()) for store in self.stores]
         self.stores[0].remember_person(ALICE)
         self.stores[0].add_user_volume("Storage", "alice", "shared", "")
 
