@@ -24,6 +24,10 @@ SCOPE_WORDS = {
     Scope.JOBS_WRITE: "Submit and cancel jobs",
     Scope.FILES_READ: "Read my results",
     Scope.FILES_WRITE: "Change my files",
+    Scope.GROUPS_READ: "See my groups and invitations",
+    Scope.GROUPS_WRITE: "Change my groups and memberships",
+    Scope.GRANTS_READ: "See what I share, what is shared with me, and the audit trail",
+    Scope.GRANTS_WRITE: "Share and stop sharing",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from . import catalogue, claim, document, files, jobs, tokens
+from . import audit, catalogue, claim, document, files, groups, jobs, sharing, tokens
 from .routes import Route, register
 
 ROUTES: tuple[Route, ...] = (
@@ -12,6 +12,9 @@ ROUTES: tuple[Route, ...] = (
     *catalogue.ROUTES,
     *jobs.ROUTES,
     *files.ROUTES,
+    *groups.ROUTES,
+    *sharing.ROUTES,
+    *audit.ROUTES,
     *claim.ROUTES,
     *document.ROUTES,
 )

@@ -87,8 +87,11 @@ def _content(model: type[BaseModel], description: str | None = None) -> dict[str
 
 
 def _in_path(route: Route) -> list[dict[str, Any]]:
-    names = re.findall(r"<int:(\w+)>", route.rule)
-    return [{"name": n, "in": "path", "required": True, "schema": {"type": "integer"}} for n in names]
+    types = {"int:": "integer", "": "string"}
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": types[converter]}}
+        for converter, name in re.findall(r"<(int:|)(\w+)>", route.rule)
+    ]
 
 
 def _in_query(route: Route) -> list[dict[str, Any]]:

@@ -7,7 +7,16 @@ import click
 from .table import show
 from .verb import Verbs, connect, json_option, print_json
 
-SCOPES = ("jobs:read", "jobs:write", "files:read", "files:write")
+SCOPES = (
+    "jobs:read",
+    "jobs:write",
+    "files:read",
+    "files:write",
+    "groups:read",
+    "groups:write",
+    "grants:read",
+    "grants:write",
+)
 
 
 @click.group(cls=Verbs)

@@ -115,6 +115,14 @@ class Resource(Model):
     kind: ResourceKind
     name: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(printable)]
 
+    @classmethod
+    def parse(cls, text: str) -> Resource:
+        """Read `kind:name`, as in `user_volume:Storage/alice/shared`. Raises ValueError with a sentence."""
+        kind, _, name = text.partition(":")
+        if kind not in set(ResourceKind) or not 1 <= len(name) <= 255:
+            raise ValueError(f"write KIND:NAME, where KIND is one of: {', '.join(ResourceKind)}")
+        return cls(kind=ResourceKind(kind), name=printable(name))
+
     def __str__(self) -> str:
         return f"{self.kind.replace('_', ' ')} {self.name}"
 

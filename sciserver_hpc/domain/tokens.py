@@ -17,6 +17,10 @@ class Scope(StrEnum):
     JOBS_WRITE = "jobs:write"
     FILES_READ = "files:read"
     FILES_WRITE = "files:write"
+    GROUPS_READ = "groups:read"
+    GROUPS_WRITE = "groups:write"
+    GRANTS_READ = "grants:read"
+    GRANTS_WRITE = "grants:write"
 
 
 class TokenKind(StrEnum):

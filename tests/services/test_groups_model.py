@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -41,7 +43,7 @@ PEOPLE = {
 }
 OURS, SITES = ("user_volume", "Storage/alice/shared"), ("data_volume", "sdss")
 THINGS = (OURS, SITES)
-NAMES = ("red", "green", "blue")
+NAMES = ("red", "green", "blue", "white")
 
 WHO = st.sampled_from(sorted(PEOPLE))
 GROUP = st.sampled_from(NAMES)
@@ -477,9 +479,62 @@ def test_groups_and_grants_follow_the_rules() -> None:
     run_state_machine_as_test(
         GroupsMachine,
         settings=settings(
-            max_examples=60,
+            max_examples=40,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_they_do_on_long_walks(seed: int) -> None:
+    """Hypothesis tries short and odd ways; these get further, where groups are full and rights handed on."""
+    machine, dice = GroupsMachine(), Random(seed)
+    machine.begin()
+    try:
+        for _ in range(500):
+            step(machine, dice)
+            machine.decisions_are_the_rules()
+            machine.a_group_has_one_owner()
+    finally:
+        machine.teardown()
+
+
+def step(machine: GroupsMachine, dice: Random) -> None:
+    """One thing, chosen by `dice`."""
+    who, group, pick, lead = (
+        dice.choice(sorted(PEOPLE)),
+        dice.choice(NAMES),
+        dice.randrange(1000),
+        dice.random() < 0.7,
+    )
+    user = ("user", dice.choice(sorted(PEOPLE)))
+    member = dice.choice([user, user, ("group", "astro"), ("portal_group", dice.choice(NAMES))])
+    to = dice.choice([member, member, ("everyone", "")])
+    thing, action = dice.choice(THINGS), dice.choice(["read", "write", "grant"])
+    hours = dice.choice([None, 1, 5])
+    steps: list[tuple[int, Callable[[], None]]] = [
+        (2, lambda: machine.create(who, group, pick % 2 == 0)),
+        (1, lambda: machine.open(who, group, pick % 2 == 0)),
+        (1, lambda: machine.delete(who, group, pick % 20)),
+        (12, lambda: machine.invite(who, lead, group, member, dice.choice(list(Role)[:2]))),
+        (8, lambda: machine.answer_some(pick, dice.choice(["accept", "accept", "accept", "decline"]))),
+        (2, lambda: machine.answer(who, group, dice.choice(["accept", "decline", "leave"]))),
+        (2, lambda: machine.answer_for(who, group, member, dice.choice(["accept", "decline", "leave"]))),
+        (
+            4,
+            lambda: machine.manage_some(
+                who, lead, pick, dice.choice(["withdraw", "remove", "remove", "transfer"])
+            ),
+        ),
+        (3, lambda: machine.set_role(who, lead, group, user, dice.choice(list(Role)))),
+        (3, lambda: machine.come_back(pick)),
+        (3, lambda: machine.join(who, group)),
+        (4, lambda: machine.owner_gives(thing, to, action, hours)),
+        (3, lambda: machine.holder_gives(pick, to, action, hours)),
+        (2, lambda: machine.give(who, thing, to, action, hours, lead)),
+        (2, lambda: machine.revoke_some(who, pick)),
+        (1, machine.an_hour_passes),
+    ]
+    dice.choices([do for _, do in steps], [weight for weight, _ in steps])[0]()
