@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from .domain.access import Grant, Resource, Subject
 from .domain.acl import Inode
 from .domain.acl_walk import AclSlice
-from .domain.audit import Entry
+from .domain.audit import Entry, Sieve
 from .domain.catalogue import ComputeDomain, Image, Site
 from .domain.files import FileEntry
 from .domain.groups import Group, Membership, Status
@@ -390,6 +390,10 @@ class Store(Protocol):
         """Groups anybody may join, by name; paged by the last name of the page before."""
         ...
 
+    def public_groups_like(self, prefix: str, limit: int) -> list[Group]:
+        """Those of them whose name starts so, whatever its capitals, by name."""
+        ...
+
     def membership(self, group: str, member: Subject) -> Membership | None: ...
 
     def put_memberships(self, changed: Sequence[Membership]) -> None:
@@ -408,6 +412,10 @@ class Store(Protocol):
 
     def administered(self, username: str) -> list[str]:
         """Names of the groups that this person owns or is an admin of."""
+        ...
+
+    def count_invitations(self, username: str) -> int:
+        """Open invitations to this person, and to groups they own or are an admin of; from an index."""
         ...
 
     def reach(self, seeds: Iterable[Subject]) -> frozenset[Subject]:
@@ -450,6 +458,10 @@ class Store(Protocol):
         """Grants on a thing, oldest first; paged by the last id of the page before, as all that follow."""
         ...
 
+    def shares_on_each(self, resources: Sequence[Resource]) -> list[Share]:
+        """All grants on any of these things."""
+        ...
+
     def shares_between(self, resource: Resource, subject: Subject) -> list[Share]:
         """All grants on a thing to this very subject."""
         ...
@@ -482,10 +494,12 @@ class Store(Protocol):
         about: str | None = None,
         before: int | None = None,
         limit: int = 100,
+        sieve: Sieve | None = None,
     ) -> list[Entry]:
         """Newest first; paged by the last id of the page before.
 
-        `about`: what this person did or was refused, and what others did about them.
+        `about`: what this person did or was refused, what others did about them, and what anybody did with
+        things that were theirs then.
         """
         ...
 

@@ -5,11 +5,23 @@ from __future__ import annotations
 from ..domain.access import Subject, SubjectKind, own_subjects
 from ..domain.errors import Invalid, NotFound, Unavailable
 from ..domain.groups import Group, Membership, Role, Standing, Status, may_see, user
+from ..domain.names import printable
 from ..domain.people import Person
 from ..ports import Directory, Store
 
 _SHORTEST = 2
 _MOST = 10
+
+
+def _start(prefix: str) -> str:
+    """The start of a name, long enough to be looked for. Raises Invalid."""
+    wanted = prefix.strip()
+    if len(wanted) < _SHORTEST:
+        raise Invalid({"prefix": f"give the first {_SHORTEST} letters at least"})
+    try:
+        return printable(wanted)
+    except ValueError as error:
+        raise Invalid({"prefix": str(error)}) from error
 
 
 class Known:
@@ -40,10 +52,20 @@ class Known:
 
     def search(self, prefix: str) -> list[Person]:
         """A few people whose names start so: the directory is not to be read through. Raises Invalid."""
-        wanted = prefix.strip()
-        if len(wanted) < _SHORTEST:
-            raise Invalid({"prefix": f"give the first {_SHORTEST} letters at least"})
-        return self._store.people_like(wanted, _MOST)
+        return self._store.people_like(_start(prefix), _MOST)
+
+    def groups_like(self, person: Person, prefix: str) -> list[Subject]:
+        """A few groups whose names start so: public ones, and those `person` is in. Raises Invalid."""
+        start = _start(prefix).lower()
+        mine = [
+            group
+            for group in self._store.groups_reached(own_subjects(person))
+            if group.name.lower().startswith(start)
+        ]
+        public = self._store.public_groups_like(start, _MOST)
+        return sorted({group.subject for group in (*mine, *public)}, key=lambda one: (one.name, one.kind))[
+            :_MOST
+        ]
 
     def group(self, person: Person, name: str) -> tuple[Group, Membership | None]:
         """A group of the portal that `person` may know of, and their own membership. Raises NotFound."""
