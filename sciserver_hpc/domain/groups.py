@@ -200,6 +200,8 @@ def invite(
     name = standing.group.name
     if member == user(standing.person.username):
         raise Refused({str(member): "you cannot invite yourself"})
+    if member.kind is SubjectKind.EVERYONE:
+        raise Refused({str(member): "make the group public, so that whoever wants to joins"})
     if role is Role.OWNER:
         raise Refused({str(member): "a group is handed over to a member, not by invitation"})
     if member.kind is not SubjectKind.USER and role is not Role.MEMBER:

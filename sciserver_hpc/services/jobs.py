@@ -7,6 +7,7 @@ from datetime import datetime
 
 import structlog
 
+from ..domain.access import Acting, Action, Resource, ResourceKind, decide, own_subjects
 from ..domain.errors import Conflict, NotFound, SciServerError
 from ..domain.jobs import EventKind, Job, JobEvent, JobRequest
 from ..domain.lifecycle import Step, cancel_unsubmitted, step
@@ -26,7 +27,7 @@ LONGEST_PAGE = 500
 
 
 class Jobs:
-    """The use cases around jobs. Each loads by `_own`, so that another person's job is always NotFound."""
+    """The use cases around jobs. Each loads by `_own` or `_readable`: what is not the asker's is NotFound."""
 
     def __init__(
         self,
@@ -72,8 +73,8 @@ class Jobs:
 
     # looking --------------------------------------------------------------------------------------
     def get(self, person: Person, job_id: int) -> Job:
-        """One of the person's jobs. Raises NotFound."""
-        return self._own(person, job_id)
+        """One of the person's jobs, or one they were granted to read. Raises NotFound."""
+        return self._readable(person, job_id)
 
     def list(
         self,
@@ -101,7 +102,7 @@ class Jobs:
 
     def events(self, person: Person, job_id: int) -> Sequence[JobEvent]:
         """The job's history, oldest first. Raises NotFound."""
-        return self._store.events(self._own(person, job_id).id)
+        return self._store.events(self._readable(person, job_id).id)
 
     def request(self, person: Person, job_id: int) -> JobRequest:
         """What was asked, for "run again" and "edit and run again". Raises NotFound."""
@@ -109,7 +110,7 @@ class Jobs:
 
     def script(self, person: Person, job_id: int) -> Preview:
         """What Slurm really got, or will get. Raises NotFound."""
-        job = self._own(person, job_id)
+        job = self._readable(person, job_id)
         return self._renderer.preview(job, self._renderer.request(job))
 
     # cancelling -----------------------------------------------------------------------------------
@@ -158,6 +159,19 @@ class Jobs:
     ) -> tuple[str, str]:
         """For the job itself at its start: see `Launch.claim`."""
         return self._launch.claim(uuid, secret, slurm_id, restarts, task)
+
+    def _readable(self, person: Person, job_id: int) -> Job:
+        job = self._store.job(job_id)
+        if job is None or not self._may_read(person, job):
+            raise NotFound(f"You have no job {job_id}.")
+        return job
+
+    def _may_read(self, person: Person, job: Job) -> bool:
+        if job.owner == person.username:
+            return True
+        shared = Resource(kind=ResourceKind.JOB, name=str(job.id))
+        subjects, grants = self._store.reaching(own_subjects(person), [shared])
+        return decide(Acting(person, subjects), Action.READ, shared, grants, self._clock.now()).allowed
 
     def _own(self, person: Person, job_id: int) -> Job:
         job = self._store.job(job_id)

@@ -151,6 +151,7 @@ def test_an_admin_who_left_comes_back_as_a_member() -> None:
     ("subject", "before", "above", "words"),
     [
         (user("alice"), None, (), "yourself"),
+        (Subject(kind="everyone"), None, (), "public"),
         (user("erin"), member("erin", "invited"), (), "invited"),
         (user("erin"), member("erin"), (), "in group survey already"),
         (Subject(kind="portal_group", name="survey"), None, (), "in itself"),

@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from sciserver_hpc.domain.access import Action, Resource, Subject
+from sciserver_hpc.domain.audit import Asker
+from sciserver_hpc.domain.groups import Accessibility, Role
 from sciserver_hpc.domain.jobs import JobRequest
+from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.tokens import Scope
 
-from .house import PEOPLE, URL, House, shell
+from .house import PASSWORD, PEOPLE, URL, House, shell
 
 PUBLIC, PAGE, OWN_PAGE, OWN = "public", "page", "page of one's own login", "own login"
 ANY = "any token"
@@ -59,6 +63,35 @@ TABLE: dict[str, str] = {
     "GET /api/v1/jobs/<int:job_id>/script": Scope.JOBS_READ,
     "GET /api/v1/jobs/<int:job_id>/log": Scope.JOBS_READ,
     "POST /api/v1/jobs/<int:job_id>/cancel": Scope.JOBS_WRITE,
+    "GET /api/v1/groups": Scope.GROUPS_READ,
+    "GET /api/v1/groups/public": Scope.GROUPS_READ,
+    "POST /api/v1/groups": Scope.GROUPS_WRITE,
+    "GET /api/v1/groups/<name>": Scope.GROUPS_READ,
+    "PATCH /api/v1/groups/<name>": Scope.GROUPS_WRITE,
+    "DELETE /api/v1/groups/<name>": Scope.GROUPS_WRITE,
+    "GET /api/v1/groups/<name>/members": Scope.GROUPS_READ,
+    "GET /api/v1/groups/<name>/invitations": Scope.GROUPS_READ,
+    "GET /api/v1/invitations": Scope.GROUPS_READ,
+    "POST /api/v1/groups/<name>/invite": Scope.GROUPS_WRITE,
+    "POST /api/v1/groups/<name>/withdraw": Scope.GROUPS_WRITE,
+    "POST /api/v1/groups/<name>/accept": Scope.GROUPS_WRITE,
+    "POST /api/v1/groups/<name>/decline": Scope.GROUPS_WRITE,
+    "POST /api/v1/groups/<name>/join": Scope.GROUPS_WRITE,
+    "POST /api/v1/groups/<name>/leave": Scope.GROUPS_WRITE,
+    "POST /api/v1/groups/<name>/remove": Scope.GROUPS_WRITE,
+    "POST /api/v1/groups/<name>/role": Scope.GROUPS_WRITE,
+    "POST /api/v1/groups/<name>/transfer": Scope.GROUPS_WRITE,
+    "GET /api/v1/people": Scope.GROUPS_READ,
+    "POST /api/v1/grants": Scope.GRANTS_WRITE,
+    "POST /api/v1/grants/revoke": Scope.GRANTS_WRITE,
+    "DELETE /api/v1/grants/<int:grant_id>": Scope.GRANTS_WRITE,
+    "GET /api/v1/grants": Scope.GRANTS_READ,
+    "GET /api/v1/grants/mine": Scope.GRANTS_READ,
+    "GET /api/v1/shared-with-me": Scope.GRANTS_READ,
+    "GET /api/v1/usable": Scope.GRANTS_READ,
+    "GET /api/v1/explain": Scope.GRANTS_READ,
+    "GET /api/v1/audit": Scope.GRANTS_READ,
+    "GET /api/v1/audit/export": Scope.GRANTS_READ,
     "GET /api/v1/jobs/<int:job_id>/files": Scope.FILES_READ,
     "GET /api/v1/jobs/<int:job_id>/files/content": Scope.FILES_READ,
 }
@@ -69,16 +102,84 @@ SCOPED = [route for route in GUARDED if TABLE[route] in set(Scope)]
 OF_A_JOB = [route for route in ROUTES if "job_id" in route]
 
 
-def call(house: House, route: str, secret: str | None = None, job_id: int = 1) -> Any:
+GROUP = "survey"
+IMAGE = {"kind": "image", "name": "python"}
+DAVE, ERIN = ({"kind": "user", "name": name} for name in ("dave", "erin"))
+TO_ERIN = {"resource": IMAGE, "subject": ERIN, "actions": ["use"]}
+BODIES: dict[str, Any] = {
+    "POST /api/v1/jobs": shell(),
+    "POST /api/v1/groups": {"name": "another"},
+    "PATCH /api/v1/groups/<name>": {"description": "new"},
+    "POST /api/v1/groups/<name>/invite": {"member": ERIN},
+    "POST /api/v1/groups/<name>/withdraw": {"member": DAVE},
+    "POST /api/v1/groups/<name>/remove": {"member": {"kind": "group", "name": "astro"}},
+    "POST /api/v1/groups/<name>/role": {"member": {"kind": "user", "name": "carol"}, "role": "admin"},
+    "POST /api/v1/groups/<name>/transfer": {"member": {"kind": "user", "name": "carol"}},
+    "POST /api/v1/grants": TO_ERIN,
+    "POST /api/v1/grants/revoke": {"resource": IMAGE, "subject": ERIN},
+}
+QUERIES = {
+    "GET /api/v1/people": {"prefix": "ali"},
+    "GET /api/v1/grants": {"resource": "image:python"},
+    "GET /api/v1/explain": {"action": "use", "resource": "image:python"},
+}
+
+
+def call(house: House, route: str, secret: str | None = None, job_id: int = 1, name: str = GROUP) -> Any:
     """Send the request of `route`, as a program with `secret` where given."""
     method, _, rule = route.partition(" ")
     path = rule.replace("<int:job_id>", str(job_id)).replace("<int:token_id>", "1")
-    path = path.replace("<path:filename>", "portal.css")
+    path = path.replace("<path:filename>", "portal.css").replace("<name>", name)
+    path = path.replace("<int:grant_id>", str(job_id))
     headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-    body = shell() if method == "POST" and rule == "/api/v1/jobs" else None
-    query = {"path": "stdout.txt"} if rule.endswith(("content", "download", "image", "render")) else None
+    body = BODIES.get(route)
+    files = rule.endswith(("content", "download", "image", "render"))
+    query = {"path": "stdout.txt"} if files else QUERIES.get(route)
     client = house.app.test_client()
     return client.open(path, method=method, base_url=URL, headers=headers, json=body, query_string=query)
+
+
+ACTS_AS = {"accept": "dave", "decline": "dave", "join": "erin", "leave": "carol"}
+"""Who can do what only the one concerned can; everything else in a group its owner, alice, can."""
+
+
+class Groups:
+    """The public group survey: alice owns it, bob is admin, carol member, dave invited, astro in; erin is a
+    stranger, root1 an administrator of the site. One more, `hidden`, is private, with the same people."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        for number, name in enumerate(("carol", "dave", "erin", "root1"), 2003):
+            person = Person(username=name, uid=number, gid=number, admin=name == "root1")
+            house.people.add(person, PASSWORD)
+            PEOPLE_HERE[name] = person
+            house.store.remember_person(person)
+        for name in ("alice", "bob"):
+            house.store.remember_person(PEOPLE[name])
+        for name, kind in ((GROUP, Accessibility.PUBLIC), ("hidden", Accessibility.PRIVATE)):
+            self._fill(name, kind)
+        image = Resource(kind="image", name="python")
+        house.services.sharing.give(Asker(PEOPLE_HERE["root1"]), image, member_named("carol"), [Action.USE])
+
+    def _fill(self, name: str, kind: Accessibility) -> None:
+        groups, alice = self.house.services.groups, Asker(PEOPLE["alice"])
+        groups.create(alice, name, "", kind)
+        for who, role in (("bob", Role.ADMIN), ("carol", Role.MEMBER), ("dave", Role.MEMBER)):
+            groups.invite(alice, name, member_named(who), role)
+            if who != "dave":
+                groups.accept(Asker(PEOPLE_HERE[who]), name)
+        groups.invite(alice, name, Subject(kind="group", name="astro"))
+
+    def personal(self, who: str, *scopes: Scope) -> str:
+        day = timedelta(days=1)
+        return self.house.services.login.personal_token(PEOPLE_HERE[who], "test", scopes, day)[0]
+
+
+PEOPLE_HERE = dict(PEOPLE)
+
+
+def member_named(name: str) -> Subject:
+    return Subject(kind="user", name=name)
 
 
 def job_of(house: House, username: str) -> int:
@@ -127,8 +228,10 @@ def test_a_token_of_other_scopes_is_refused(house: House, route: str) -> None:
 
 @pytest.mark.parametrize("route", SCOPED)
 def test_a_token_of_the_right_scope_will_do(house: House, route: str) -> None:
-    secret = house.personal("alice", Scope(TABLE[route]))
-    assert call(house, route, secret, job_of(house, "alice")).status_code in (200, 201)
+    who = ACTS_AS.get(route.rpartition("/")[2], "root1" if "grants" in route else "alice")
+    secret = Groups(house).personal(who, Scope(TABLE[route]))
+    number = house.store.shares_by("root1")[0].id if "grant_id" in route else job_of(house, "alice")
+    assert call(house, route, secret, number).status_code in (200, 201, 204)
 
 
 @pytest.mark.parametrize("route", [r for r in GUARDED if TABLE[r] == OWN])
@@ -172,3 +275,46 @@ def test_a_stranger_revokes_nothing(house: House) -> None:
     row = house.services.login.tokens(PEOPLE["alice"])[0]
     house.browser("bob").post(f"/me/tokens/{row.id}/revoke")
     assert house.services.login.resolve(secret) is not None
+
+
+G = "/api/v1/groups/<name>"
+STANDINGS = ("alice", "bob", "carol", "dave", "erin", "root1")
+ALLOWED: dict[str, str] = {
+    f"GET {G}": "alice bob carol dave erin root1",
+    f"PATCH {G}": "alice bob root1",
+    f"DELETE {G}": "alice root1",
+    f"GET {G}/members": "alice bob carol root1",
+    f"GET {G}/invitations": "alice bob root1",
+    f"POST {G}/invite": "alice bob root1",
+    f"POST {G}/withdraw": "alice bob root1",
+    f"POST {G}/accept": "alice bob carol dave",
+    f"POST {G}/decline": "dave",
+    f"POST {G}/join": "alice bob carol dave erin root1",
+    f"POST {G}/leave": "bob carol",
+    f"POST {G}/remove": "alice bob root1",
+    f"POST {G}/role": "alice bob root1",
+    f"POST {G}/transfer": "alice root1",
+}
+"""Who may do what in a public group: its owner, admin, member, one invited, a stranger, the site's admin."""
+
+
+def test_every_route_of_a_group_has_its_standings() -> None:
+    assert set(ALLOWED) == {route for route in TABLE if "<name>" in route}
+
+
+@pytest.mark.parametrize("who", STANDINGS)
+@pytest.mark.parametrize("route", ALLOWED)
+def test_what_one_may_do_in_a_public_group(house: House, route: str, who: str) -> None:
+    secret = Groups(house).personal(who, *Scope)
+    answer = call(house, route, secret)
+    assert (answer.status_code < 300) is (who in ALLOWED[route].split()), answer.text
+    assert answer.status_code in (200, 204, 403, 409)
+
+
+@pytest.mark.parametrize("route", ALLOWED)
+def test_a_stranger_does_not_learn_that_a_private_group_exists(house: House, route: str) -> None:
+    secret = Groups(house).personal("erin", *Scope)
+    there, nowhere = (call(house, route, secret, name=name) for name in ("hidden", "nothing"))
+    assert (there.status_code, nowhere.status_code) == (404, 404)
+    told = [answer.json["error"]["message"] for answer in (there, nowhere)]
+    assert told[0].replace("hidden", "nothing") == told[1]
