@@ -390,8 +390,9 @@ class Store(Protocol):
         """Groups anybody may join, by name; paged by the last name of the page before."""
         ...
 
-    def public_groups_like(self, prefix: str, limit: int) -> list[Group]:
-        """Those of them whose name starts so, whatever its capitals, by name."""
+    def groups_like(self, prefix: str, limit: int, *, hidden: bool) -> list[Group]:
+        """Groups whose name starts so, whatever its capitals, by name: public ones, or `hidden` ones of both
+        sources too."""
         ...
 
     def membership(self, group: str, member: Subject) -> Membership | None: ...

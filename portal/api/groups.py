@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from flask import Response
 
-from sciserver_hpc.domain.audit import Asker
 from sciserver_hpc.domain.groups import Membership
 from sciserver_hpc.domain.tokens import Scope
 from sciserver_hpc.services.groups import GroupSeen
 
-from ..guard import Access, person
-from ..security import request_id
+from ..guard import Access, asker, person
 from ..services import services
 from .access_models import (
     AnswerQuery,
@@ -31,11 +29,6 @@ from .access_models import (
     RoleRequest,
 )
 from .routes import Route, body, query
-
-
-def asker() -> Asker:
-    """Who asks, for what keeps a trail."""
-    return Asker(person(), request_id())
 
 
 def list_groups() -> GroupsAnswer:

@@ -94,6 +94,12 @@ class Groups:
         mine = [_portal(name) for name in self._store.administered(person.username)]
         return self._store.memberships_of([user(person.username), *mine], [Status.INVITED])
 
+    def above(self, person: Person, name: str) -> list[Membership]:
+        """What the group itself is in, as far as the person may know of that. Raises NotFound."""
+        self._known.group(person, name)
+        found = self._store.memberships_of([_portal(name)], [Status.ACCEPTED])
+        return [membership for membership in found if self._known.sees(person, _portal(membership.group))]
+
     def waiting(self, person: Person) -> int:
         """How many `invited` would list: cheap, for every page tells it."""
         return self._store.count_invitations(person.username)

@@ -13,17 +13,6 @@ _SHORTEST = 2
 _MOST = 10
 
 
-def _start(prefix: str) -> str:
-    """The start of a name, long enough to be looked for. Raises Invalid."""
-    wanted = prefix.strip()
-    if len(wanted) < _SHORTEST:
-        raise Invalid({"prefix": f"give the first {_SHORTEST} letters at least"})
-    try:
-        return printable(wanted)
-    except ValueError as error:
-        raise Invalid({"prefix": str(error)}) from error
-
-
 class Known:
     """Looks people and groups up for an asker."""
 
@@ -55,17 +44,15 @@ class Known:
         return self._store.people_like(_start(prefix), _MOST)
 
     def groups_like(self, person: Person, prefix: str) -> list[Subject]:
-        """A few groups whose names start so: public ones, and those `person` is in. Raises Invalid."""
-        start = _start(prefix).lower()
-        mine = [
-            group
-            for group in self._store.groups_reached(own_subjects(person))
-            if group.name.lower().startswith(start)
-        ]
-        public = self._store.public_groups_like(start, _MOST)
-        return sorted({group.subject for group in (*mine, *public)}, key=lambda one: (one.name, one.kind))[
-            :_MOST
-        ]
+        """A few groups whose names start so: public ones, those `person` is in, and one of the directory
+        whose whole name was given. Administrators find all. Raises Invalid."""
+        start = _start(prefix)
+        found = {group.subject for group in self._store.groups_like(start, _MOST, hidden=person.admin)}
+        mine = self._store.groups_reached(own_subjects(person))
+        found |= {group.subject for group in mine if group.name.lower().startswith(start.lower())}
+        if self._store.directory_group(start):
+            found.add(Subject(kind=SubjectKind.GROUP, name=start))
+        return sorted(found, key=lambda group: (group.name, group.kind))[:_MOST]
 
     def group(self, person: Person, name: str) -> tuple[Group, Membership | None]:
         """A group of the portal that `person` may know of, and their own membership. Raises NotFound."""
@@ -112,3 +99,14 @@ class Known:
         ]
         invited = self._store.memberships_of(mine, [Status.INVITED])
         return any(invitation.group == group.name for invitation in invited)
+
+
+def _start(prefix: str) -> str:
+    """The start of a name, long enough to be looked for. Raises Invalid."""
+    wanted = prefix.strip()
+    if len(wanted) < _SHORTEST:
+        raise Invalid({"prefix": f"give the first {_SHORTEST} letters at least"})
+    try:
+        return printable(wanted)
+    except ValueError as error:
+        raise Invalid({"prefix": str(error)}) from error

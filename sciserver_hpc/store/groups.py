@@ -85,12 +85,14 @@ class Groups(Part):
         with self._database.reading() as connection:
             return [group_of(row) for row in connection.execute(public.order_by(groups.c.name).limit(limit))]
 
-    def public_groups_like(self, prefix: str, limit: int) -> list[Group]:
+    def groups_like(self, prefix: str, limit: int, *, hidden: bool) -> list[Group]:
         """See `ports.Store`."""
         like = func.lower(groups.c.name).startswith(prefix.lower(), autoescape=True)
-        public = select(groups).where(_PORTAL, _LIVE, groups.c.accessibility == Accessibility.PUBLIC, like)
+        wanted = select(groups).where(_LIVE, like).order_by(groups.c.name, groups.c.source).limit(limit)
+        if not hidden:
+            wanted = wanted.where(_PORTAL, groups.c.accessibility == Accessibility.PUBLIC)
         with self._database.reading() as connection:
-            return [group_of(row) for row in connection.execute(public.order_by(groups.c.name).limit(limit))]
+            return [group_of(row) for row in connection.execute(wanted)]
 
     def membership(self, group: str, member: Subject) -> Membership | None:
         """See `ports.Store`."""
