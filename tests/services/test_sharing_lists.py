@@ -1,4 +1,4 @@
-"""What pages list of groups and grants: invitations counted, names found, grants thing by thing, the trail."""
+"""What pages list of groups and grants: invitations counted, names found, grants by thing, the trail."""
 
 from __future__ import annotations
 
