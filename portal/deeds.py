@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from flask import Flask
 from markupsafe import Markup, escape
 
-from sciserver_hpc.domain.access import Resource, ResourceKind, Subject, SubjectKind
+from sciserver_hpc.domain.access import Action, Resource, ResourceKind, Subject, SubjectKind
 from sciserver_hpc.domain.audit import Entry, Outcome
 
 from .filters import breakable, visible
-from .rights import THINGS, address
+from .rights import RIGHTS, THINGS, address
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Deed:
 
 
 DEEDS = {
-    "grant": Deed("Gave a right", "gave", "give", "{whom} {detail} on {on}"),
-    "revoke": Deed("Took a right back", "took", "take", "{detail} on {on} from {whom}"),
+    "grant": Deed("Gave a right", "gave", "give", "{whom} the right to {detail}: {on}"),
+    "revoke": Deed("Took a right back", "took", "take", "from {whom} the right to {detail}: {on}"),
     "group.create": Deed("Made a group", "made", "make", "{on}"),
     "group.describe": Deed("Described a group", "described", "describe", "{on}"),
     "group.delete": Deed("Deleted a group", "deleted", "delete", "{on}"),
@@ -45,7 +45,7 @@ THEMSELVES = {
     "group.decline": Deed("", "declined", "decline", "the invitation to {on}"),
     "group.join": Deed("", "joined", "join", "{on}"),
     "group.leave": Deed("", "left", "leave", "{on}"),
-    "revoke": Deed("", "gave back", "give back", "{detail} on {on}"),
+    "revoke": Deed("", "gave back", "give back", "the right to {detail}: {on}"),
 }
 """What is said otherwise of somebody who did it about themselves."""
 
@@ -55,15 +55,15 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(deed=sentence, DEEDS=DEEDS)
 
 
-def sentence(entry: Entry) -> Markup:
-    """Who did what, or tried to, with links to the groups and jobs it was about."""
+def sentence(entry: Entry, here: Resource | None = None) -> Markup:
+    """Who did what, or tried to, with links to groups and jobs; `here` is not named again."""
     about_self = entry.whom is not None and entry.whom == Subject(kind=SubjectKind.USER, name=entry.who)
     unknown = Deed("", entry.act, entry.act, "{on} {whom} {detail}")
     deed = (THEMSELVES.get(entry.act) if about_self else None) or DEEDS.get(entry.act, unknown)
     verb = deed.did if entry.outcome is Outcome.DONE else f"tried to {deed.do}"
     parts = {
         "whom": _whom(entry.whom),
-        "on": _on(entry.on),
+        "on": Markup("the {}").format(THINGS[entry.on.kind].lower()) if entry.on == here else _on(entry.on),
         "detail": Markup("<strong>{}</strong>").format(_detail(entry)),
     }
     return Markup("<strong>{}</strong> {} ").format(entry.who, verb) + escape(deed.rest).format(**parts)
@@ -75,7 +75,7 @@ def _detail(entry: Entry) -> str:
     if entry.act not in ("grant", "revoke"):
         return text
     actions, _, end = text.partition(" until ")
-    listed = ", ".join(actions.split())
+    listed = ", ".join(RIGHTS[Action(one)].removeprefix("may ") for one in actions.split())
     return f"{listed} until {end[:16].replace('T', ' ')} UTC" if end else listed
 
 
@@ -89,6 +89,7 @@ def _whom(subject: Subject | None) -> Markup:
 
 
 def _on(thing: Resource) -> Markup:
-    at, name = address(thing), breakable(visible(thing.name))
+    number = "#" if thing.kind is ResourceKind.JOB else ""
+    at, name = address(thing), breakable(number + visible(thing.name))
     shown = Markup('<a href="{}">{}</a>').format(at, name) if at else name
     return Markup("{} {}").format(THINGS[thing.kind].lower(), shown)

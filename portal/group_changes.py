@@ -54,7 +54,12 @@ def invite(name: str) -> Answer:
         draft.problems = {whom.TYPED: draft.whom.problem} if draft.whom.problem else {}
         return page(name, draft)
     role = Role.ADMIN if draft.fields["role"] == Role.ADMIN else Role.MEMBER
-    return _do(name, lambda: services.groups.invite(asker(), name, draft.whom.subject(), role), draft)
+    return _do(
+        name,
+        lambda: services.groups.invite(asker(), name, draft.whom.subject(), role),
+        draft,
+        place=whom.TYPED,
+    )
 
 
 @bp.post("/groups/<name>/withdraw")
@@ -128,14 +133,22 @@ def delete(name: str) -> Answer:
     return _do(name, change, Draft({"confirm": typed}), then="/groups")
 
 
-def _do(name: str, change: Callable[[], object], draft: Draft | None = None, then: str = "") -> Answer:
-    """Change something and go on, or show the group's page with what speaks against it. Raises NotFound."""
+def _do(
+    name: str,
+    change: Callable[[], object],
+    draft: Draft | None = None,
+    *,
+    then: str = "",
+    place: str = "form",
+) -> Answer:
+    """Change something and go on, or show the group's page with what speaks against it, at the field it names
+    or at `place`. Raises NotFound."""
     on_group(name)
     try:
         change()
     except EXPECTED as error:
         shown = draft or Draft()
-        shown.problems, shown.status = told(error), status_of(error)
+        shown.problems, shown.status = told(error, place), status_of(error)
         return page(name, shown)
     return redirect(then or f"/groups/{name}", 303)
 

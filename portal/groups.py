@@ -19,7 +19,7 @@ from .errors import status_of
 from .guard import Access, allow, asker, person
 from .rights import subject_of, thing
 from .services import services
-from .whom import Whom
+from .whom import TYPED, Whom
 
 bp = Blueprint("groups", __name__)
 PAGE = Access(page=True)
@@ -122,11 +122,11 @@ def on_group(name: str) -> Resource:
     return thing(ResourceKind.GROUP, name)
 
 
-def told(error: SciServerError) -> dict[str, str]:
-    """What an error says, under the fields it names, or `form`; each item once."""
+def told(error: SciServerError, place: str) -> dict[str, str]:
+    """What an error says, under the fields it names, else at `place`."""
     if isinstance(error, Invalid):
-        return {("q" if name == "member" else name): text for name, text in error.problems.items()}
-    return {"form": str(error)}
+        return {(TYPED if name == "member" else name): text for name, text in error.problems.items()}
+    return {place: str(error)}
 
 
 def _request(fields: dict[str, str]) -> GroupRequest:

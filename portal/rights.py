@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from urllib.parse import urlencode
 
 from flask import Flask, url_for
@@ -30,6 +31,15 @@ THINGS = {
     ResourceKind.SESSION: "Session",
     ResourceKind.DATABASE: "Database",
 }
+SHORT = {ResourceKind.USER_VOLUME: "", ResourceKind.DATA_VOLUME: "data", ResourceKind.ROOT_VOLUME: "root"}
+SHORT_SUBJECT = {
+    SubjectKind.USER: "",
+    SubjectKind.GROUP: "directory",
+    SubjectKind.PORTAL_GROUP: "group",
+    SubjectKind.EVERYONE: "",
+}
+"""What stands before a name on the command line, where it is not the kind's own name."""
+
 SHAREABLE = frozenset(
     {
         ResourceKind.DOMAIN,
@@ -48,6 +58,12 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(
         RIGHTS=RIGHTS, THINGS=THINGS, address=address, why_url=why_url, value_of=value_of, command_of=command
     )
+    app.jinja_env.filters["rights"] = rights
+
+
+def rights(actions: Iterable[Action]) -> str:
+    """Several rights in one breath: `may read, write`."""
+    return f"may {', '.join(RIGHTS[action].removeprefix('may ') for action in actions)}"
 
 
 def thing(kind: str, name: str) -> Resource:
@@ -74,7 +90,7 @@ def why_url(user: str, action: Action, resource: Resource) -> str:
 
 
 def value_of(subject: Subject) -> str:
-    """A person or group as a form's value and on the command line: `user:bob`, `everyone`."""
+    """A person or group as a form's value: `user:bob`, `everyone`."""
     return subject.kind if subject.kind is SubjectKind.EVERYONE else f"{subject.kind}:{subject.name}"
 
 
@@ -93,6 +109,11 @@ def command(*words: object) -> str:
 
 
 def _word(word: object) -> str:
+    """As the commands take it: a user volume by its address, a person by their name."""
     if isinstance(word, Resource):
-        return f"{word.kind}:{word.name}"
-    return value_of(word) if isinstance(word, Subject) else str(word)
+        prefix = SHORT.get(word.kind, word.kind)
+        return f"{prefix}:{word.name}" if prefix else word.name
+    if isinstance(word, Subject):
+        prefix = SHORT_SUBJECT[word.kind]
+        return f"{prefix}:{word.name}" if prefix else word.name or word.kind
+    return str(word)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
 
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
@@ -13,6 +14,7 @@ from sciserver_hpc.domain.access import (
     ACTIONS,
     OF_THE_SITE,
     Action,
+    Grant,
     Resource,
     ResourceKind,
     SubjectKind,
@@ -32,6 +34,7 @@ from .whom import Whom
 bp = Blueprint("sharing", __name__)
 PAGE = Access(page=True)
 PER_PAGE = 50
+Key = TypeVar("Key", bound=Hashable)
 MOST = 500
 """Grants on one thing that its page shows and a preview compares with."""
 
@@ -55,8 +58,10 @@ class Draft:
 @bp.get("/sharing")
 @allow(PAGE)
 def with_me() -> str:
-    """What others granted me or a group I am in."""
-    return _listed("sharing_with.html", services.sharing.with_me(person(), _after(), PER_PAGE + 1))
+    """What others granted me or a group I am in; not what I gave a group of mine."""
+    me = person().username
+    found = services.sharing.with_me(person(), _after(), PER_PAGE + 1)
+    return _listed("sharing_with.html", found, lambda g: me not in (g.granted_by, owner_of(g.resource)))
 
 
 @bp.get("/sharing/mine")
@@ -98,7 +103,10 @@ def give(kind: str, name: str) -> Response | tuple[str, int]:
     if request.form.get("action") == "give":
         return redirect(request.path, 303)
     draft.preview = _compared(resource, given)
-    draft.command = command("sciserver", "share", "give", resource, given[0].grant.subject, *draft.rights)
+    end = given[0].grant.expires
+    until = ("--until", end.isoformat(timespec="minutes")) if end else ()
+    subject = given[0].grant.subject
+    draft.command = command("sciserver", "share", "give", resource, subject, *draft.rights, *until)
     return _show(resource, draft)
 
 
@@ -200,7 +208,7 @@ def _show(resource: Resource, draft: Draft) -> tuple[str, int]:
         job=jobs.get(resource.name) if resource.kind is ResourceKind.JOB else None,
         owner=owner,
         of_the_site=resource.kind in OF_THE_SITE,
-        shares=sorted(found, key=lambda s: (value_of(s.grant.subject), s.grant.action, s.id)),
+        groups=sorted(_grouped(found, lambda grant: grant.subject), key=lambda one: value_of(one[0])),
         full=len(found) == MOST,
         actions=ACTIONS[resource.kind],
         draft=draft,
@@ -209,15 +217,26 @@ def _show(resource: Resource, draft: Draft) -> tuple[str, int]:
     return shown, draft.status
 
 
-def _listed(template: str, found: Sequence[Share]) -> str:
-    shown = found[:PER_PAGE]
+def _listed(template: str, found: Sequence[Share], wanted: Callable[[Grant], bool] = lambda _: True) -> str:
+    page = found[:PER_PAGE]
+    shown = [share for share in page if wanted(share.grant)]
     return render_template(
         template,
-        shares=shown,
-        after=shown[-1].id if len(found) > PER_PAGE else None,
+        groups=_grouped(shown, lambda grant: (grant.resource, grant.subject)),
+        after=page[-1].id if len(found) > PER_PAGE else None,
         jobs=job_names(share.grant.resource for share in shown),
         now=services.clock.now(),
     )
+
+
+def _grouped(shares: Sequence[Share], key: Callable[[Grant], Key]) -> list[tuple[Key, list[Share]]]:
+    """Those of one key together, rights in the order in which their kind lists them."""
+    found: dict[Key, list[Share]] = {}
+    for share in shares:
+        found.setdefault(key(share.grant), []).append(share)
+    for group in found.values():
+        group.sort(key=lambda share: (list(Action).index(share.grant.action), share.id))
+    return list(found.items())
 
 
 def _after() -> int:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from flask import Blueprint, render_template
 
-from sciserver_hpc.domain.access import Action, ResourceKind, Subject
+from sciserver_hpc.domain.access import ACTIONS, Action, ResourceKind, Subject
 from sciserver_hpc.domain.sharing import Share
 
 from .guard import Access, allow, person
@@ -36,6 +36,7 @@ def _holders(shares: Iterable[Share], now: datetime) -> list[tuple[Subject, list
     """Who may do what now."""
     found: dict[Subject, list[Action]] = {}
     for grant in (share.grant for share in shares):
-        if grant.lives(now) and grant.action not in found.setdefault(grant.subject, []):
-            found[grant.subject].append(grant.action)
-    return [(subject, actions) for subject, actions in found.items() if actions]
+        if grant.lives(now) and grant.action not in found.get(grant.subject, ()):
+            found.setdefault(grant.subject, []).append(grant.action)
+    order = list(ACTIONS[ResourceKind.USER_VOLUME])
+    return [(subject, sorted(actions, key=order.index)) for subject, actions in found.items()]

@@ -43,7 +43,7 @@ class Whom:
         """
         if self.problem:
             raise Invalid({TYPED: self.problem})
-        named = [match.subject for match in self.matches if match.subject.name == self.typed]
+        named = [one.subject for one in self.matches if (one.subject.name or one.subject.kind) == self.typed]
         chosen = [match.subject for match in self.matches if value_of(match.subject) == self.chosen]
         meant = chosen or (named if len(named) == 1 else [])
         if not meant:
