@@ -56,7 +56,13 @@ SHAREABLE = frozenset(
 def init_app(app: Flask) -> None:
     """Offer them to templates."""
     app.jinja_env.globals.update(
-        RIGHTS=RIGHTS, THINGS=THINGS, address=address, why_url=why_url, value_of=value_of, command_of=command
+        RIGHTS=RIGHTS,
+        THINGS=THINGS,
+        SHAREABLE=SHAREABLE,
+        address=address,
+        why_url=why_url,
+        value_of=value_of,
+        command_of=command,
     )
     app.jinja_env.filters["rights"] = rights
 

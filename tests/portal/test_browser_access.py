@@ -70,8 +70,9 @@ def test_every_page_of_groups_and_sharing_is_accessible_and_fits(
     why = "/why?user=bob&kind=user_volume&name=Storage/alice/persistent&action="
     paths = {
         "alice": ("/", "/groups", "/new/group", "/groups/survey", f"/groups/{LONG[:64]}", "/sharing",
-                  "/sharing/mine", SHARE, f"/share/job/{cast.job}", f"/jobs/{cast.job}", "/why", f"{why}write", f"{why}create",
-                  "/audit", "/audit?who=alice&from=soon", "/audit?who=zz", "/volumes"),
+                  "/sharing/mine", SHARE, f"/share/job/{cast.job}", f"/jobs/{cast.job}", "/why",
+                  f"{why}write", f"{why}create", "/audit", "/audit?who=alice&from=soon", "/audit?who=zz",
+                  "/volumes"),
         "bob": ("/sharing", f"/jobs/{cast.job}", f"/jobs/{cast.job}/results"),
         "erin": ("/groups/survey", "/sharing", "/sharing/mine", "/why?user=bob&kind=job&name=1&action=read"),
         "root1": ("/sharing/site", "/share/image/python", "/audit", "/groups/lab"),
