@@ -84,10 +84,10 @@ def test_what_each_standing_sees_of_a_public_group(cast: Cast, who: str) -> None
 
 def test_the_group_that_is_in_another_tells_so(cast: Cast) -> None:
     page = cast.house.browser("alice").get("/groups/lab").text
-    assert "Take lab out of survey" in page
+    assert "Take out of survey: group lab" in page
     answer = cast.house.browser("alice").post("/groups/survey/leave", {"member": "portal_group:lab"})
     assert answer.status_code == 303
-    assert "Take lab out of survey" not in cast.house.browser("alice").get("/groups/lab").text
+    assert "Take out of survey: group lab" not in cast.house.browser("alice").get("/groups/lab").text
 
 
 @pytest.mark.parametrize("name", ["lab", "nothing", "a%00b", "%E2%80%AE"])
