@@ -1,6 +1,13 @@
 """Submitting: 500 jobs through the HTTP API by 8 clients until all have a Slurm id, against 500 sbatch runs.
 
-Both as alice, in one run, into a partition that starts nothing. Figure: ratio of throughputs.
+All as alice, in one run, into a partition that starts nothing. Figures, both ratios of throughputs:
+
+- `submit.cli_vs_sbatch`: each client sends its share in requests of 25 jobs, as `Client.submit_many` does for
+  somebody who has hundreds;
+- `submit.one_by_one_vs_sbatch`: each client sends a request for every job and waits for its answer, as a loop
+  of `sciserver-submit` does, which starts Python each time besides.
+
+sbatch knows only the second way: one program per job.
 """
 
 from __future__ import annotations
@@ -8,6 +15,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from .door import Door
@@ -16,26 +24,37 @@ from .place import Place, until
 
 JOBS = 500
 CLIENTS = 8
+IN_ONE_REQUEST = 25
+
+Way = Callable[[Door, list[str]], None]
+"""How a client submits jobs of these names."""
 
 
-def by_api(place: Place) -> float:
+def by_api(place: Place, way: Way) -> float:
     """Jobs per second from the first request until Slurm has them all."""
     watcher = place.door()
     clients = [place.door() for _ in range(CLIENTS)]
-    shares = [range(i, JOBS, CLIENTS) for i in range(CLIENTS)]
+    shares = [[f"bench{number}" for number in range(i, JOBS, CLIENTS)] for i in range(CLIENTS)]
     begun = time.monotonic()
     with ThreadPoolExecutor(CLIENTS) as pool:
-        list(pool.map(_submit_all, clients, shares))
+        list(pool.map(way, clients, shares))
     posted = time.monotonic() - begun
-    until(watcher.all_in_slurm, 300, pause_s=0.1)
+    until(watcher.all_in_slurm, 300, pause_s=0.03)
     took = time.monotonic() - begun
-    print(f"API: {JOBS} posted in {posted:.2f} s, all in Slurm after {took:.2f} s")
+    print(f"API, {way.__name__}: {JOBS} posted in {posted:.2f} s, all in Slurm after {took:.2f} s")
     return JOBS / took
 
 
-def _submit_all(client: Door, share: range) -> None:
-    for number in share:
-        client.submit(f"bench{number}")
+def many_at_once(client: Door, names: list[str]) -> None:
+    """In requests of `IN_ONE_REQUEST` jobs."""
+    for start in range(0, len(names), IN_ONE_REQUEST):
+        client.submit_many(names[start : start + IN_ONE_REQUEST])
+
+
+def one_by_one(client: Door, names: list[str]) -> None:
+    """In a request for each."""
+    for name in names:
+        client.submit(name)
 
 
 def by_sbatch() -> float:
@@ -56,16 +75,24 @@ def by_sbatch() -> float:
 
 
 def main() -> int:
-    """Measure both, twice in turn, and take the better of each."""
+    """Measure all three, twice in turn, and take the better of each."""
     place = Place()
     with place.held():
-        sbatch, api = [], []
+        sbatch, many, single = [], [], []
         for _ in range(2):
             sbatch.append(by_sbatch())
-            api.append(by_api(place))
-    raw = {"api_per_s": api, "sbatch_per_s": sbatch, "jobs": JOBS, "clients": CLIENTS}
-    tell(Figure("submit.cli_vs_sbatch", round(max(api) / max(sbatch), 3), "ratio", 0.5, "higher", raw))
+            many.append(by_api(place, many_at_once))
+            single.append(by_api(place, one_by_one))
+    tell(
+        _figure("submit.cli_vs_sbatch", many, sbatch, jobs_a_request=IN_ONE_REQUEST),
+        _figure("submit.one_by_one_vs_sbatch", single, sbatch, jobs_a_request=1),
+    )
     return 0
+
+
+def _figure(name: str, api: list[float], sbatch: list[float], **more: int) -> Figure:
+    raw = {"api_per_s": api, "sbatch_per_s": sbatch, "jobs": JOBS, "clients": CLIENTS, **more}
+    return Figure(name, round(max(api) / max(sbatch), 3), "ratio", 0.5, "higher", raw)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ DEEDS = {
     "group.remove": Deed("Removed", "removed", "remove", "{whom} from {on}"),
     "group.role": Deed("Changed a role", "made", "make", "{whom} {detail} of {on}"),
     "group.transfer": Deed("Handed a group over", "handed", "hand", "{on} over to {whom}"),
+    "disk.applied": Deed("Applied rights on disk", "applied on disk", "apply on disk", "{on}: {detail}"),
+    "disk.repaired": Deed("Repaired rights on disk", "repaired on disk", "repair on disk", "{on}: {detail}"),
 }
 THEMSELVES = {
     "group.accept": Deed("", "accepted", "accept", "the invitation to {on}"),

@@ -74,13 +74,18 @@ def for_api() -> bool:
     return request.path.startswith("/api/")
 
 
-def _ours(error: SciServerError) -> Response:
+def body_of(error: SciServerError) -> dict[str, Any]:
+    """What an answer tells of an error of the house, beside the request's id."""
     body: dict[str, Any] = {"code": error.code, "message": str(error)}
     if isinstance(error, Invalid):
         body["problems"] = error.problems
     if isinstance(error, Refused):
         body["items"] = error.items
-    response = _answer(status_of(error), body)
+    return body
+
+
+def _ours(error: SciServerError) -> Response:
+    response = _answer(status_of(error), body_of(error))
     wait = error.wait_s if isinstance(error, LockedOut) else RETRY_S
     if isinstance(error, (LockedOut, Unavailable)):
         response.headers["Retry-After"] = str(wait)

@@ -201,6 +201,7 @@ def _compared(resource: Resource, given: Sequence[Share]) -> tuple[dict[str, obj
 def _show(resource: Resource, draft: Draft) -> tuple[str, int]:
     found = services.sharing.on(person(), resource, limit=MOST)
     jobs = job_names([resource])
+    disk = services.disks.of(person(), resource) if resource.kind is ResourceKind.USER_VOLUME else None
     owner = owner_of(resource) or (jobs[resource.name].owner if resource.name in jobs else "")
     shown = render_template(
         "share.html",
@@ -211,6 +212,8 @@ def _show(resource: Resource, draft: Draft) -> tuple[str, int]:
         groups=sorted(_grouped(found, lambda grant: grant.subject), key=lambda one: value_of(one[0])),
         full=len(found) == MOST,
         actions=ACTIONS[resource.kind],
+        disk=disk.volume if disk else None,
+        on_disk={one.id: one for one in disk.grants} if disk else {},
         draft=draft,
         now=services.clock.now(),
     )

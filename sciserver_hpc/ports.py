@@ -16,9 +16,10 @@ from .domain.acl import Inode
 from .domain.acl_walk import AclSlice
 from .domain.audit import Entry, Sieve
 from .domain.catalogue import ComputeDomain, Image, Site
+from .domain.errors import Conflict
 from .domain.files import FileEntry
 from .domain.groups import Group, Membership, Status
-from .domain.jobs import Job, JobEvent
+from .domain.jobs import Job, JobEvent, NewJob
 from .domain.people import Person
 from .domain.projection import Projection
 from .domain.scheduling import (
@@ -32,6 +33,7 @@ from .domain.scheduling import (
 from .domain.sharing import Share
 from .domain.states import JobState
 from .domain.tokens import Scope, Token, TokenKind
+from .domain.upkeep import Upkeep
 from .domain.volumes import DataVolume, RootVolume, UserVolume
 
 
@@ -66,6 +68,10 @@ class Directory(Protocol):
 
     def has_group(self, name: str) -> bool:
         """Is there a group of this name, whatever its capitals? Raises Unavailable."""
+        ...
+
+    def gid(self, group: str) -> int:
+        """The number of the Unix group of this very name. Raises NotFound (it has none), Unavailable."""
         ...
 
     def ping(self) -> str:
@@ -295,6 +301,14 @@ class Store(Protocol):
         """What was remembered at the last login."""
         ...
 
+    def people_named(self, usernames: Iterable[str]) -> list[Person]:
+        """Those of them who logged in here, in no order."""
+        ...
+
+    def people_with(self, uids: Iterable[int]) -> list[Person]:
+        """Those who logged in here with one of these uids, in no order."""
+        ...
+
     # tokens and lockout ---------------------------------------------------------------------------
     def add_token(
         self,
@@ -349,6 +363,10 @@ class Store(Protocol):
     def user_volumes(self, owner: str) -> list[UserVolume]: ...
     def user_volume(self, root: str, owner: str, name: str) -> UserVolume | None: ...
 
+    def user_volumes_at(self, addresses: Sequence[tuple[str, ...]]) -> list[UserVolume]:
+        """Those of these (root, owner, name) that are there, in the same order."""
+        ...
+
     def add_user_volume(self, root: str, owner: str, name: str, description: str) -> UserVolume:
         """Insert, or return the one that is there."""
         ...
@@ -376,6 +394,14 @@ class Store(Protocol):
 
     def directory_group(self, name: str) -> bool:
         """Is somebody who logged in here in a group of the directory of that name?"""
+        ...
+
+    def group_gid(self, name: str) -> int | None:
+        """The gid of a group of the directory, as noted last."""
+        ...
+
+    def note_group_gid(self, name: str, gid: int | None) -> None:
+        """Note it, where somebody who logged in here is in that group."""
         ...
 
     def groups_alike(self, name: str) -> list[Group]:
@@ -483,6 +509,27 @@ class Store(Protocol):
         """Delete; how many there were."""
         ...
 
+    # what filesystems are to follow ------------------------------------------------------------------
+    # Whatever changes grants on user volumes, or who is in a group that has some, marks these volumes by
+    # itself: their rows are made where absent, and are due at once.
+    def upkeep(self, root: str, owner: str, name: str) -> Upkeep | None: ...
+
+    def upkeeps_of(self, root: str, owner: str) -> list[Upkeep]:
+        """All rows of one owner in one root volume."""
+        ...
+
+    def upkeeps_due(self, now: datetime, limit: int) -> list[Upkeep]:
+        """Those with work at `now` and no call under way, longest due first."""
+        ...
+
+    def keep_up(self, old: Upkeep, new: Upkeep) -> Upkeep | None:
+        """Compare and set: write `new` (version + 1) where the row still has `old.version`.
+
+        Returns what was written, None when somebody else was first. A volume marked since `old` was read
+        stays due, whatever `new` says.
+        """
+        ...
+
     # audit ----------------------------------------------------------------------------------------
     def record(self, entries: Sequence[Entry]) -> None:
         """Append to the audit trail, in the transaction of what is told."""
@@ -505,20 +552,20 @@ class Store(Protocol):
         ...
 
     # jobs -----------------------------------------------------------------------------------------
-    def next_job_id(self) -> int:
-        """Reserve a job id: integers, growing, never used twice."""
+    def next_job_ids(self, count: int) -> list[int]:
+        """Reserve job ids: integers, growing, never used twice."""
         ...
 
-    def add_job(self, job: Job, claim_digest: str, request: str, key: str | None, fingerprint: str) -> Job:
-        """Insert with its first event, and the whole `request` (a JobRequest as JSON) in a table of its own.
+    def add_jobs(self, new: Sequence[NewJob]) -> list[Job | Conflict]:
+        """Insert each with its first event, and its whole request in a table of its own; answers in order.
 
-        `key`: the owner's idempotency key; when it was used before with the same request `fingerprint` the
-        earlier job is returned unchanged, with another fingerprint raises Conflict.
+        A key that was used before, also earlier in `new`, inserts nothing: the earlier job is the answer,
+        unchanged, or a Conflict when that one's request has another fingerprint.
         """
         ...
 
     def requests(self, job_ids: Sequence[int]) -> dict[int, str]:
-        """The JSON given to `add_job`, by job id: command, script or notebook text and parameters.
+        """The JSON given to `add_jobs`, by job id: command, script or notebook text and parameters.
 
         They live here and not in the job's row, since they may be megabytes and only submission, preview and
         "run again" want them.
@@ -531,8 +578,8 @@ class Store(Protocol):
 
     def job(self, job_id: int) -> Job | None: ...
     def job_by_uuid(self, uuid: str) -> Job | None: ...
-    def job_by_key(self, owner: str, key: str) -> tuple[Job, str] | None:
-        """The job made with this idempotency key, and the request's fingerprint."""
+    def jobs_by_key(self, owner: str, keys: Sequence[str]) -> dict[str, tuple[Job, str]]:
+        """By idempotency key the job made with it, and the request's fingerprint."""
         ...
 
     def jobs(

@@ -206,6 +206,23 @@ class JobsSettings(Section):
     max_active: int = Field(10_000, ge=1, description="The most unfinished jobs one person may have.")
 
 
+class SharingSettings(Section):
+    """How grants on user volumes are kept on the filesystem."""
+
+    look_hours: float = Field(
+        24,
+        ge=1,
+        le=8760,
+        description="Hours between two looks through a shared volume for what differs from its grants.",
+    )
+    everyone_group: str = Field(
+        "",
+        max_length=255,
+        description="Unix group of the directory that stands for everyone who can log in; where it is empty, "
+        "a user volume cannot be shared with everyone.",
+    )
+
+
 class CatalogueSettings(Section):
     """What the site offers."""
 
@@ -235,6 +252,7 @@ class Settings(BaseSettings):
     broker: BrokerSettings = BrokerSettings()
     images: ImagesSettings = ImagesSettings()
     jobs: JobsSettings = JobsSettings()
+    sharing: SharingSettings = SharingSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
 
     @classmethod

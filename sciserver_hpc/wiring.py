@@ -10,6 +10,7 @@ import os
 import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from pydantic import ValidationError
 
@@ -37,12 +38,15 @@ from .scheduler.slurm import SlurmCommands
 from .services.accepting import Acceptor
 from .services.audit import Audit
 from .services.catalogue import Catalogue
+from .services.disk import Disks
+from .services.entitled import Entitled
 from .services.facts import Gatherer
 from .services.groups import Groups
 from .services.homes import Homes
 from .services.jobs import Jobs
 from .services.launch import Launch
 from .services.login import Login
+from .services.projecting import Projecting
 from .services.rendering import Renderer
 from .services.results import Results
 from .services.sharing import Sharing
@@ -69,6 +73,8 @@ class Services:
     groups: Groups
     sharing: Sharing
     audit: Audit
+    projecting: Projecting
+    disks: Disks
 
     def close(self) -> None:
         """Hang up on agents and database."""
@@ -89,7 +95,12 @@ def build(settings: Settings) -> Services:
     schedulers = {name: _scheduler(cluster, agents) for name, cluster in settings.clusters.items()}
     homes, site = Homes(store, agents), Site(store, clock)
     jobs = _jobs(settings, clock, store, schedulers, homes, site)
-    groups, sharing = Groups(store, directory, clock), Sharing(store, directory, clock, site)
+    waker = DatagramWaker(settings.portal.runtime_dir)
+    groups = Groups(store, directory, clock, waker)
+    everyone = settings.sharing.everyone_group
+    sharing = Sharing(store, directory, clock, site, waker, everyone)
+    entitled = Entitled(store, directory, clock, everyone)
+    every = timedelta(hours=settings.sharing.look_hours)
     return Services(
         settings=settings,
         clock=clock,
@@ -104,6 +115,8 @@ def build(settings: Settings) -> Services:
         groups=groups,
         sharing=sharing,
         audit=Audit(store, groups, sharing),
+        projecting=Projecting(store, agents, clock, entitled, every),
+        disks=Disks(store, clock, sharing, entitled),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from . import audit, catalogue, claim, document, files, groups, jobs, sharing, tokens
+from . import audit, catalogue, claim, disk, document, files, groups, jobs, memberships, sharing, tokens
 from .routes import Route, register
 
 ROUTES: tuple[Route, ...] = (
@@ -13,7 +13,9 @@ ROUTES: tuple[Route, ...] = (
     *jobs.ROUTES,
     *files.ROUTES,
     *groups.ROUTES,
+    *memberships.ROUTES,
     *sharing.ROUTES,
+    *disk.ROUTES,
     *audit.ROUTES,
     *claim.ROUTES,
     *document.ROUTES,

@@ -214,10 +214,14 @@ class SharesQuery(Model):
     limit: int = Field(default=100, ge=1, le=LONGEST_PAGE)
 
 
-class OnQuery(SharesQuery):
-    """The thing whose grants are asked for."""
+class ThingQuery(Model):
+    """The thing that is asked about."""
 
     resource: ResourceText
+
+
+class OnQuery(SharesQuery, ThingQuery):
+    """The thing whose grants are asked for."""
 
 
 class UsableAnswer(Model):

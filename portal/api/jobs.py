@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from flask import Response, make_response, request
 
+from sciserver_hpc.domain.errors import Invalid, SciServerError
 from sciserver_hpc.domain.jobs import JobRequest
 from sciserver_hpc.domain.tokens import Scope
 from sciserver_hpc.domain.views import mount_views
+from sciserver_hpc.services.accepting import Outcome
+from sciserver_hpc.services.keys import check_key, key_of_place
 
+from ..errors import body_of
 from ..guard import Access, person
 from ..job_views import page, shown
+from ..security import request_id
 from ..services import services
 from .models import (
+    MAX_JOBS,
+    AcceptedAnswer,
+    ErrorAnswer,
+    ErrorBody,
     EventsAnswer,
     JobAnswer,
     JobsAnswer,
     JobsQuery,
+    ManyAnswer,
+    ManyRequest,
     MessageAnswer,
     PreviewAnswer,
     ScriptAnswer,
     SubmitQuery,
 )
-from .routes import Route, body, query
+from .routes import Route, body, checked, query
 
 KEY = "Idempotency-Key"
 
@@ -38,6 +49,18 @@ def submit_job() -> Response | MessageAnswer | PreviewAnswer:
     response.mimetype = "application/json"
     response.headers["Location"] = f"{request.path}/{job.id}"
     return response
+
+
+def submit_jobs() -> ManyAnswer:
+    """Submit many; what is wrong with one is its own answer."""
+    key = request.headers.get(KEY)
+    check_key(key)
+    asked = [_read(data) for data in body(ManyRequest).jobs]
+    readable = [
+        (one, key_of_place(key, place)) for place, one in enumerate(asked) if isinstance(one, JobRequest)
+    ]
+    outcomes = iter(services.jobs.submit_many(person(), readable))
+    return ManyAnswer(jobs=tuple(_told(one if isinstance(one, Invalid) else next(outcomes)) for one in asked))
 
 
 def list_jobs() -> JobsAnswer:
@@ -74,6 +97,20 @@ def job_script(job_id: int) -> ScriptAnswer:
     return ScriptAnswer(options=sent.options, script=sent.script)
 
 
+def _read(data: object) -> JobRequest | Invalid:
+    try:
+        return checked(JobRequest, data)
+    except Invalid as error:
+        return error
+
+
+def _told(outcome: Outcome) -> AcceptedAnswer | ErrorAnswer:
+    if isinstance(outcome, SciServerError):
+        return ErrorAnswer(error=ErrorBody(**body_of(outcome), request_id=request_id()))
+    job, new = outcome
+    return AcceptedAnswer(job=shown(job), new=new)
+
+
 def _preview(asked: JobRequest) -> PreviewAnswer:
     would = services.jobs.preview(person(), asked)
     spec = would.spec
@@ -99,6 +136,18 @@ ROUTES = (
         query=SubmitQuery,
         answer=JobAnswer,
         status=201,
+        headers=(KEY,),
+    ),
+    Route(
+        "POST",
+        "/jobs/batch",
+        submit_jobs,
+        WRITE,
+        f"Submit up to {MAX_JOBS} jobs, 10 MB in all. Each is judged for itself: its answer, in the order of "
+        "the request, is the job, or the error that `POST /jobs` would give. Sent again with its "
+        "Idempotency-Key, the request makes no job twice. None can depend on another of the same request.",
+        body=ManyRequest,
+        answer=ManyAnswer,
         headers=(KEY,),
     ),
     Route("GET", "/jobs", list_jobs, READ, "My jobs, newest first.", query=JobsQuery, answer=JobsAnswer),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, SkipValidation
 
 from sciserver_hpc.domain.arrays import MAX_INDEX
 from sciserver_hpc.domain.catalogue import ComputeDomain
 from sciserver_hpc.domain.files import FileEntry
-from sciserver_hpc.domain.jobs import JobEvent
+from sciserver_hpc.domain.jobs import JobEvent, JobRequest
 from sciserver_hpc.domain.model import Model
 from sciserver_hpc.domain.names import JobName, Slug, Uuid
 from sciserver_hpc.domain.states import JobState
@@ -19,6 +19,8 @@ from sciserver_hpc.services.jobs import LONGEST_PAGE
 
 MAX_INT = 2**63 - 1
 MAX_LOG = 1_000_000
+MAX_JOBS = 100
+"""Jobs of one request: few enough that others do not wait long for the database behind it."""
 
 
 def _split(value: Any) -> Any:
@@ -159,6 +161,20 @@ class JobAnswer(Model):
     job: JobView
 
 
+class ManyRequest(Model):
+    """Jobs, each to be judged for itself."""
+
+    jobs: tuple[SkipValidation[JobRequest], ...] = Field(min_length=1, max_length=MAX_JOBS)
+    """As they came: each is read apart, so that one that is wrong does not refuse the others."""
+
+
+class AcceptedAnswer(Model):
+    """`new`: false for a job that the same request made before."""
+
+    job: JobView
+    new: bool
+
+
 class JobsAnswer(Model):
     """A page of jobs, newest first; `next`: the `before_id` of the page after, null at the end."""
 
@@ -246,8 +262,8 @@ class ErrorBody(Model):
 
     code: str
     message: str
-    problems: dict[str, str] | None = None
-    items: dict[str, str] | None = None
+    problems: dict[str, str] | None = Field(default=None, exclude_if=lambda value: value is None)
+    items: dict[str, str] | None = Field(default=None, exclude_if=lambda value: value is None)
     request_id: str
 
 
@@ -255,3 +271,9 @@ class ErrorAnswer(Model):
     """Every error of the API has this form."""
 
     error: ErrorBody
+
+
+class ManyAnswer(Model):
+    """For each job of the request, in its order, what became of it."""
+
+    jobs: tuple[AcceptedAnswer | ErrorAnswer, ...]

@@ -57,7 +57,7 @@ def body(model: type[Asked]) -> Asked:
     Raises Invalid with a sentence per field.
     """
     try:
-        return _checked(model, request.get_json())
+        return checked(model, request.get_json())
     except RecursionError as error:
         raise Invalid({"request": "nests too deep; flatten it, or put the data into a volume"}) from error
 
@@ -67,10 +67,14 @@ def query(model: type[Asked]) -> Asked:
 
     Raises Invalid with a sentence per field.
     """
-    return _checked(model, {key: values[-1] for key, values in request.args.lists() if values[-1] != ""})
+    return checked(model, {key: values[-1] for key, values in request.args.lists() if values[-1] != ""})
 
 
-def _checked(model: type[Asked], data: Any) -> Asked:
+def checked(model: type[Asked], data: Any) -> Asked:
+    """`data` as `model`.
+
+    Raises Invalid with a sentence per field.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:

@@ -27,6 +27,9 @@ SLICE_MAX = 100_000
 SLICE_MS = 10_000
 """Milliseconds a call at most."""
 
+GUESTS_MAX = 20
+"""Owners of other people's inodes that an answer names."""
+
 _KINDS = {stat.S_IFDIR: "directory", stat.S_IFREG: "file"}
 _NO_ROOM = {errno.ENOSPC, errno.E2BIG, errno.EINVAL}
 
@@ -77,6 +80,7 @@ class _Slice:
         self._change = change
         self._report, self._ahead = acl_walk.Report(), acl_walk.Report()
         self._seen = self._changed = 0
+        self._guests: set[int] = set()
         self._groups = {os.getegid(), *os.getgroups()}
         self._links_are_safe = _links_are_safe()
         self._mount = b""
@@ -94,6 +98,7 @@ class _Slice:
             "drift": self._report.drift,
             "left": self._report.left,
             "samples": self._report.samples,
+            "guests": sorted(self._guests),
         }
 
     def _steps(
@@ -148,6 +153,8 @@ class _Slice:
 
     def _obstacle(self, here: int, status: os.stat_result) -> str:
         if status.st_uid != os.getuid():
+            if len(self._guests) < GUESTS_MAX:
+                self._guests.add(status.st_uid)
             return "others"
         if status.st_mode & stat.S_ISGID and os.getuid() and status.st_gid not in self._groups:
             return "setgid"

@@ -104,7 +104,7 @@ class Plan:
 
     def __init__(self, given: object) -> None:
         try:
-            self.wanted, self.ours, self.inherit = _read(given)
+            self.wanted, self.ours, self.inherit, self.host = _read(given)
         except (KeyError, TypeError, ValueError) as error:
             raise Problem("invalid", "the projection is none; are both ends of one version?") from error
         self._judged: dict[tuple[object, ...], Verdict] = {}
@@ -124,6 +124,8 @@ class Plan:
 
     def _verdict(self, status: os.stat_result, access: bytes | None, default: bytes | None) -> Verdict:
         found = of_mode(status.st_mode) if access is None else parsed(access)
+        if self.host is not None and not found.named.get((USER, self.host), 0) & 2:
+            return frozenset(), None, None
         is_directory = stat.S_ISDIR(status.st_mode)
         within = 7 if is_directory else 6 if status.st_mode & _SPECIAL else 6 | found.user & 1
         drift, new = self._compared(found, within, (USER, status.st_uid))
@@ -172,11 +174,12 @@ def _difference(found: Acl, bits: int | None, want: int, most: int) -> set[str]:
     return narrower | {"wider"} if effective & ~want or bits & ~most else narrower
 
 
-def _read(given: object) -> tuple[dict[Named, int], frozenset[Named], bool]:
+def _read(given: object) -> tuple[dict[Named, int], frozenset[Named], bool, int | None]:
     if not isinstance(given, dict) or not isinstance(given["inherit"], bool):
         raise TypeError
     wanted = {_named(entry["named"]): _number(entry["bits"], 7) for entry in given["entries"]}
-    return wanted, frozenset(_named(one) for one in given["ours"]).union(wanted), given["inherit"]
+    host = None if given["host"] is None else _number(given["host"], _NOBODY - 1)
+    return wanted, frozenset(_named(one) for one in given["ours"]).union(wanted), given["inherit"], host
 
 
 def _named(given: dict[str, object]) -> Named:

@@ -38,7 +38,7 @@ class Settings:
         self.idle_s = _number(given, "idle_s", 300.0)
         self.min_uid = int(_number(given, "min_uid", 1000))
         self.timeout_s = _number(given, "timeout_s", 20.0)
-        self.parallel = max(1, int(_number(given, "parallel", 4)))
+        self.parallel = max(1, int(_number(given, "parallel", 8)))
         self.bin_dir = _text(given, "bin_dir", "/usr/bin")
         self.slurm_conf = _text(given, "slurm_conf", "")
         self.local_dir = _text(given, "local_dir", "")

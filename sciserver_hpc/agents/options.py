@@ -23,8 +23,8 @@ class AgentOptions(Model):
     timeout_s: float = 20.0
     """For one sbatch or scancel."""
 
-    parallel: int = 4
-    """Runs of sbatch at once, per user."""
+    parallel: int = 8
+    """Runs of sbatch at once, per user: most of each is waiting for slurmctld."""
 
     local_dir: str = ""
     """Where local jobs are kept: ~/.local/state/sciserver-hpc/local-jobs."""

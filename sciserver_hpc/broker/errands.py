@@ -17,6 +17,9 @@ in its thread, records its own outcome, and wakes the loop. Why nobody waits for
 - **Threads are bounded.** At most QUICK of a kind begin per `patience_s`, and none is out longer than its
   agent calls' time-outs (50 s for a batch of jobs): some hundreds at the worst, all asleep.
 
+Errands that are long by nature (walks through volumes) are started and not waited for; they take the places
+of their own kind alone.
+
 Nothing waits in a queue beyond its turn: what found no place is offered again by the next, by fresh rows.
 """
 
@@ -68,9 +71,17 @@ class Turnout:
     """A prompt owner found no place; another turn has one in a moment."""
 
 
+@dataclass(frozen=True)
+class _Terms:
+    """On which errands start: how long one may be out, and does the turn wait for it?"""
+
+    credit_s: float
+    waited_for: bool
+
+
 @dataclass
 class _Out:
-    """An errand under way. `tardy_at`: when it has used its owner's credit up."""
+    """An errand under way. `tardy_at`: when it has used its owner's credit up; `late`: no turn waits."""
 
     kind: str
     whose: Whose
@@ -98,15 +109,23 @@ class Errands:
         An owner whose earlier errand of this `kind` is still out is passed over.
         """
         deadline = self._runner.now() + self._patience_s
-        waiting = self._due(kind, errands)
+        waiting, terms = self._due(kind, errands), _Terms(self._patience_s, waited_for=True)
         mine: dict[Whose, _Out] = {}
         while True:
-            mine |= self._start(kind, [one for one in waiting if one not in mine], errands)
+            mine |= self._start(kind, [one for one in waiting if one not in mine], errands, terms)
             now = self._runner.now()
             next_at = self._next_at(kind, waiting, mine, now)
             if next_at is None or now >= deadline:
                 return self._turnout(waiting, mine)
             self._runner.wait(min(deadline, next_at) - now)
+
+    def start(self, kind: str, errands: Mapping[Whose, Errand], credit_s: float) -> None:
+        """Start those that find a place, and wait for none: each wakes the loop when it is back.
+
+        credit_s: how long one may be out before its owner counts as slow.
+        """
+        terms = _Terms(credit_s, waited_for=False)
+        self._start(kind, self._due(kind, errands), errands, terms)
 
     def in_time(self, kind: str, whose: Whose) -> bool:
         """Asked by an errand of several calls before the next one: is it still within its turn's patience?"""
@@ -130,11 +149,11 @@ class Errands:
             return sorted(free, key=lambda one: self._served.get((kind, one), 0.0))
 
     def _start(
-        self, kind: str, waiting: Sequence[Whose], errands: Mapping[Whose, Errand]
+        self, kind: str, waiting: Sequence[Whose], errands: Mapping[Whose, Errand], terms: _Terms
     ) -> dict[Whose, _Out]:
         started: dict[Whose, _Out] = {}
         for one in waiting:
-            out = self._take_place(kind, one)
+            out = self._take_place(kind, one, terms)
             if out is not None:
                 started[one] = out
                 self._begin(out, errands[one])
@@ -147,7 +166,7 @@ class Errands:
             self._come_back(out, answered=False)
             raise
 
-    def _take_place(self, kind: str, whose: Whose) -> _Out | None:
+    def _take_place(self, kind: str, whose: Whose, terms: _Terms) -> _Out | None:
         with self._lock:
             now = self._runner.now()
             self._note_slow(now)
@@ -156,7 +175,7 @@ class Errands:
             taken = len(lane) if slow else sum(out.kind == kind for out in lane)
             if self._closed or taken >= (SLOW if slow else QUICK):
                 return None
-            out = _Out(kind, whose, now + self._patience_s)
+            out = _Out(kind, whose, now + terms.credit_s, late=not terms.waited_for)
             self._out[kind, whose] = out
             self._served[kind, whose] = now
             return out

@@ -14,6 +14,7 @@ from ..ports import Agents, Clock, Scheduler, Store
 from .cancelling import Canceller
 from .errands import Errands
 from .observing import Observer
+from .projecting import Projector, Work
 from .rhythm import Rhythm
 from .runner import Runner
 from .submitting import Renderer, Submitter
@@ -40,7 +41,7 @@ class Broker:
     """Turns accepted jobs into Slurm jobs and Slurm's news into rows. Call `tick` from one thread.
 
     `wake` is called from errands' threads when one brings news after its turn; it must neither wait nor fail.
-    `hand_over`: the longest one call to an agent may take (see `Submitter`).
+    `hand_over`: the longest one call to an agent may take (see `Submitter`); disk: what filesystems need.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Broker:
         quiet: timedelta,
         hand_over: timedelta,
         wake: Callable[[], None],
+        disk: Work,
         patience_s: float = PATIENCE_S,
         runner: Runner | None = None,
     ) -> None:
@@ -64,6 +66,7 @@ class Broker:
         self._errands = Errands(patience_s, wake, runner)
         self._submitter = Submitter(store, clock, schedulers, render, self._errands, quiet, hand_over)
         self._canceller = Canceller(clock, schedulers, self._errands)
+        self._projector = Projector(disk, self._errands)
         under_way = self._submitter.under_way
         self._observers = {
             cluster: Observer(store, clock, scheduler, agents, self._errands, under_way, quiet)
@@ -71,7 +74,8 @@ class Broker:
         }
 
     def tick(self) -> TickReport:
-        """Submit what is ready, send cancels, and look at the clusters where a look is due.
+        """Submit what is ready, send cancels, look at the clusters where a look is due, and let filesystems
+        follow grants.
 
         Raises Unavailable when the database is away; nothing is lost then, the next turn does the same work.
         """
@@ -85,6 +89,7 @@ class Broker:
             more |= self._canceller.cancel_requested(jobs)
         if observed:
             self._observe(jobs)
+        self._projector.start()
         pause = self._rhythm.pause(self._clock.now())
         took_s = time.monotonic() - begun
         return TickReport(len(jobs), submitted, more, observed, took_s, pause.total_seconds())

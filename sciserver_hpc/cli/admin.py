@@ -134,6 +134,7 @@ def apply(file: Path | None, dry_run: bool) -> None:
     if source is None:
         raise Invalid({"FILE": "name the catalogue's file, here or as [catalogue] file in the settings."})
     site = catalogue.load(source)
+    catalogue.check(site, settings.sharing.everyone_group)
     with contextlib.closing(wiring.build_store(settings)) as store:
         for line in list(catalogue.differences(site, store)) or ["No difference."]:
             click.echo(line)

@@ -12,6 +12,7 @@ from ..domain.access import SITE
 from ..domain.catalogue import Site
 from ..domain.errors import Invalid
 from ..domain.problems import problems
+from ..domain.sharing import NO_EVERYONE, storable
 from ..ports import Store
 
 
@@ -25,6 +26,13 @@ def load(file: Path) -> Site:
         raise Invalid({f"{file}: {field}": text for field, text in problems(error).items()}) from error
     except ValueError as error:
         raise Invalid({str(file): f"it is not TOML: {error}."}) from error
+
+
+def check(site: Site, everyone_group: str) -> None:
+    """Raise Invalid where a grant could not be kept on a filesystem."""
+    for grant in site.grants:
+        if not (everyone_group or storable(grant.resource, grant.subject)):
+            raise Invalid({f"grant on {grant.resource} to {grant.subject}": f"{NO_EVERYONE}."})
 
 
 def differences(site: Site, store: Store) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -88,10 +89,24 @@ def slurm(site: Site) -> Iterator[Verdict]:
         alive = _answer(label, scheduler.ping, _SCHEDULER_REMEDY[cluster.kind])
         yield alive
         if alive.ok and cluster.kind == "slurm":
+            yield from _age(label, alive.text)
             yield from _asked(label, site, name)
             commands = Commands(str(cluster.bin_dir), cluster.timeout_s, str(cluster.conf or ""))
             yield from _partitions(label, site, name, commands)
             yield from _limits(label, commands)
+
+
+_MAINTAINED = (24, 11)
+"""The oldest release that still gets security fixes: Debian 13's, by Debian. Debian 12's 22.05 lacks those of
+CVE-2026-65107, -65108, -65109, -65138, -65139, -65140, -65165 and -65168."""
+
+
+def _age(label: str, answer: str) -> Iterator[Verdict]:
+    """A release without security fixes is no failure here, but is said."""
+    release = re.match(r"slurm (\d+)\.(\d+)", answer)
+    if release and (int(release[1]), int(release[2])) < _MAINTAINED:
+        text = f"{release[0]} gets no security fixes any more"
+        yield Verdict(f"{label} version", True, text, "keep it to development, or upgrade Slurm")
 
 
 def _asked(label: str, site: Site, cluster: str) -> Iterator[Verdict]:
@@ -142,12 +157,20 @@ def images(site: Site) -> Iterator[Verdict]:
         yield Verdict("images", True, "jobs run without a container ([images] apptainer is empty)")
         return
     yield _answer("images apptainer", lambda: _version(program), "install Apptainer; see [images] apptainer")
+    yield _squashfuse()
     files = ImageFiles()
     for image in site.services.store.images():
         problem = files.problem(image)
         remedy = f"put the right {image.path} back, or enter the new digest into the catalogue and apply it"
         text = problem.partition(";")[0] or f"version {image.version}, {image.size / 1e6:.0f} MB"
         yield Verdict(f"images {image.name}", not problem, text, remedy if problem else "")
+
+
+def _squashfuse() -> Verdict:
+    """Debian's apptainer does not depend on it: nothing fails without, but each start unpacks the image."""
+    there = shutil.which("squashfuse_ll") or shutil.which("squashfuse")
+    text = "images are mounted" if there else "missing on this host: each job's start unpacks its whole image"
+    return Verdict("images squashfuse", True, text, "" if there else "install squashfuse on every node")
 
 
 def _version(program: Path) -> str:

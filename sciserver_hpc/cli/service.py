@@ -76,6 +76,7 @@ def broker(settings: Settings) -> None:
         quiet=timedelta(seconds=settings.broker.quiet_s),
         hand_over=timedelta(seconds=wiring.hand_over_s(settings)),
         wake=waker.wake,
+        disk=services.projecting,
     )
     try:
         Loop(turning, services.store, services.clock, wake, interval.total_seconds()).run(stop)

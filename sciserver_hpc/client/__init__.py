@@ -9,7 +9,18 @@
 Errors are those of `sciserver_hpc.domain.errors`.
 """
 
+from .batches import Submitted
 from .client import Client
 from .models import DomainInfo, ImageInfo, LogPiece, Me, Preview, TokenInfo, VolumeInfo
 
-__all__ = ["Client", "DomainInfo", "ImageInfo", "LogPiece", "Me", "Preview", "TokenInfo", "VolumeInfo"]
+__all__ = [
+    "Client",
+    "DomainInfo",
+    "ImageInfo",
+    "LogPiece",
+    "Me",
+    "Preview",
+    "Submitted",
+    "TokenInfo",
+    "VolumeInfo",
+]

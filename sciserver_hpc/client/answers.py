@@ -59,13 +59,17 @@ _BY_STATUS = {
 def error_of(response: requests.Response) -> SciServerError:
     """The exception an answer with status ≥ 300 stands for."""
     details = _details(response)
-    code = details.get("code")
-    message = str(details.get("message") or _plain(response))
     if response.status_code == 429:
         return LockedOut(_wait(response))
-    if code not in _BY_CODE:
-        code = _BY_STATUS.get(response.status_code, "")
-    make = _BY_CODE.get(str(code))
+    if details.get("code") not in _BY_CODE:
+        details = details | {"code": _BY_STATUS.get(response.status_code, "")}
+    return error_in(details, _plain(response))
+
+
+def error_in(details: Details, otherwise: str = "The portal gives no reason.") -> SciServerError:
+    """The exception that an answer's `error` stands for; `otherwise`: its message where it has none."""
+    message = str(details.get("message") or otherwise)
+    make = _BY_CODE.get(str(details.get("code")))
     return make(message, details) if make else SciServerError(message)
 
 

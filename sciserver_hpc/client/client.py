@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +20,7 @@ from ..domain.problems import problems
 from ..domain.states import JobState
 from ..domain.views import JobView
 from . import credentials, fetch, watch
+from .batches import Submitted, batches, body, outcome
 from .models import DomainInfo, ImageInfo, LogPiece, Me, Preview, TokenInfo, VolumeInfo, read
 from .transport import Transport
 
@@ -159,13 +160,39 @@ class Client:
         request).
         """
         key = key or uuid.uuid4().hex
-        body = _body(request or self.request(**fields))
+        asked = body(request or self.request(**fields))
         try:
-            answer = self._http.json("POST", "/jobs", safe=True, json=body, headers={"Idempotency-Key": key})
+            answer = self._http.json("POST", "/jobs", safe=True, json=asked, headers={"Idempotency-Key": key})
         except Unavailable as error:
             again = f"{error.detail} The job may have been accepted; submit it again with key {key}"
             raise Unavailable(error.system, f"{again} to get that one and no second.") from error
         return read(JobView, answer["job"])
+
+    def submit_many(self, requests: Iterable[JobRequest], *, key: str | None = None) -> list[Submitted]:
+        """Submit many requests in few calls; for each, in order, its job or the error `submit` would raise.
+
+        One that is refused does not keep the others from being accepted. `key`: as for `submit`; the same key
+        and requests give the same jobs. Raises Unavailable when a call gets no answer: some may have been
+        accepted then, and the words say how to go on.
+        """
+        key = key or uuid.uuid4().hex
+        return [
+            one
+            for number, batch in enumerate(batches(requests))
+            for one in self._submit_batch(batch, key, number)
+        ]
+
+    def _submit_batch(self, batch: Sequence[str], key: str, number: int) -> list[Submitted]:
+        headers = {"Idempotency-Key": f"{key}.{number}", "Content-Type": "application/json"}
+        text = f'{{"jobs": [{", ".join(batch)}]}}'
+        try:
+            answer = self._http.json("POST", "/jobs/batch", safe=True, data=text, headers=headers)
+        except Invalid as error:  # the call as such, as a job too large to be sent: nothing was accepted
+            return [error] * len(batch)
+        except Unavailable as error:
+            again = f"{error.detail} Some jobs may have been accepted; submit the same again with key {key}"
+            raise Unavailable(error.system, f"{again} to get those and none twice.") from error
+        return [outcome(row) for row in answer["jobs"]]
 
     def submit_shell(self, command: str, **fields: Any) -> JobView:
         """Submit a command line for bash."""
@@ -199,7 +226,7 @@ class Client:
         return str(self._ask(request, "test_only")["message"])
 
     def _ask(self, request: JobRequest, what: str) -> Any:
-        return self._http.json("POST", "/jobs", safe=True, params={what: "1"}, json=_body(request))
+        return self._http.json("POST", "/jobs", safe=True, params={what: "1"}, json=body(request))
 
     # watching -----------------------------------------------------------------------------------------
     def job(self, job_id: int) -> JobView:
@@ -318,11 +345,6 @@ class Client:
 
     def _pace(self, most: float) -> watch.Pace:
         return watch.Pace(most, self._http.sleep)
-
-
-def _body(request: JobRequest) -> dict[str, Any]:
-    """The request as JSON, without what was not said."""
-    return request.model_dump(mode="json", exclude_unset=True)
 
 
 def _text(path: Path) -> str:

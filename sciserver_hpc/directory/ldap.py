@@ -67,6 +67,16 @@ class LdapDirectory:
         with self._server.session(self._bind_dn, self._bind_password) as session:
             return bool(_allowed(session).search(self._group_base, f"(cn={escaped(name)})", ("cn",), limit=1))
 
+    def gid(self, group: str) -> int:
+        """See `ports.Directory`."""
+        query = f"(&(objectClass=posixGroup)(cn={escaped(group)}))"
+        with self._server.session(self._bind_dn, self._bind_password) as session:
+            found = _allowed(session).search(self._group_base, query, ("cn", "gidNumber"), limit=2)
+        numbers = [entry.first("gidNumber") for entry in found if group in entry.attributes.get("cn", ())]
+        if len(numbers) != 1 or not (numbers[0].isascii() and numbers[0].isdecimal()):
+            raise NotFound(f"The directory tells no gid for a group {group}.")
+        return int(numbers[0])
+
     def ping(self) -> str:
         """See `ports.Directory`.
 

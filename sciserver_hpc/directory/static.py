@@ -91,6 +91,10 @@ class StaticDirectory:
         named = (group.casefold() for found in self._entries().values() for group in found.groups)
         return name.casefold() in named
 
+    def gid(self, group: str) -> int:
+        """See `ports.Directory`. The file tells of none."""
+        raise NotFound(f"The file of users tells no gid for a group {group}.")
+
     def ping(self) -> str:
         """See `ports.Directory`."""
         return f"file {self._path}, {len(self._entries())} users"

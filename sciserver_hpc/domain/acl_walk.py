@@ -55,7 +55,7 @@ class AclSlice(Model):
     """What one step of a walk did. `cursor`: where the next one goes on; None: the walk is over.
 
     `seen`, `changed`: inodes; `drift`, `left`: inodes by what was found (before it was changed), and by why
-    nothing was done; `samples`: the first few of them.
+    nothing was done; `samples`: the first few of them; `guests`: uids of some whose inodes were left to them.
     """
 
     cursor: str | None = Field(max_length=200_000)
@@ -64,3 +64,4 @@ class AclSlice(Model):
     drift: dict[Drift, Count]
     left: dict[Obstacle, Count]
     samples: tuple[AclSample, ...] = Field(default=(), max_length=20)
+    guests: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(), max_length=20)

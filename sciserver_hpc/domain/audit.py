@@ -20,6 +20,10 @@ class Asker:
     request_id: str = ""
 
 
+BROKER = "the broker"
+"""Who brought grants to the filesystem: no username has a space."""
+
+
 class Outcome(StrEnum):
     """What came of it."""
 
@@ -30,9 +34,9 @@ class Outcome(StrEnum):
 class Entry(Model):
     """One line of the audit trail.
 
-    act: `grant`, `revoke`, `group.invite` …; on: the thing or group; whom: whom it is about; detail: actions,
-    role or end; reason: why it was refused; request_id: as in the portal's log; id: 0 before it is stored;
-    owner: whose the thing was then, "" for what is the site's.
+    act: `grant`, `revoke`, `group.invite`, `disk.applied` …; on: the thing or group; whom: whom it is about;
+    detail: actions, role or end; reason: why it was refused, or what was left; request_id: as in the portal's
+    log; id: 0 before it is stored; owner: whose the thing was then, "" for what is the site's.
     """
 
     id: int = 0

@@ -1,31 +1,21 @@
-"""Groups of people: who is in, who may change that. Pure rules, each from what stands to what shall stand.
-
-A rule returns a `Change`, or None when things stand so already, so that asking twice does no harm. It raises
-Refused when the asker may not, Conflict when the group or membership is not in the state the request was made
-for. Only ACCEPTED memberships count for anything.
-"""
+"""Groups of people: what they are, and how one stands in them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from .access import Subject, SubjectKind
-from .errors import Conflict, Refused
+from .errors import Refused
 from .model import Model
 from .names import Slug, printable
 from .people import Person
 
 Description = Annotated[str, StringConstraints(max_length=2000), AfterValidator(printable)]
-
-RESERVED = frozenset({"everyone", "public", "admin", "admins", "site", "all", "root"})
-"""Names that promise more than a group of the portal can hold."""
 
 
 class Role(StrEnum):
@@ -105,14 +95,6 @@ class Membership(Model):
 
 
 @dataclass(frozen=True)
-class Change:
-    """What becomes of a group: the group as it will be, and the memberships that change with it."""
-
-    group: Group
-    memberships: tuple[Membership, ...] = ()
-
-
-@dataclass(frozen=True)
 class Standing:
     """Who asks, about which group. `own`: the asker's own membership in it."""
 
@@ -140,243 +122,6 @@ def likeness(name: str) -> str:
     return re.sub("[1i|]", "l", folded).replace("rn", "m").replace("vv", "w")
 
 
-def create(
-    person: Person,
-    group: Group,
-    alike: Iterable[Group],
-    *,
-    once_used: bool,
-    granted: bool,
-) -> Change:
-    """A new group of the portal, owned by `person`.
-
-    alike: groups whose name reads like its own; once_used: a group of that name was deleted; granted: some
-    grant names it already, so that whoever makes it would get what was meant for others.
-    """
-    name = group.name
-    if likeness(name) in map(likeness, RESERVED):
-        raise Conflict(f"The name {name} is kept for the site; choose another.")
-    for other in alike:
-        raise Conflict(f"{name} reads like {other.subject}, which exists; choose another name.")
-    if once_used:
-        raise Conflict(f"A group {name} was deleted, and no name is given twice; choose another.")
-    if granted and not person.admin:
-        raise Conflict(f"Grants wait for a group {name} already; an administrator has to make it.")
-    owner = Membership(
-        group=name,
-        member=user(person.username),
-        role=Role.OWNER,
-        status=Status.ACCEPTED,
-        by=person.username,
-        changed_at=group.created_at,
-    )
-    return Change(group.model_copy(update={"owner": person.username}), (owner,))
-
-
-def describe(
-    standing: Standing, description: str | None = None, accessibility: Accessibility | None = None
-) -> Change | None:
-    """Other words; open or closed to all, which only the owner decides."""
-    standing.need(Role.ADMIN if accessibility is None else Role.OWNER)
-    asked = {"description": description, "accessibility": accessibility}
-    group = standing.group.model_copy(update={k: v for k, v in asked.items() if v is not None})
-    return None if group == standing.group else Change(group)
-
-
-def invite(
-    standing: Standing,
-    member: Subject,
-    role: Role,
-    before: Membership | None,
-    above: frozenset[str],
-    now: datetime,
-) -> Change:
-    """Invite a person, or a group of the portal, whose admins answer for it.
-
-    Nobody could answer for a group of the directory: it is in at once. `above`: the portal's groups that
-    the group itself is in, at any depth.
-    """
-    standing.need(Role.ADMIN)
-    name = standing.group.name
-    if member == user(standing.person.username):
-        raise Refused({str(member): "you cannot invite yourself"})
-    if member.kind is SubjectKind.EVERYONE:
-        raise Refused({str(member): "make the group public, so that whoever wants to joins"})
-    if role is Role.OWNER:
-        raise Refused({str(member): "a group is handed over to a member, not by invitation"})
-    if member.kind is not SubjectKind.USER and role is not Role.MEMBER:
-        raise Refused({str(member): "only people can be admins of a group"})
-    refuse_circle(name, member, above)
-    if before is not None and before.counts:
-        raise Conflict(f"{member} is in group {name} already.")
-    if before is not None and before.status is Status.INVITED:
-        raise Conflict(f"{member} is invited to group {name} already; withdraw that to change it.")
-    at_once = member.kind is SubjectKind.GROUP
-    made = Membership(
-        group=name,
-        member=member,
-        role=role,
-        status=Status.ACCEPTED if at_once else Status.INVITED,
-        barred=before is not None and before.barred and not at_once,
-        by=standing.person.username,
-        changed_at=now,
-    )
-    return Change(standing.group, (made,))
-
-
-def refuse_circle(name: str, member: Subject, above: frozenset[str]) -> None:
-    """Raise Refused when `member` in group `name` would close a circle."""
-    if member.kind is SubjectKind.PORTAL_GROUP and member.name in above | {name}:
-        words = f"group {name} is in it already, directly or through others; groups cannot go in circles"
-        itself = "a group cannot be in itself"
-        raise Refused({str(member): itself if member.name == name else words})
-
-
-def accept(
-    standing: Standing, invitation: Membership | None, above: frozenset[str], now: datetime
-) -> Change | None:
-    """Come in. For a nested group, whoever may answer for it has been asked (`may_answer`)."""
-    if invitation is not None and invitation.counts:
-        return None
-    found = _open(standing.group, invitation)
-    refuse_circle(standing.group.name, found.member, above)
-    return _changed(standing, found, now, status=Status.ACCEPTED, barred=False)
-
-
-def decline(standing: Standing, invitation: Membership | None, now: datetime) -> Change | None:
-    """Stay out."""
-    if invitation is not None and invitation.status is Status.DECLINED:
-        return None
-    return _changed(standing, _open(standing.group, invitation), now, status=Status.DECLINED)
-
-
-def withdraw(standing: Standing, invitation: Membership | None, now: datetime) -> Change | None:
-    """Take an invitation back."""
-    standing.need(Role.ADMIN)
-    if invitation is not None and invitation.status is Status.WITHDRAWN:
-        return None
-    return _changed(standing, _open(standing.group, invitation), now, status=Status.WITHDRAWN)
-
-
-def join(standing: Standing, now: datetime) -> Change | None:
-    """Come into a public group without being asked. Once expelled, only an invitation brings back."""
-    group, own = standing.group, standing.own
-    if own is not None and own.counts:
-        return None
-    if group.source is Source.DIRECTORY:
-        raise Refused({str(group.subject): "it is kept in the directory; ask an administrator there"})
-    invited = own is not None and own.status is Status.INVITED
-    if own is not None and own.barred and not invited:
-        raise Refused({f"group {group.name}": "you were removed from it; ask its owner for an invitation"})
-    if group.accessibility is not Accessibility.PUBLIC and not invited:
-        raise Refused({f"group {group.name}": "it is private; ask its owner for an invitation"})
-    if own is not None and invited:
-        return accept(standing, own, frozenset(), now)
-    me = user(standing.person.username)
-    made = Membership(
-        group=group.name, member=me, status=Status.ACCEPTED, by=standing.person.username, changed_at=now
-    )
-    return Change(group, (made,))
-
-
-def leave(standing: Standing, membership: Membership | None, now: datetime) -> Change | None:
-    """Go; an owner hands the group over first."""
-    if membership is not None and membership.status is Status.LEFT:
-        return None
-    found = _in(standing.group, membership)
-    if found.role is Role.OWNER:
-        words = "you own it: hand it over to another member first, or delete it"
-        raise Refused({str(standing.group.subject): words})
-    return _changed(standing, found, now, status=Status.LEFT, role=Role.MEMBER)
-
-
-def remove(
-    standing: Standing, member: Subject, membership: Membership | None, now: datetime
-) -> Change | None:
-    """Expel a member, or take a nested group out: admins by the owner alone, the owner by nobody."""
-    standing.need(Role.ADMIN)
-    if membership is not None and membership.status is Status.EXPELLED:
-        return None
-    found = _in(standing.group, membership)
-    _spare_owner(found)
-    if member == user(standing.person.username):
-        raise Refused({str(member): "that is you; leave the group instead"})
-    if found.role is Role.ADMIN:
-        standing.need(Role.OWNER)
-    return _changed(standing, found, now, status=Status.EXPELLED, role=Role.MEMBER, barred=True)
-
-
-def set_role(standing: Standing, membership: Membership | None, role: Role, now: datetime) -> Change | None:
-    """Promote to admin, or demote to member: others by the owner alone, oneself by oneself."""
-    standing.need(Role.ADMIN)
-    found = _in(standing.group, membership)
-    _spare_owner(found)
-    if role is Role.OWNER:
-        raise Refused({str(found.member): "a group has one owner; hand it over instead"})
-    if found.member.kind is not SubjectKind.USER:
-        raise Refused({str(found.member): "only people can be admins of a group"})
-    if found.role is role:
-        return None
-    if role is Role.MEMBER and found.member != user(standing.person.username):
-        standing.need(Role.OWNER)
-    return _changed(standing, found, now, role=role)
-
-
-def transfer(standing: Standing, heir: Membership | None, owner: Membership, now: datetime) -> Change | None:
-    """Hand the group over to a member; who owned it stays as an admin."""
-    standing.need(Role.OWNER)
-    found = _in(standing.group, heir)
-    if found.role is Role.OWNER:
-        return None
-    if found.member.kind is not SubjectKind.USER:
-        raise Refused({str(found.member): "only a person can own a group"})
-    told = {"by": standing.person.username, "changed_at": now}
-    return Change(
-        standing.group.model_copy(update={"owner": found.member.name}),
-        (
-            found.model_copy(update={"role": Role.OWNER, **told}),
-            owner.model_copy(update={"role": Role.ADMIN, **told}),
-        ),
-    )
-
-
-def delete(standing: Standing) -> Change:
-    """The group ends, with all memberships, all grants to it; its name is not given again."""
-    standing.need(Role.OWNER)
-    return Change(standing.group)
-
-
-def may_see(standing: Standing, *, reached: bool, asked: bool) -> bool:
-    """May the asker know of the group? `reached`: they are in, at any depth; asked: invited, or answering for
-    a group that is."""
-    public = standing.group.accessibility is Accessibility.PUBLIC
-    return public or reached or asked or standing.person.admin
-
-
 def user(name: str) -> Subject:
     """A person as a member."""
     return Subject(kind=SubjectKind.USER, name=name)
-
-
-def _open(group: Group, invitation: Membership | None) -> Membership:
-    if invitation is None or invitation.status is not Status.INVITED:
-        raise Conflict(f"There is no open invitation to group {group.name}.")
-    return invitation
-
-
-def _in(group: Group, membership: Membership | None) -> Membership:
-    if membership is None or not membership.counts:
-        invited = membership is not None and membership.status is Status.INVITED
-        more = "; invited only: withdraw the invitation" if invited else ""
-        raise Conflict(f"No such member of group {group.name}{more}.")
-    return membership
-
-
-def _spare_owner(membership: Membership) -> None:
-    if membership.role is Role.OWNER:
-        raise Refused({str(membership.member): "owns the group; only they can hand it over"})
-
-
-def _changed(standing: Standing, old: Membership, now: datetime, **fields: object) -> Change:
-    told = {"by": standing.person.username, "changed_at": now}
-    return Change(standing.group, (old.model_copy(update={**fields, **told}),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -41,7 +42,7 @@ class Dependency(Model):
     """Start only once `job` (a job id of ours) ended as `type` says."""
 
     type: DependencyType = DependencyType.AFTEROK
-    job: int = Field(ge=1)
+    job: int = Field(ge=1, le=2**63 - 1)
 
 
 class JobRequest(Model):
@@ -288,6 +289,22 @@ class Job(Model):
     """Submissions tried."""
 
     changed_at: AwareDatetime
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job to be recorded, with what its row holds beside it."""
+
+    job: Job
+    claim_digest: str
+    request: str
+    """The whole JobRequest as JSON."""
+
+    key: str | None
+    """The owner's idempotency key."""
+
+    fingerprint: str
+    """What the request is recognised by when its key comes again."""
 
 
 class EventKind(StrEnum):

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 from .acl import Acl, Entry, Inode, Named, Tag, by_tag
 from .files import FileKind
@@ -30,12 +33,14 @@ class Projection(Model):
 
     entries: the rights on directories; ours: everybody whose entries we put there, those whose grant is over
     too; inherit: it holds for all that is below and all that will be made there, else for the directory
-    alone.
+    alone. host: of a walk by a guest's agent, the uid of the volume's owner: an inode that does not name them
+    with write was not made in the volume but brought there, and is left alone (see `concerns`).
     """
 
     entries: tuple[Entry, ...]
     ours: frozenset[Named]
     inherit: bool = True
+    host: Annotated[int, Field(ge=0, lt=0xFFFF_FFFF)] | None = None
 
 
 class Drift(StrEnum):
@@ -93,8 +98,21 @@ def _projection(rights: Mapping[Named, int], ours: Iterable[Named], inherit: boo
     return Projection(entries=tuple(entries), ours=frozenset(ours), inherit=inherit)
 
 
+def concerns(projection: Projection, found: Inode) -> bool:
+    """Is `found` to be as `projection` wants it?
+
+    What a guest makes in the volume names its owner with write, by inheritance. A file of the guest's that
+    somebody moved there from elsewhere does not: moving it must not be a way to have it shared.
+    """
+    if projection.host is None:
+        return True
+    return bool(found.access.rights.get(Named(tag=Tag.USER, id=projection.host), 0) & 0o2)
+
+
 def drift(projection: Projection, found: Inode) -> frozenset[Drift]:
     """How `found` differs from what `projection` wants."""
+    if not concerns(projection, found):
+        return frozenset()
     default = _differences(projection, found.default or _FRESH, _Rule())
     access = _differences(projection, found.access, _rule(found))
     return access | default if _inherits(projection, found) else access
@@ -102,6 +120,8 @@ def drift(projection: Projection, found: Inode) -> frozenset[Drift]:
 
 def wanted(projection: Projection, found: Inode) -> Inode:
     """`found` as it should be; where only foreign entries differ, as it is."""
+    if not concerns(projection, found):
+        return found
     access, default = found.access, found.default
     if _differences(projection, access, _rule(found)) - {Drift.FOREIGN}:
         access = _merged(projection, access, _rule(found))

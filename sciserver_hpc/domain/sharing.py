@@ -87,6 +87,17 @@ def give(
     ]
 
 
+NO_EVERYONE = (
+    "a filesystem knows no everyone, and this site names no Unix group for it ([sharing] everyone_group); "
+    "name people or groups"
+)
+
+
+def storable(resource: Resource, subject: Subject) -> bool:
+    """Can a filesystem keep the grant, where no Unix group stands for everyone?"""
+    return resource.kind is not ResourceKind.USER_VOLUME or subject.kind is not SubjectKind.EVERYONE
+
+
 def take(giver: Giver, grant: Grant, *, answers: bool) -> None:
     """May the grant be revoked? Raises Refused.
 

@@ -1,15 +1,14 @@
-"""From a request to an accepted job: decide, make what is missing, record."""
+"""From requests to accepted jobs: decide, make what is missing, record."""
 
 from __future__ import annotations
 
 import json
 import uuid as uuids
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-import structlog
-
-from ..domain.errors import Conflict, Invalid, Refused
-from ..domain.jobs import Job, JobRequest
-from ..domain.names import printable
+from ..domain.errors import Conflict, Refused, SciServerError
+from ..domain.jobs import Job, JobRequest, NewJob
 from ..domain.people import Person
 from ..domain.states import ACTIVE, JobState
 from ..ports import Clock, Store
@@ -19,10 +18,25 @@ from .homes import Homes
 from .rendering import Renderer
 from .resolve import Resolved, resolve
 
-log = structlog.get_logger(__name__)
-
 _SAME = ("uuid", "owner", "uid", "name", "domain", "image", "kind", "cluster")
 """Fields a job's row has in common with its spec."""
+
+Outcome = tuple[Job, bool] | SciServerError
+"""The job and whether it is new, or why there is none."""
+
+Verdict = Resolved | SciServerError
+"""What was decided about a request."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One of many requests; `text`: it as JSON; `fingerprint`: what it is recognised by."""
+
+    place: int
+    request: JobRequest
+    key: str | None
+    text: str
+    fingerprint: str
 
 
 class Acceptor:
@@ -44,58 +58,95 @@ class Acceptor:
         self._renderer = renderer
         self._max_active = max_active
 
-    def accept(self, person: Person, request: JobRequest, key: str | None) -> tuple[Job, bool]:
-        """Record the job, or return the earlier one that `key` made of the same request, and False.
+    def accept_many(self, person: Person, requests: Sequence[tuple[JobRequest, str | None]]) -> list[Outcome]:
+        """Judge each request, with its idempotency key, as if it came alone; one outcome each, in order.
 
-        Raises Invalid, Refused (every failing item), Conflict (`key` used for another request), Unavailable.
+        What is accepted is recorded in one transaction. An earlier job of the same key and request is its
+        outcome, with False. Errors of one: Invalid, Refused (every failing item), Conflict (the key was used
+        for another request), Unavailable (a volume cannot be made now). Raises Unavailable when the database
+        is away: nothing is recorded then.
         """
-        text = _canonical(request)
-        if key is not None and (earlier := self._replayed(person, key, digest(text))):
-            return earlier, False
-        resolved = self._resolved(person, request)
-        with self._store.transaction():
-            self._check_cap(person)
-            job = self._job(person, request, resolved, self._store.next_job_id())
-            secret = self._renderer.claim_secret(job.uuid)
-            stored = self._store.add_job(job, digest(secret), text, key, digest(text))
-        made = stored.uuid == job.uuid
-        if made:
-            log.info("job accepted", job=stored.id, user=person.username, domain=stored.domain)
-        return stored, made
+        asked = [_asked(place, *one) for place, one in enumerate(requests)]
+        outcomes = self._known(person, asked)
+        left = [one for one in asked if one.place not in outcomes]
+        if left:
+            outcomes |= self._record(person, left, self._judge(person, left))
+        return [outcomes[one.place] for one in asked]
 
     def draft(self, person: Person, request: JobRequest) -> Job:
         """The job that `request` would become, recorded nowhere; its id is 0. Raises Invalid, Refused."""
-        resolved = resolve(request, self._gatherer.gather(person, request))
+        resolved = resolve(request, self._gatherer.gather(person, [request]))
         return self._job(person, request, resolved, 0)
 
-    def _replayed(self, person: Person, key: str, fingerprint: str) -> Job | None:
-        _check_key(key)
-        known = self._store.job_by_key(person.username, key)
-        if known is None:
-            return None
-        job, earlier = known
-        if earlier != fingerprint:
-            words = f"was used for job {job.id}, which is another request; use a new key"
-            raise Conflict(f"This idempotency key {words}.")
-        return job
+    def _known(self, person: Person, asked: Iterable[_Asked]) -> dict[int, Outcome]:
+        """By place the outcomes of those whose key was used before."""
+        keyed = {one.place: (one.key, one.fingerprint) for one in asked if one.key is not None}
+        if not keyed:
+            return {}
+        jobs = self._store.jobs_by_key(person.username, sorted({key for key, _ in keyed.values()}))
+        return {
+            place: _again(*jobs[key], fingerprint)
+            for place, (key, fingerprint) in keyed.items()
+            if key in jobs
+        }
 
-    def _resolved(self, person: Person, request: JobRequest) -> Resolved:
-        """Decide, and make those of the person's default volumes that the job needs and that are missing."""
-        facts = self._gatherer.gather(person, request)
-        resolved = resolve(request, facts)
-        for mount in resolved.mounts:
-            self._make_missing(person, mount.volume, facts)
-        return resolved
+    def _judge(self, person: Person, asked: Sequence[_Asked]) -> dict[int, Verdict]:
+        """Decide, and make those of the person's default volumes that the jobs need and that are missing."""
+        facts = self._gatherer.gather(person, [one.request for one in asked])
+        made: dict[str, SciServerError | None] = {}
+        verdicts: dict[int, Verdict] = {}
+        for one in asked:
+            verdict = _verdict(one.request, facts)
+            for address in _missing(verdict, facts):
+                if address not in made:
+                    made[address] = self._make(person, address, facts)
+                verdict = made[address] or verdict
+            verdicts[one.place] = verdict
+        return verdicts
 
-    def _make_missing(self, person: Person, address: str, facts: Facts) -> None:
-        root, _, path = address.partition("/")
-        if path and address not in facts.volumes:
-            self._homes.make(person, facts.site.roots[root], path.split("/")[1])
+    def _make(self, person: Person, address: str, facts: Facts) -> SciServerError | None:
+        root, _, name = address.split("/")
+        try:
+            self._homes.make(person, facts.site.roots[root], name)
+        except SciServerError as error:
+            return error
+        return None
 
-    def _check_cap(self, person: Person) -> None:
-        if self._store.count_jobs(person.username, ACTIVE) >= self._max_active:
-            words = f"you have {self._max_active} unfinished jobs, the most one person may have"
-            raise Refused({"jobs": f"{words}; wait for some or cancel some"})
+    def _record(
+        self, person: Person, asked: Sequence[_Asked], verdicts: Mapping[int, Verdict]
+    ) -> dict[int, Outcome]:
+        """Write those that nothing speaks against, as far as the person has room for them."""
+        outcomes: dict[int, Outcome] = {
+            place: self._full() if isinstance(verdict, Resolved) else verdict
+            for place, verdict in verdicts.items()
+        }
+        if any(isinstance(verdict, Resolved) for verdict in verdicts.values()):
+            with self._store.transaction():
+                room = self._max_active - self._store.count_jobs(person.username, ACTIVE)
+                admitted, repeated = _admit(asked, verdicts, room)
+                outcomes |= self._write(person, admitted)
+                outcomes |= self._known(person, repeated)
+        return outcomes
+
+    def _write(self, person: Person, admitted: Sequence[tuple[_Asked, Resolved]]) -> dict[int, Outcome]:
+        ids = self._store.next_job_ids(len(admitted))
+        new = [
+            self._new(self._job(person, one.request, resolved, job_id), one)
+            for job_id, (one, resolved) in zip(ids, admitted, strict=True)
+        ]
+        stored = self._store.add_jobs(new)
+        return {
+            one.place: job if isinstance(job, SciServerError) else (job, job.uuid == row.job.uuid)
+            for (one, _), row, job in zip(admitted, new, stored, strict=True)
+        }
+
+    def _new(self, job: Job, asked: _Asked) -> NewJob:
+        secret = self._renderer.claim_secret(job.uuid)
+        return NewJob(job, digest(secret), asked.text, asked.key, asked.fingerprint)
+
+    def _full(self) -> Refused:
+        words = f"you have {self._max_active} unfinished jobs, the most one person may have"
+        return Refused({"jobs": f"{words}; wait for some or cancel some"})
 
     def _job(self, person: Person, request: JobRequest, resolved: Resolved, job_id: int) -> Job:
         now = self._clock.now()
@@ -111,19 +162,48 @@ class Acceptor:
         )
 
 
-def _canonical(request: JobRequest) -> str:
-    """The request as JSON, the same text for the same request whatever the order of its parameters.
+def _asked(place: int, request: JobRequest, key: str | None) -> _Asked:
+    """With the request as JSON, the same text for the same request whatever the order of its parameters.
 
     What was not asked is left out: run again, it means the domain's defaults again.
     """
     asked = request.model_dump(mode="json", exclude_unset=True)
-    return json.dumps(asked, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
+    return _Asked(place, request, key, text, digest(text))
 
 
-def _check_key(key: str) -> None:
-    if not 1 <= len(key) <= 200:
-        raise Invalid({"key": "an idempotency key has 1 to 200 characters"})
+def _again(job: Job, earlier: str, fingerprint: str) -> Outcome:
+    if earlier == fingerprint:
+        return job, False
+    words = f"was used for job {job.id}, which is another request; use a new key"
+    return Conflict(f"This idempotency key {words}.")
+
+
+def _verdict(request: JobRequest, facts: Facts) -> Verdict:
     try:
-        printable(key)
-    except ValueError as error:
-        raise Invalid({"key": str(error)}) from error
+        return resolve(request, facts)
+    except SciServerError as error:
+        return error
+
+
+def _missing(verdict: Verdict, facts: Facts) -> list[str]:
+    """Addresses of user volumes that the job needs and that are to be made."""
+    mounts = verdict.mounts if isinstance(verdict, Resolved) else ()
+    return [m.volume for m in mounts if "/" in m.volume and m.volume not in facts.volumes]
+
+
+def _admit(
+    asked: Sequence[_Asked], verdicts: Mapping[int, Verdict], room: int
+) -> tuple[list[tuple[_Asked, Resolved]], list[_Asked]]:
+    """Those to be written, each key once, and those whose key one of them used before."""
+    admitted: list[tuple[_Asked, Resolved]] = []
+    repeated: list[_Asked] = []
+    keys: set[str] = set()
+    for one in asked:
+        verdict = verdicts[one.place]
+        if one.key in keys:
+            repeated.append(one)
+        elif isinstance(verdict, Resolved) and len(admitted) < room:
+            admitted.append((one, verdict))
+            keys.update(() if one.key is None else (one.key,))
+    return admitted, repeated

@@ -59,10 +59,8 @@ class Catalogue:
 
     def _shared(self, person: Person, rights: Rights) -> list[UserVolume]:
         named = {grant.resource.name for grant in rights.grants if grant.resource.kind == "user_volume"}
-        parts = [name.split("/") for name in sorted(named)]
-        others = [part for part in parts if len(part) == 3 and part[1] != person.username]
-        found = [self._store.user_volume(*part) for part in others]
-        return [volume for volume in found if volume]
+        parts = [tuple(name.split("/")) for name in sorted(named)]
+        return self._store.user_volumes_at([p for p in parts if len(p) == 3 and p[1] != person.username])
 
 
 def _offer(rights: Rights, kind: str, name: str, description: str) -> OfferedVolume:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 
+from ..domain.access import Action, Decision
 from ..domain.catalogue import Image
 from ..domain.jobs import JobRequest
 from ..domain.people import Person
@@ -34,6 +36,11 @@ class Facts:
 
     image_problem: ImageCheck
 
+    @cached_property
+    def may(self) -> Callable[[Action, str, str], Decision]:
+        """`rights.may`, each question answered once: many requests ask the same."""
+        return cache(self.rights.may)
+
     @property
     def known(self) -> frozenset[str]:
         """Addresses that a request may name."""
@@ -53,30 +60,29 @@ class Gatherer:
         self._image_check = image_check
         self._own_volumes: Recent[frozenset[str]] = Recent(clock)
 
-    def gather(self, person: Person, request: JobRequest) -> Facts:
-        """All facts about `request` of `person`."""
+    def gather(self, person: Person, requests: Sequence[JobRequest]) -> Facts:
+        """All facts about `requests` of `person`."""
         site = self._site.snapshot()
         return Facts(
             site=site,
             rights=self._site.rights(person),
-            volumes=self._volumes(person, request),
+            volumes=self._volumes(person, requests),
             defaults=Homes.defaults(person, site.roots.values()),
-            jobs=self._jobs(person, request),
+            jobs=self._jobs(person, requests),
             image_problem=self._image_check,
         )
 
-    def _volumes(self, person: Person, request: JobRequest) -> frozenset[str]:
+    def _volumes(self, person: Person, requests: Sequence[JobRequest]) -> frozenset[str]:
         mine = self._own_volumes.get(
             person.username, lambda: frozenset(v.ref for v in self._store.user_volumes(person.username))
         )
-        named = {mount.volume for mount in request.volumes}
-        if request.results:
-            named.add(request.results.volume)
+        named = {mount.volume for request in requests for mount in request.volumes}
+        named |= {request.results.volume for request in requests if request.results}
         others = [name.split("/") for name in sorted(named - mine) if name.count("/") == 2]
         found = [self._store.user_volume(*parts) for parts in others]
         return mine | {volume.ref for volume in found if volume}
 
-    def _jobs(self, person: Person, request: JobRequest) -> frozenset[int]:
-        wanted = sorted({dependency.job for dependency in request.dependencies})
+    def _jobs(self, person: Person, requests: Sequence[JobRequest]) -> frozenset[int]:
+        wanted = sorted({dependency.job for request in requests for dependency in request.dependencies})
         jobs = self._store.jobs_by_id(wanted) if wanted else {}
         return frozenset(job.id for job in jobs.values() if job.owner == person.username)

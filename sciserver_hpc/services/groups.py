@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..domain import groups as rules
+from ..domain import membership as rules
 from ..domain.access import Resource, ResourceKind, Subject, SubjectKind, own_subjects
 from ..domain.audit import Asker
 from ..domain.errors import Conflict, NotFound, Refused
 from ..domain.groups import (
     Accessibility,
-    Change,
     Group,
     Membership,
     Role,
@@ -19,9 +18,10 @@ from ..domain.groups import (
     Status,
     user,
 )
+from ..domain.membership import Change
 from ..domain.model import Model
 from ..domain.people import Person
-from ..ports import Clock, Directory, Store
+from ..ports import Clock, Directory, Store, Waker
 from .known import Known
 from .trail import Act, Trail
 
@@ -40,10 +40,14 @@ class GroupSeen(Model):
 
 
 class Groups:
-    """The use cases around groups. A group the asker may not know of is always NotFound."""
+    """The use cases around groups. A group the asker may not know of is always NotFound.
 
-    def __init__(self, store: Store, directory: Directory, clock: Clock) -> None:
+    waker: what is granted to a group follows its members on the filesystem.
+    """
+
+    def __init__(self, store: Store, directory: Directory, clock: Clock, waker: Waker) -> None:
         self._store = store
+        self._waker = waker
         self._directory = directory
         self._clock = clock
         self._known = Known(store, directory)
@@ -169,6 +173,7 @@ class Groups:
             act.owner = standing.group.owner
             rules.delete(standing)
             self._store.delete_group(name, self._clock.now())
+        self._waker.wake()
 
     # coming in ------------------------------------------------------------------------------------
     def invite(self, asker: Asker, name: str, member: Subject, role: Role = Role.MEMBER) -> Membership:
@@ -303,6 +308,7 @@ class Groups:
             else:
                 self._store.change_group(change.group)
                 self._store.put_memberships(change.memberships)
+        self._waker.wake()
 
     def _standing(self, person: Person, name: str) -> Standing:
         """Who asks about what, as it is once it is our turn. Raises NotFound."""

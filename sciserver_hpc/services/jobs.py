@@ -15,8 +15,9 @@ from ..domain.people import Person
 from ..domain.scheduling import Owner, Submission
 from ..domain.states import JobState
 from ..ports import Clock, Scheduler, Store, Waker
-from .accepting import Acceptor
+from .accepting import Acceptor, Outcome
 from .changing import change_anyhow
+from .keys import check_key
 from .launch import Launch
 from .rendering import Preview, Renderer
 
@@ -53,10 +54,21 @@ class Jobs:
 
         Raises Invalid, Refused (every failing item), Conflict (`key` used for another request), Unavailable.
         """
-        job, made = self._acceptor.accept(person, request, key)
+        check_key(key)
+        [outcome] = self.submit_many(person, [(request, key)])
+        if isinstance(outcome, SciServerError):
+            raise outcome
+        return outcome
+
+    def submit_many(self, person: Person, requests: Sequence[tuple[JobRequest, str | None]]) -> list[Outcome]:
+        """Accept jobs, each judged for itself and with a key of its own: see `Acceptor.accept_many`."""
+        outcomes = self._acceptor.accept_many(person, requests)
+        made = [outcome[0] for outcome in outcomes if isinstance(outcome, tuple) and outcome[1]]
+        for job in made:
+            log.info("job accepted", job=job.id, user=person.username, domain=job.domain)
         if made:
             self._waker.wake()
-        return job, made
+        return outcomes
 
     def preview(self, person: Person, request: JobRequest) -> Preview:
         """What would become of the request, without making anything. Raises Invalid, Refused."""

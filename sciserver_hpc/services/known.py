@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..domain.access import Subject, SubjectKind, own_subjects
 from ..domain.errors import Invalid, NotFound, Unavailable
-from ..domain.groups import Group, Membership, Role, Standing, Status, may_see, user
+from ..domain.groups import Group, Membership, Role, Standing, Status, user
+from ..domain.membership import may_see
 from ..domain.names import printable
 from ..domain.people import Person
 from ..ports import Directory, Store

@@ -64,7 +64,7 @@ class Mounting:
         volume = self.facts.site.data.get(asked.volume)
         here = self.domain.data_volumes
         if volume is None:
-            readable = (name for name in here if self.facts.rights.may(Action.READ, "data_volume", name))
+            readable = (name for name in here if self.facts.may(Action.READ, "data_volume", name))
             self.findings.invalid(place, f"unknown data volume `{asked.volume}`; {names(readable)}")
             return None
         if volume.name not in here:
@@ -103,7 +103,7 @@ class Mounting:
 
     def _decide(self, asked: VolumeMount, place: str, kind: str) -> bool:
         action = Action.WRITE if asked.mode is Mode.READ_WRITE else Action.READ
-        decision = self.facts.rights.may(action, kind, asked.volume)
+        decision = self.facts.may(action, kind, asked.volume)
         if not decision:
             self.findings.refuse(place, f"volume {asked}", decision.reason)
         return decision.allowed

@@ -138,7 +138,8 @@ def _check_files(request: JobRequest, findings: Findings) -> None:
     if payload in _OWN_NAMES:
         findings.invalid("filename", f"{payload} is taken in the job folder; choose another name")
     try:
-        parameters_text(request.parameters)
+        if request.parameters:
+            parameters_text(request.parameters)
     except ValueError:
         findings.invalid("parameters", "hold a number that is not finite; JSON has none, give it as text")
 
@@ -150,42 +151,50 @@ def _check_dependencies(request: JobRequest, facts: Facts, findings: Findings) -
 
 
 def _domain(request: JobRequest, facts: Facts, findings: Findings) -> ComputeDomain | None:
-    usable = [
+    usable = (  # asked for only as far as it is looked at
         domain
         for domain in facts.site.domains.values()
-        if domain.batch and facts.rights.may(Action.USE, "domain", domain.name)
-    ]
+        if domain.batch and facts.may(Action.USE, "domain", domain.name)
+    )
     if request.domain is None:
-        if not usable:
+        first = next(usable, None)
+        if first is None:
             findings.invalid(
                 "domain", "you may use no compute domain for jobs; ask an administrator for a grant"
             )
-        return usable[0] if usable else None
+        return first
     domain = facts.site.domains.get(request.domain)
-    offer = names(d.name for d in usable)
     if domain is None:
+        offer = names(d.name for d in usable)
         findings.invalid("domain", f"unknown domain `{request.domain}`; {offer}")
         return None
     _decide(facts, findings, Action.USE, "domain", domain.name)
     if not domain.batch:
+        offer = names(d.name for d in usable)
         findings.invalid("domain", f"domain {domain.name} runs sessions only, no jobs; {offer}")
     return domain
 
 
 def _image(request: JobRequest, domain: ComputeDomain, facts: Facts, findings: Findings) -> Image | None:
-    here = [facts.site.images[name] for name in domain.images if name in facts.site.images]
-    usable = [image for image in here if facts.rights.may(Action.USE, "image", image.name)]
-    offer = names((image.name for image in usable), f" in domain {domain.name}")
+    usable = (  # asked for only as far as it is looked at
+        facts.site.images[name]
+        for name in domain.images
+        if name in facts.site.images and facts.may(Action.USE, "image", name)
+    )
+
+    def offer() -> str:
+        return names((image.name for image in usable), f" in domain {domain.name}")
+
     if request.image is None:
-        image = usable[0] if usable else None
+        image = next(usable, None)
         if image is None:
-            findings.invalid("image", f"no image is given, and {offer}")
+            findings.invalid("image", f"no image is given, and {offer()}")
     else:
         image = facts.site.images.get(request.image)
         if image is None:
-            findings.invalid("image", f"unknown image `{request.image}`; {offer}")
-        elif image not in here:
-            findings.invalid("image", f"image {image.name} does not run in domain {domain.name}; {offer}")
+            findings.invalid("image", f"unknown image `{request.image}`; {offer()}")
+        elif image.name not in domain.images:
+            findings.invalid("image", f"image {image.name} does not run in domain {domain.name}; {offer()}")
     if image is not None:
         _decide(facts, findings, Action.USE, "image", image.name)
         if problem := facts.image_problem(image):
@@ -218,6 +227,6 @@ def _check_workdir(request: JobRequest, mounts: Iterable[Mount], findings: Findi
 
 
 def _decide(facts: Facts, findings: Findings, action: Action, kind: str, name: str) -> None:
-    decision = facts.rights.may(action, kind, name)
+    decision = facts.may(action, kind, name)
     if not decision:
         findings.refuse(kind, f"{kind} {name}", decision.reason)

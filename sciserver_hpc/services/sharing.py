@@ -26,15 +26,16 @@ from ..domain.errors import NotFound, Refused
 from ..domain.groups import Role, Standing, user
 from ..domain.model import Model
 from ..domain.people import Person
-from ..domain.sharing import Giver, Share, give, take
+from ..domain.sharing import NO_EVERYONE, Giver, Share, give, storable, take
 from ..domain.volumes import UserVolume
 from ..domain.why import Explanation, Question, explain
-from ..ports import Clock, Directory, Store
+from ..ports import Clock, Directory, Store, Waker
 from .known import Known
 from .site import Site
 from .trail import Act, Trail
 
 LONGEST_PAGE = 500
+LONGEST_LIST = 10_000
 
 
 class Usable(Model):
@@ -53,10 +54,23 @@ class Thing:
 
 
 class Sharing:
-    """The use cases around grants. A thing the asker may not know of is always NotFound."""
+    """The use cases around grants. A thing the asker may not know of is always NotFound.
 
-    def __init__(self, store: Store, directory: Directory, clock: Clock, site: Site) -> None:
+    waker: the broker brings grants on user volumes to the filesystem; everyone: see `Entitled`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        directory: Directory,
+        clock: Clock,
+        site: Site,
+        waker: Waker,
+        everyone: str = "",
+    ) -> None:
         self._store = store
+        self._waker = waker
+        self._everyone = everyone
         self._clock = clock
         self._site = site
         self._known = Known(store, directory)
@@ -81,14 +95,15 @@ class Sharing:
         thing = self._thing(asker.person, resource)
         self._known.check(asker.person, subject, "subject")
         if dry_run:
-            made = give(self._giver(asker.person, resource), subject, wanted, expires, now)
+            made = self._made(asker.person, resource, subject, wanted, expires)
             return [Share(id=0, grant=grant, created_at=now) for grant in made]
         detail = " ".join(wanted) + (f" until {expires.isoformat()}" if expires else "")
         shares: list[Share] = []
         with self._trail.acting(asker, Act("grant", resource, subject, detail, thing.owner)):
-            made = give(self._giver(asker.person, resource), subject, wanted, expires, now)
+            made = self._made(asker.person, resource, subject, wanted, expires)
             self._known.check(asker.person, subject, "subject")  # a group may have ended meanwhile
             shares = self._store.add_grants(made, now)
+        self._nudge(resource)
         return shares
 
     def revoke(
@@ -120,6 +135,8 @@ class Sharing:
             if found and not dry_run:
                 self._store.drop_grants([share.id for share in found])
             act.told = bool(found) and not dry_run
+        if act.told:
+            self._nudge(resource)
         return found
 
     def revoke_one(self, asker: Asker, share_id: int) -> None:
@@ -135,12 +152,43 @@ class Sharing:
             act.owner = giver.owner or ""
             take(giver, grant, answers=answers)
             act.told = self._store.drop_grants([share_id]) > 0
+        self._nudge(grant.resource)
+
+    def _made(
+        self,
+        person: Person,
+        resource: Resource,
+        subject: Subject,
+        actions: Iterable[Action],
+        expires: datetime | None,
+    ) -> list[Grant]:
+        """Raises Invalid, Refused."""
+        made = give(self._giver(person, resource), subject, actions, expires, self._clock.now())
+        if not (self._everyone or storable(resource, subject)):
+            raise Refused({str(subject): NO_EVERYONE})
+        return made
+
+    def _nudge(self, resource: Resource) -> None:
+        if resource.kind is ResourceKind.USER_VOLUME:
+            self._waker.wake()
 
     # listing --------------------------------------------------------------------------------------
     def on(self, person: Person, resource: Resource, after: int = 0, limit: int = 100) -> list[Share]:
         """All grants on a thing, for those who may give them. Raises NotFound, Refused."""
         self.need(person, Action.GRANT, resource)
         return self._store.shares_on(resource, after, _page(limit))
+
+    def seen(self, person: Person, resource: Resource) -> tuple[list[Share], bool]:
+        """Grants on a thing: all (True) for those who may give them, else those that reach the person.
+
+        Raises NotFound.
+        """
+        thing = self._thing(person, resource)
+        giver = self._giver(person, resource, thing)
+        found = self._store.shares_on(resource, 0, LONGEST_LIST)
+        if self._decide(giver, Action.GRANT):
+            return found, True
+        return [share for share in found if share.grant.subject in giver.acting.subjects], False
 
     def need(self, person: Person, action: Action, resource: Resource) -> None:
         """Raise NotFound or Refused unless the person may do `action` to a thing that is there."""

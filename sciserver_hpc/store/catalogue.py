@@ -13,6 +13,7 @@ from ..domain.catalogue import ComputeDomain, Image, Site
 from ..domain.errors import Invalid
 from ..domain.volumes import DataVolume, RootVolume
 from .grant_rows import row_of
+from .marking import mark
 from .parsing import Parsed, parsed
 from .part import Part
 from .schema import grants, offers
@@ -33,7 +34,10 @@ class Catalogue(Part):
         granted = _grant_rows(site, self._now())
         with self._database.writing() as connection:
             connection.execute(delete(offers))
-            connection.execute(delete(grants).where(grants.c.granted_by == SITE))
+            gone = delete(grants).where(grants.c.granted_by == SITE)
+            before = connection.execute(gone.returning(grants.c.resource_kind, grants.c.resource_name)).all()
+            things = [(row["resource_kind"], row["resource_name"]) for row in granted]
+            mark(self._database, connection, [*things, *((kind, name) for kind, name in before)], self._now())
             for table, rows in ((offers, offered), (grants, granted)):
                 if rows:
                     connection.execute(insert(table), rows)

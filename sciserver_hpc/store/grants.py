@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, delete, exists, select, tuple_
 from ..domain.access import Grant, Resource, Subject, SubjectKind
 from ..domain.sharing import Share
 from .grant_rows import grant_of, row_of, share_of
+from .marking import mark
 from .part import Part
 from .schema import GRANT_KEY, grants
 
@@ -28,6 +29,7 @@ class Grants(Part):
     def add_grants(self, given: Sequence[Grant], now: datetime) -> list[Share]:
         """See `ports.Store`."""
         with self._database.writing() as connection:
+            mark(self._database, connection, (_thing(grant.resource) for grant in given), now)
             return [
                 share_of(connection.execute(self._adding(grant, now).returning(grants)).one())
                 for grant in given
@@ -72,12 +74,19 @@ class Grants(Part):
     def drop_grants(self, ids: Sequence[int]) -> int:
         """See `ports.Store`."""
         with self._database.writing() as connection:
-            return connection.execute(delete(grants).where(grants.c.id.in_(ids))).rowcount
+            gone = delete(grants).where(grants.c.id.in_(ids))
+            rows = connection.execute(gone.returning(grants.c.resource_kind, grants.c.resource_name)).all()
+            mark(self._database, connection, ((kind, name) for kind, name in rows), self._now())
+            return len(rows)
 
     def _shares(self, which: ColumnElement[bool], after: int, limit: int | None) -> list[Share]:
         wanted = select(grants).where(which, grants.c.id > after).order_by(grants.c.id).limit(limit)
         with self._database.reading() as connection:
             return [share_of(row) for row in connection.execute(wanted)]
+
+
+def _thing(resource: Resource) -> tuple[str, str]:
+    return resource.kind, resource.name
 
 
 def _on(resource: Resource) -> ColumnElement[bool]:

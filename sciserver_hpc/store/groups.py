@@ -10,6 +10,7 @@ from sqlalchemy import Select, delete, exists, false, func, insert, or_, select,
 from ..domain.access import Subject, SubjectKind
 from ..domain.groups import Accessibility, Group, Membership, Role, Source, Status, likeness
 from .group_rows import group_of, group_row, member_columns, membership_of, membership_row
+from .marking import mark_reached
 from .part import Part
 from .schema import grants, groups, memberships
 
@@ -46,6 +47,7 @@ class Groups(Part):
         nested = (columns.member_kind == kind) & (columns.member_name == name)
         theirs = delete(grants).where(grants.c.subject_kind == kind, grants.c.subject_name == name)
         with self._database.writing() as connection:
+            mark_reached(self._database, connection, [Subject(kind=kind, name=name)], now)
             connection.execute(
                 update(groups).where(_PORTAL, groups.c.name == name).values(deleted_at=now, owner="")
             )
@@ -64,6 +66,18 @@ class Groups(Part):
         named = exists().where(groups.c.source == Source.DIRECTORY, groups.c.name == name)
         with self._database.reading() as connection:
             return bool(connection.execute(select(named)).scalar_one())
+
+    def group_gid(self, name: str) -> int | None:
+        """See `ports.Store`."""
+        wanted = select(groups.c.gid).where(groups.c.source == Source.DIRECTORY, groups.c.name == name)
+        with self._database.reading() as connection:
+            return connection.execute(wanted).scalar_one_or_none()
+
+    def note_group_gid(self, name: str, gid: int | None) -> None:
+        """See `ports.Store`."""
+        noted = update(groups).where(groups.c.source == Source.DIRECTORY, groups.c.name == name)
+        with self._database.writing() as connection:
+            connection.execute(noted.values(gid=gid))
 
     def groups_alike(self, name: str) -> list[Group]:
         """See `ports.Store`."""
@@ -114,6 +128,8 @@ class Groups(Part):
                     name: added.excluded[name] for name in ("role", "status", "barred", "by", "changed_at")
                 }
                 connection.execute(added.on_conflict_do_update(index_elements=key, set_=rest))
+            changed_groups = {Subject(kind=SubjectKind.PORTAL_GROUP, name=one.group) for one in changed}
+            mark_reached(self._database, connection, changed_groups, self._now())
 
     def members(
         self, group: str, statuses: Sequence[Status], after: Subject | None = None, limit: int = 100

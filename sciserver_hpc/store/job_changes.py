@@ -12,10 +12,10 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.sql.dml import ReturningInsert
 
 from ..domain.errors import Conflict
-from ..domain.jobs import EventKind, Job, JobEvent
+from ..domain.jobs import EventKind, Job, JobEvent, NewJob
 from ..domain.states import JobState
-from .job_rows import MOVING, event_row, inserted, job_of, moving
-from .jobs import BY_KEY, chunks
+from .job_rows import MOVING, event_row, inserted, moving
+from .jobs import by_key, chunks
 from .part import Part
 from .schema import job_events, job_ids, job_requests, jobs
 
@@ -36,26 +36,29 @@ _ADD_EVENT = insert(job_events)
 class JobChanges(Part):
     """Writing queries on `jobs`, `job_requests` and `job_events`."""
 
-    def next_job_id(self) -> int:
+    def next_job_ids(self, count: int) -> list[int]:
         """See `ports.Store`."""
+        if not count:
+            return []
         with self._database.writing() as connection:
-            reserved: int = connection.execute(_ADD_ID).scalar_one()
-        return reserved
+            return sorted(connection.execute(_ADD_ID, [{}] * count).scalars())
 
-    def add_job(self, job: Job, claim_digest: str, request: str, key: str | None, fingerprint: str) -> Job:
-        """See `ports.Store`."""
-        row = inserted(job) | {
-            "claim_digest": claim_digest,
-            "idempotency_key": key,
-            "fingerprint": fingerprint,
-        }
-        first = JobEvent(at=job.accepted_at, kind=EventKind.STATE, state=job.state, text="Accepted.")
+    def add_jobs(self, new: Sequence[NewJob]) -> list[Job | Conflict]:
+        """See `ports.Store`.
+
+        Rows go in by the order of their keys, so that two writers cannot wait for each other.
+        """
+        if not new:
+            return []
+        rows = [_row(one) for one in sorted(new, key=lambda one: (one.job.owner, one.key or ""))]
         with self._database.writing() as connection:
-            if connection.execute(self._add_unless_repeated, row).one_or_none() is None:
-                return _earlier(connection, job.owner, key, fingerprint)
-            connection.execute(_ADD_REQUEST, {"job_id": job.id, "request": request})
-            connection.execute(_ADD_EVENT, event_row(job.id, first))
-        return job
+            ids = {row.id for row in connection.execute(self._add_unless_repeated, rows)}
+            made = [one for one in new if one.job.id in ids]
+            if made:
+                requests = [{"job_id": one.job.id, "request": one.request} for one in made]
+                connection.execute(_ADD_REQUEST, requests)
+                connection.execute(_ADD_EVENT, [_accepted(one.job) for one in made])
+            return [one.job if one.job.id in ids else _earlier(connection, one) for one in new]
 
     @cached_property
     def _add_unless_repeated(self) -> ReturningInsert[tuple[int]]:
@@ -121,13 +124,27 @@ class JobChanges(Part):
         return "run"
 
 
-def _earlier(connection: Connection, owner: str, key: str | None, fingerprint: str) -> Job:
-    row = connection.execute(BY_KEY, {"owner": owner, "key": key}).one()
-    if row.fingerprint != fingerprint:
-        raise Conflict(
-            f"The idempotency key was used before, for another request (job {row.id}). Use a new key."
-        )
-    return job_of(row[:-1])
+def _row(new: NewJob) -> dict[str, Any]:
+    return inserted(new.job) | {
+        "claim_digest": new.claim_digest,
+        "idempotency_key": new.key,
+        "fingerprint": new.fingerprint,
+    }
+
+
+def _accepted(job: Job) -> dict[str, Any]:
+    first = JobEvent(at=job.accepted_at, kind=EventKind.STATE, state=job.state, text="Accepted.")
+    return event_row(job.id, first)
+
+
+def _earlier(connection: Connection, new: NewJob) -> Job | Conflict:
+    key = new.key or ""
+    job, fingerprint = by_key(connection, new.job.owner, [key])[key]
+    if fingerprint == new.fingerprint:
+        return job
+    return Conflict(
+        f"The idempotency key was used before, for another request (job {job.id}). Use a new key."
+    )
 
 
 def _lock(connection: Connection, ids: Sequence[int]) -> dict[int, int]:

@@ -50,8 +50,8 @@ MOVING = (*_MOVING, "tasks", "end", "usage")
 JOB = [jobs.c[name] for name in (*_FIXED, *MOVING, "spec")]
 """The columns that make a Job."""
 
-JOB_AND_FINGERPRINT = [*JOB, jobs.c.fingerprint]
-"""Those, and what the request was recognised by."""
+JOB_AND_KEY = [*JOB, jobs.c.fingerprint, jobs.c.idempotency_key]
+"""Those, and what the request is recognised by."""
 
 EVENT = [job_events.c[name] for name in ("at", "kind", "state", "text")]
 """The columns that make a JobEvent."""

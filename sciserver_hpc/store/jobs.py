@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select
 
 from ..domain.jobs import Job, JobEvent
 from ..domain.states import ACTIVE, JobState
-from .job_rows import EVENT, JOB, JOB_AND_FINGERPRINT, event_of, job_of
+from .job_rows import EVENT, JOB, JOB_AND_KEY, event_of, job_of
 from .part import Part
 from .schema import job_events, job_requests, jobs
 
@@ -35,10 +35,11 @@ _BY_UUID = _JOBS.where(jobs.c.uuid == bindparam("uuid"))
 _COUNT = select(func.count()).where(
     jobs.c.owner == bindparam("owner"), jobs.c.state.in_(bindparam("states", expanding=True))
 )
-BY_KEY = select(*JOB_AND_FINGERPRINT).where(
-    jobs.c.owner == bindparam("owner"), jobs.c.idempotency_key == bindparam("key")
+_BY_KEY = select(*JOB_AND_KEY).where(
+    jobs.c.owner == bindparam("owner"), jobs.c.idempotency_key.in_(bindparam("keys", expanding=True))
 )
-"""The job of an owner's idempotency key."""
+
+Key = TypeVar("Key", int, str)
 
 
 class Jobs(Part):
@@ -52,11 +53,10 @@ class Jobs(Part):
         """See `ports.Store`."""
         return self._one(_BY_UUID, {"uuid": uuid})
 
-    def job_by_key(self, owner: str, key: str) -> tuple[Job, str] | None:
+    def jobs_by_key(self, owner: str, keys: Sequence[str]) -> dict[str, tuple[Job, str]]:
         """See `ports.Store`."""
         with self._database.reading() as connection:
-            row = connection.execute(BY_KEY, {"owner": owner, "key": key}).one_or_none()
-        return None if row is None else (job_of(row[:-1]), row.fingerprint)
+            return by_key(connection, owner, keys)
 
     def jobs(
         self,
@@ -138,6 +138,15 @@ class Jobs(Part):
         return [job_of(row) for row in rows]
 
 
-def chunks(job_ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    """`job_ids` in pieces that fit into one statement."""
-    return (job_ids[start : start + _CHUNK] for start in range(0, len(job_ids), _CHUNK))
+def by_key(connection: Connection, owner: str, keys: Sequence[str]) -> dict[str, tuple[Job, str]]:
+    """See `ports.Store.jobs_by_key`."""
+    found: dict[str, tuple[Job, str]] = {}
+    for chunk in chunks(keys):
+        rows = connection.execute(_BY_KEY, {"owner": owner, "keys": list(chunk)})
+        found.update((row.idempotency_key, (job_of(row[:-2]), row.fingerprint)) for row in rows)
+    return found
+
+
+def chunks(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    """`keys` in pieces that fit into one statement."""
+    return (keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK))

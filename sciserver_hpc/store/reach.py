@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from sqlalchemy import Executable, text
+from sqlalchemy import Connection, Executable, text
 
 from ..domain.access import SITE, Grant, Resource, Subject, SubjectKind
 from ..domain.groups import Group
@@ -67,6 +67,10 @@ _SHARES = """
 SELECT g.* FROM reach {grants}
 WHERE reach.kind <> 'everyone' AND g.granted_by <> :site AND g.id > :after
 ORDER BY g.id LIMIT :limit
+"""
+
+_VOLUMES = """
+SELECT DISTINCT g.resource_name FROM reach {grants} WHERE g.resource_kind = 'user_volume'
 """
 
 _GROUPS = """
@@ -138,6 +142,12 @@ class Reach(Part):
 
     def _upward(self, rest: str) -> Executable:
         return _statement(self._database.engine.dialect.name, rest)
+
+
+def volumes_reached(connection: Connection, seeds: Iterable[Subject]) -> list[str]:
+    """Names of the user volumes granted to the seeds, or to groups they are in."""
+    statement = _statement(connection.dialect.name, _VOLUMES)
+    return list(connection.execute(statement, {"seeds": _pairs(seeds)}).scalars())
 
 
 @lru_cache

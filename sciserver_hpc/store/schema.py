@@ -113,10 +113,14 @@ groups = Table(
     Column("accessibility", String(16), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("deleted_at", Instant),
+    Column("gid", BigInteger),
     UniqueConstraint("source", "name"),
     Index("ix_groups_likeness", "likeness"),
 )
-"""Those of the portal, deleted ones too, and those of the directory that somebody who logged in is in."""
+"""Those of the portal, deleted ones too, and those of the directory that somebody who logged in is in.
+
+gid: of the directory's, as it was told last.
+"""
 
 memberships = Table(
     "memberships",
@@ -172,6 +176,22 @@ user_volumes = Table(
     Index("ix_user_volumes_owner", "owner"),
     sqlite_autoincrement=True,
 )
+
+upkeep = Table(
+    "upkeep",
+    metadata,
+    Column("root", String(64), primary_key=True),
+    Column("owner", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("marks", Integer, nullable=False),
+    Column("due_at", Instant),
+    Column("busy_until", Instant),
+    Column("body", Text, nullable=False),
+    Index("ix_upkeep_due_at", "due_at"),
+    Index("ix_upkeep_owner", "owner"),
+)
+"""User volumes on which something is or was granted: how far their filesystem follows (domain/upkeep.py)."""
 
 job_ids = Table("job_ids", metadata, Column("id", Id, primary_key=True), sqlite_autoincrement=True)
 """One row per job id ever reserved: ids grow, and none comes twice."""

@@ -22,6 +22,7 @@ from .leadership import Leadership
 from .people import People
 from .reach import Reach
 from .tokens import Tokens
+from .upkeeps import Upkeeps
 from .volumes import Volumes
 
 
@@ -30,7 +31,18 @@ def _utc_now() -> datetime:
 
 
 class SqlStore(
-    People, Tokens, Catalogue, Grants, Groups, Reach, Audit, Volumes, Jobs, JobChanges, Leadership
+    People,
+    Tokens,
+    Catalogue,
+    Grants,
+    Groups,
+    Reach,
+    Upkeeps,
+    Audit,
+    Volumes,
+    Jobs,
+    JobChanges,
+    Leadership,
 ):
     """The whole store: one part per noun, all over one `Database`.
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, select, tuple_
 
 from ..domain.volumes import UserVolume
+from .marking import mark_known
 from .part import Part
-from .schema import user_volumes
+from .schema import upkeep, user_volumes
+
+_CHUNK = 500
+"""Addresses in one statement: engines bound its parameters."""
 
 
 class Volumes(Part):
@@ -29,11 +34,28 @@ class Volumes(Part):
         with self._database.reading() as connection:
             return _find(connection, root, owner, name)
 
+    def user_volumes_at(self, addresses: Sequence[tuple[str, ...]]) -> list[UserVolume]:
+        """See `ports.Store`."""
+        key = tuple_(user_volumes.c.root, user_volumes.c.owner, user_volumes.c.name)
+        found: dict[str, UserVolume] = {}
+        with self._database.reading() as connection:
+            for start in range(0, len(addresses), _CHUNK):
+                wanted = select(user_volumes).where(key.in_(addresses[start : start + _CHUNK]))
+                volumes = (
+                    UserVolume.model_validate(dict(row._mapping)) for row in connection.execute(wanted)
+                )
+                found.update({volume.ref: volume for volume in volumes})
+        refs = map("/".join, addresses)
+        return [found[ref] for ref in refs if ref in found]
+
     def add_user_volume(self, root: str, owner: str, name: str, description: str) -> UserVolume:
         """See `ports.Store`."""
         row = {"root": root, "owner": owner, "name": name, "description": description}
         with self._database.writing() as connection:
             connection.execute(self._database.insert(user_volumes).values(row).on_conflict_do_nothing())
+            columns = upkeep.c
+            same = (columns.root == root) & (columns.owner == owner) & (columns.name == name)
+            mark_known(connection, same, self._now())
             found = _find(connection, root, owner, name)
         if found is None:
             raise AssertionError("a row written in this transaction is there")

@@ -249,6 +249,24 @@ def test_what_others_made_is_for_their_own_agent(storage: Storage) -> None:
     assert (inode.uid, inode.access.rights[USERS[1]]) == (ALICE, 5)
 
 
+def test_a_guests_file_brought_in_from_elsewhere_is_not_shared(storage: Storage) -> None:
+    """alice may move what lies where both may write; that gives nobody what bob keeps to himself."""
+    open_to_all = storage.path / "project"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    doing(bob, write, str(open_to_all / "secret"), 0o600)
+    granted = {USERS[0]: True, USERS[1]: False}
+    storage.share({USERS[0]: True})
+    doing(bob, write, str(storage.volume / "his"))
+    doing(alice, os.rename, str(open_to_all / "secret"), str(storage.volume / "secret"))
+    report = storage.share(granted)
+    assert (report["left"], report["guests"]) == ({"others": 2}, [BOB])
+    as_guest = project(ALICE, granted, MEMBERS).model_copy(update={"host": ALICE})
+    assert storage.apply(as_guest, by=bob)["changed"] == 1
+    assert [storage.rights(who, storage.volume / "his") for who in (alice, carol)] == [6, 4]
+    assert [storage.rights(who, storage.volume / "secret") for who in (alice, carol)] == [0, 0]
+
+
 def test_the_way_to_a_volume_shows_nothing_else(storage: Storage) -> None:
     doing(alice, os.mkdir, str(storage.home / "private"), 0o755)
     doing(alice, write, str(storage.home / "notes"), 0o600)

@@ -16,7 +16,7 @@ from sciserver_hpc.agent.problems import Problem
 from sciserver_hpc.domain.acl import Acl, Inode, Named, Tag
 from sciserver_hpc.domain.files import FileKind
 from sciserver_hpc.domain.projection import Projection, drift, project, wanted
-from tests.domain.test_projection import acls, inodes, projections
+from tests.domain.test_projection import EVERYBODY, acls, inodes, projections
 
 _TAGS = {Tag.USER: acl_rules.USER, Tag.GROUP: acl_rules.GROUP}
 
@@ -34,8 +34,9 @@ def status(found: Inode) -> os.stat_result:
     return os.stat_result((kind | found.mode, 0, 0, 1, found.uid, found.gid, 0, 0, 0, 0))
 
 
-@given(projections(), inodes())
-def test_both_ends_judge_alike(projection: Projection, found: Inode) -> None:
+@given(projections(), inodes(), st.sampled_from([None, *(who.id for who in EVERYBODY)]))
+def test_both_ends_judge_alike(projection: Projection, found: Inode, host: int | None) -> None:
+    projection = projection.model_copy(update={"host": host})
     plan = acl_rules.Plan(projection.model_dump(mode="json"))
     kinds, access, default = plan.judge(status(found), raw(found.access), raw(found.default))
     after = wanted(projection, found)
@@ -76,8 +77,10 @@ def test_an_unknown_format_is_told(data: bytes) -> None:
         {"entries": [{"named": {"tag": "user", "id": 2**32 - 1}, "bits": 7}], "ours": [], "inherit": True},
         {"entries": [{"named": {"tag": "user", "id": True}, "bits": 7}], "ours": [], "inherit": True},
         {"entries": [{"named": {"tag": "user", "id": 1}, "bits": 8}], "ours": [], "inherit": True},
-        {"entries": [5], "ours": [], "inherit": True},
-        {"entries": 5, "ours": [], "inherit": True},
+        {"entries": [], "ours": [], "inherit": True},
+        {"entries": [], "ours": [], "inherit": True, "host": -1},
+        {"entries": [5], "ours": [], "inherit": True, "host": None},
+        {"entries": 5, "ours": [], "inherit": True, "host": None},
     ],
 )
 def test_projections_that_are_none(projection: object) -> None:

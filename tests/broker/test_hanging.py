@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sciserver_hpc.broker.errands import QUICK, SLOW
-from sciserver_hpc.broker.submitting import PER_TURN
+from sciserver_hpc.broker.submitting import BATCH, PER_TURN
 from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.lifecycle import in_doubt
 from sciserver_hpc.domain.scheduling import Owner, Submission, SubmitOutcome
@@ -100,7 +100,7 @@ def test_what_is_under_way_is_not_cancelled_as_if_slurm_had_no_copy(world: World
 
 def test_a_job_cancelled_before_its_batch_began_is_not_handed_over(world: World) -> None:
     """The rows of an errand's later batches are as old as its turn."""
-    jobs = [world.accept() for _ in range(40)]
+    jobs = [world.accept() for _ in range(BATCH + 8)]
     world.gate.shut("answer", ALICE)
     world.clock.advance(1)
     world.broker.tick()

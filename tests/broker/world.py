@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from sciserver_hpc.domain.errors import Unavailable
 from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.scheduling import EndRecord, Owner, Submission, SubmitOutcome, mark
 from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.services.projecting import Address, Due
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import new_database
-from tests.fakes.jobs import make_job
+from tests.fakes.jobs import add_job, make_job, next_job_id
 from tests.fakes.scheduler import FakeScheduler
 from tests.fakes.strands import Crash, Gate, Strands
 
@@ -72,6 +73,16 @@ class ThroughAgents:
     def cancel(self, owner: Owner, slurm_ids: Sequence[int]) -> None:
         self._gate.stand("cancel", owner)
         self._cluster.cancel(owner, slurm_ids)
+
+
+class NoDisk:
+    """Nothing is shared."""
+
+    def due(self) -> list[Due]:
+        return []
+
+    def work(self, volumes: Sequence[Address], go_on: Callable[[], bool]) -> bool:
+        raise AssertionError((volumes, go_on))
 
 
 def render(wanted: Sequence[tuple[Job, Mapping[int, int]]]) -> dict[str, Submission]:
@@ -135,6 +146,7 @@ class World:
         self.strands = Strands(self.clock)
         self.gate = Gate(self.strands)
         self.wakes = 0
+        self.disk: Any = NoDisk()
         self.store: Any = SqlStore(new_database(folder / "world.db"), now=self.clock.now)
         self.cluster = FakeScheduler(self.clock)
         self.folders = Folders(self.gate)
@@ -155,6 +167,7 @@ class World:
             quiet=QUIET,
             hand_over=self._hand_over,
             wake=self._woken,
+            disk=self.disk,
             patience_s=patience_s,
             runner=runner or self.strands,
         )
@@ -195,8 +208,8 @@ class World:
     # what people do ---------------------------------------------------------------------------------
     def accept(self, **fields: Any) -> Job:
         """A job as services leave it."""
-        job = make_job(self.store.next_job_id(), accepted_at=self.now, changed_at=self.now, **fields)
-        return self.store.add_job(job, DIGEST, "{}", None, "")  # type: ignore[no-any-return]
+        job = make_job(next_job_id(self.store), accepted_at=self.now, changed_at=self.now, **fields)
+        return add_job(self.store, job, DIGEST, "{}", None, "")  # type: ignore[no-any-return]
 
     def ask_cancel(self, job: Job, by: str = "alice") -> None:
         """What services write when somebody cancels."""

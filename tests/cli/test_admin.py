@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def site(home: Path, portal: FakePortal, monkeypatch: pytest.MonkeyPatch) -> Pat
     _program(home, "sinfo", "batch\ngpu\n")
     _program(home, "scontrol", SCONTROL.format(plugin="task/cgroup,task/affinity", cores="yes"))
     _program(home, "apptainer", "apptainer version 1.4.5\n")
+    _program(home, "squashfuse_ll", "")
+    monkeypatch.setenv("PATH", f"{home / 'bin'}:{os.environ['PATH']}")
     image = home / "python.sif"
     image.write_bytes(b"SIF")
     (home / "site.toml").write_text(_catalogue(image))
@@ -209,6 +212,28 @@ def test_everything_is_well(house: checks.Site) -> None:
     assert verdicts["slurm default partitions"].text == "batch"
     assert verdicts["images apptainer"].text == "apptainer version 1.4.5"
     assert all(not verdict.remedy for verdict in verdicts.values())
+
+
+def test_finding_9_a_slurm_without_security_fixes_is_told(house: checks.Site) -> None:
+    cluster = house.services.schedulers["default"]
+    assert isinstance(cluster, FakeScheduler)
+    cluster.version = "slurm 22.05.8"
+    verdict = found(house, "slurm")["slurm default version"]
+    assert verdict.ok
+    assert "slurm 22.05 gets no security fixes" in str(verdict)
+    cluster.version = "slurm 26.05.4"
+    assert "slurm default version" not in found(house, "slurm")
+
+
+def test_finding_10_a_host_that_would_unpack_every_image_is_told(
+    house: checks.Site, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "bin" / "squashfuse_ll").unlink()
+    monkeypatch.setenv("PATH", str(home / "bin"))
+    verdict = found(house, "images")["images squashfuse"]
+    assert verdict.ok
+    assert "unpacks" in verdict.text
+    assert "install squashfuse" in verdict.remedy
 
 
 def test_a_cluster_that_lacks_a_partition(house: checks.Site, home: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from sciserver_hpc.domain.errors import (
 from sciserver_hpc.domain.jobs import JobRequest, Kind
 from sciserver_hpc.domain.resources import Resources
 from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.domain.views import JobView
 from tests.fakes.portal import DOMAINS, PASSWORD, FakePortal
 
 SHELL = JobRequest(kind=Kind.SHELL, command="true")
@@ -116,6 +118,54 @@ def test_errors_are_the_houses_own(client: Client) -> None:
     assert refused.value.items == {"image secret": "you have no grant to use it."}
     with pytest.raises(NotFound):
         client.job(99)
+
+
+def test_many_go_in_calls_of_a_hundred_and_come_back_in_order(portal: FakePortal, client: Client) -> None:
+    requests = [client.request(kind="shell", command="true", name=f"n{number}") for number in range(230)]
+    jobs = client.submit_many(requests)
+    assert [job.name for job in jobs if isinstance(job, JobView)] == [f"n{number}" for number in range(230)]
+    assert portal.batches == [100, 100, 30]
+
+
+def test_many_large_ones_go_in_calls_that_the_portal_takes(portal: FakePortal, client: Client) -> None:
+    large = client.request(kind="shell", command="x" * 1_000_000)
+    assert len(client.submit_many([large] * 9)) == 9
+    assert portal.batches == [7, 2]
+
+
+def test_of_many_each_has_its_own_error(client: Client) -> None:
+    images = ("python", "nobody", "secret", "python")
+    requests = [client.request(kind="shell", command="true", image=image) for image in images]
+    first, invalid, refused, last = client.submit_many(requests)
+    assert isinstance(first, JobView) and isinstance(last, JobView)
+    assert isinstance(invalid, Invalid) and set(invalid.problems) == {"image"}
+    assert isinstance(refused, Refused) and set(refused.items) == {"image secret"}
+    assert client.submit_many([]) == []
+
+
+@pytest.mark.parametrize("trouble", [["lost"], [503], ["lost", 502, 504]])
+def test_a_lost_answer_makes_none_of_many_twice(portal: FakePortal, client: Client, trouble: list) -> None:
+    portal.trouble = trouble
+    assert [job.id for job in client.submit_many([SHELL] * 3) if isinstance(job, JobView)] == [11, 12, 13]
+    assert len(portal.jobs) == 3
+
+
+def test_many_that_broke_off_go_on_with_their_key(portal: FakePortal, client: Client) -> None:
+    def broken() -> Iterator[JobRequest]:
+        yield from [SHELL] * 101
+        portal.trouble = [503] * 5
+        yield from [SHELL] * 49
+
+    with pytest.raises(Unavailable, match=r"same again with key mine"):
+        client.submit_many(broken(), key="mine")
+    assert len(portal.jobs) == 100
+    jobs = client.submit_many([SHELL] * 150, key="mine")
+    assert len({job.id for job in jobs if isinstance(job, JobView)}) == len(portal.jobs) == 150
+
+
+def test_many_that_cannot_be_sent_are_told_each(portal: FakePortal, client: Client) -> None:
+    portal.trouble = [(413, "too_large")]
+    assert [type(one) for one in client.submit_many([SHELL] * 2)] == [Invalid, Invalid]
 
 
 def test_an_impossible_request_is_found_before_it_is_sent(portal: FakePortal, client: Client) -> None:

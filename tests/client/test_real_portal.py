@@ -18,6 +18,7 @@ from sciserver_hpc.domain.errors import (
     SciServerError,
 )
 from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.domain.views import JobView
 from tests.fakes.portal import listening
 from tests.portal.house import PASSWORD, House
 
@@ -70,6 +71,19 @@ def test_a_job_from_its_submission_to_its_results(house: House, alice: Client, h
     assert [found.name for found in alice.jobs(states=["SUCCEEDED"], domain="batch")] == ["first"]
     assert alice.events(job.id)[-1].state is JobState.SUCCEEDED
     assert "hostname" not in alice.script(job.id).options
+
+
+def test_many_jobs_of_which_two_are_wrong(house: House, alice: Client) -> None:
+    asked = [alice.request(kind="shell", command=f"fit {n}", name=f"fit{n}") for n in range(120)]
+    asked[3] = alice.request(kind="shell", command="fit", image="none")
+    asked[4] = alice.request(kind="notebook", notebook=NOTEBOOK, parameters={"x": float("nan")})
+    made = alice.submit_many(asked, key="sweep")
+    assert [n for n, one in enumerate(made) if not isinstance(one, JobView)] == [3, 4]
+    assert isinstance(made[3], Invalid) and set(made[3].problems) == {"image"}
+    assert isinstance(made[4], Invalid) and set(made[4].problems) == {"parameters"}
+    again = alice.submit_many(asked, key="sweep")
+    assert again[:3] == made[:3] and again[5:] == made[5:]
+    assert len(house.store.jobs(limit=500)) == 118
 
 
 def test_what_would_be_submitted(alice: Client) -> None:

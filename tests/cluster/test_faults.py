@@ -68,3 +68,14 @@ def test_without_the_directory_one_stays_logged_in_and_a_login_says_why(
             Client.login(cluster.url, "bob", cluster.password("bob"), str(cluster.ca))
         ready = requests.get(f"{cluster.url}/readyz", verify=str(cluster.ca), timeout=30).json()
         assert [one["system"] for one in ready["outages"]] == ["The directory of people"]
+
+
+def test_while_the_portal_is_away_people_are_told_and_jobs_go_on(alice: Client, cluster: Cluster) -> None:
+    job = alice.submit_shell("sleep 2")
+    with cluster.part("portal").away():
+        answer = requests.get(cluster.url, verify=str(cluster.ca), timeout=30)
+        assert answer.status_code == 502
+        assert "Jobs in Slurm go on" in answer.text
+        with pytest.raises(Unavailable, match="portal"):
+            Client.login(cluster.url, "bob", cluster.password("bob"), str(cluster.ca))
+    assert alice.wait(job.id, timeout=PATIENCE, poll=1).state is JobState.SUCCEEDED

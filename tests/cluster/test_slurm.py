@@ -31,7 +31,7 @@ def test_a_user_reaches_slurmrestd_with_a_token_of_their_own(cluster: Cluster, r
     assert answer.status_code == 200
 
 
-def test_another_users_name_with_that_token_is_refused(cluster: Cluster, run_as: Run) -> None:
+def test_finding_3_another_users_name_with_that_token_is_refused(cluster: Cluster, run_as: Run) -> None:
     token = run_as("alice", ["scontrol", "token", "lifespan=60"]).stdout.strip().partition("=")[2]
     answer = requests.get(
         f"http://127.0.0.1:{cluster.state.port('slurmrestd')}/slurm/v0.0.38/jobs",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sciserver_hpc.domain import groups
+from sciserver_hpc.domain import membership as groups
 from sciserver_hpc.domain.access import Subject
 from sciserver_hpc.domain.errors import Conflict, Refused, SciServerError
 from sciserver_hpc.domain.groups import (

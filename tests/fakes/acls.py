@@ -69,12 +69,13 @@ class FakeAcls:
         rest = [path for path in paths if not cursor or path.split("/") > cursor[1:].split("/")]
         some = rest[: max(1, limit)]
         seen: Counter[Drift | Obstacle] = Counter()
-        samples, changed = [], 0
+        samples, changed, guests = [], 0, set()
         for path in some:
             found = drift(projection, self.inodes[path])
             others = found - {Drift.FOREIGN} and self.inodes[path].uid != uid
             whats: list[Drift | Obstacle] = [*sorted(found), *([Obstacle.OTHERS] if others else [])]
             seen.update(whats)
+            guests |= {self.inodes[path].uid} if others else set()
             samples += [AclSample(path=path[len(top) + 1 :], what=what) for what in whats]
             if change and found - {Drift.FOREIGN} and not others:
                 self._demand_room(projection)
@@ -87,6 +88,7 @@ class FakeAcls:
             drift={what: count for what, count in seen.items() if isinstance(what, Drift)},
             left={what: count for what, count in seen.items() if isinstance(what, Obstacle)},
             samples=tuple(samples[:10]),
+            guests=tuple(sorted(guests)[:20]),
         )
 
     def _below(self, top: str) -> list[str]:

@@ -11,6 +11,7 @@ class FakeDirectory:
 
     def __init__(self) -> None:
         self.down = False
+        self.gids: dict[str, int] = {}
         self._people: dict[str, tuple[Person, str]] = {}
 
     def add(self, person: Person, password: str) -> None:
@@ -38,6 +39,12 @@ class FakeDirectory:
         self._answer()
         people = (person for person, _ in self._people.values())
         return name.casefold() in {group.casefold() for person in people for group in person.groups}
+
+    def gid(self, group: str) -> int:
+        self._answer()
+        if group not in self.gids:
+            raise NotFound(f"The directory tells no gid for a group {group}.")
+        return self.gids[group]
 
     def ping(self) -> str:
         self._answer()

@@ -1,4 +1,4 @@
-"""Jobs to test with."""
+"""Jobs to test with, and a store's calls for one of them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from sciserver_hpc.domain.jobs import Job, JobSpec, Kind
+from sciserver_hpc.domain.errors import Conflict
+from sciserver_hpc.domain.jobs import Job, JobSpec, Kind, NewJob
 from sciserver_hpc.domain.resources import Resources
 from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.ports import Store
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
@@ -71,3 +73,19 @@ def make_job(job_id: int = 1, **fields: Any) -> Job:
         }
         | fields
     )
+
+
+def next_job_id(store: Store) -> int:
+    """One new id."""
+    [job_id] = store.next_job_ids(1)
+    return job_id
+
+
+def add_job(
+    store: Store, job: Job, digest: str, request: str, key: str | None = None, fingerprint: str = "f"
+) -> Job:
+    """Add one job. Raises Conflict."""
+    [stored] = store.add_jobs([NewJob(job, digest, request, key, fingerprint)])
+    if isinstance(stored, Conflict):
+        raise stored
+    return stored

@@ -42,6 +42,8 @@ class FakePortal:
         self.jobs: dict[int, JobView] = {}
         self.keys: dict[str, int] = {}
         self.requests: list[JobRequest] = []
+        self.batches: list[int] = []
+        """How many jobs each call for many brought."""
         self.calls: list[str] = []
         self.logs: dict[str, bytes] = {"stdout": b"", "stderr": b""}
         """By stream; of an array's task, `stdout.3`."""
@@ -225,17 +227,41 @@ def _account_routes(app: Flask) -> None:
     app.add_url_rule("/api/v1/tokens/7", "revoke", lambda: ("", 204), methods=["DELETE"])
 
 
+def _refusal(asked: JobRequest) -> tuple[Response, int] | None:
+    if asked.image == "nobody":
+        return failure(422, "invalid", "no", problems={"image": "unknown image `nobody`; there is python."})
+    if asked.image == "secret":
+        return failure(403, "refused", "no", items={"image secret": "you have no grant to use it."})
+    return None
+
+
 def _job_routes(app: Flask, portal: FakePortal) -> None:
+    def accept(asked: JobRequest, key: str) -> tuple[dict[str, Any], bool]:
+        new = key not in portal.keys
+        if new:
+            portal.keys[key] = portal.add(asked).id
+        return portal.jobs[portal.keys[key]].model_dump(mode="json") | {"future": 1}, new
+
+    @app.post("/api/v1/jobs/batch")
+    def submit_many() -> Any:
+        rows = [JobRequest.model_validate(row) for row in request.get_json()["jobs"]]
+        portal.batches.append(len(rows))
+        answers: list[Any] = []
+        for place, asked in enumerate(rows):
+            portal.requests.append(asked)
+            if refusal := _refusal(asked):
+                answers.append(refusal[0].json)
+            else:
+                job, new = accept(asked, f"{request.headers['Idempotency-Key']}.{place}")
+                answers.append({"job": job, "new": new})
+        return {"jobs": answers}
+
     @app.post("/api/v1/jobs")
     def submit() -> Any:
         asked = JobRequest.model_validate(request.get_json())
         portal.requests.append(asked)
-        if asked.image == "nobody":
-            return failure(
-                422, "invalid", "no", problems={"image": "unknown image `nobody`; there is python."}
-            )
-        if asked.image == "secret":
-            return failure(403, "refused", "no", items={"image secret": "you have no grant to use it."})
+        if refusal := _refusal(asked):
+            return refusal
         if "test_only" in request.args:
             return {"message": "Job 5 to start at 2026-03-01T12:00:00 on n1"}
         if "preview" in request.args:
@@ -246,13 +272,8 @@ def _job_routes(app: Flask, portal: FakePortal) -> None:
                 "domain": "batch",
                 "image": "python",
             }
-        key = request.headers["Idempotency-Key"]
-        new = key not in portal.keys
-        if new:
-            portal.keys[key] = portal.add(asked).id
-        return {
-            "job": portal.jobs[portal.keys[key]].model_dump(mode="json") | {"future": 1}
-        }, 201 if new else 200
+        job, new = accept(asked, request.headers["Idempotency-Key"])
+        return {"job": job}, 201 if new else 200
 
     @app.get("/api/v1/jobs")
     def jobs() -> Any:

@@ -79,6 +79,7 @@ class FakeScheduler:
         self.accounting_down = False
         self.accounting_lag = timedelta(0)
         self.calls: Counter[str] = Counter()
+        self.version = "fake cluster"
         self.submissions: dict[int, Submission] = {}
         """By Slurm id: what was queued."""
 
@@ -197,7 +198,7 @@ class FakeScheduler:
     def ping(self) -> str:
         self.calls["ping"] += 1
         self._ask_controller()
-        return "fake cluster"
+        return self.version
 
     def _accounted(self) -> list[Sighting]:
         now = self._clock.now()

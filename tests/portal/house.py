@@ -22,12 +22,15 @@ from sciserver_hpc.render import Surroundings
 from sciserver_hpc.services.accepting import Acceptor
 from sciserver_hpc.services.audit import Audit
 from sciserver_hpc.services.catalogue import Catalogue
+from sciserver_hpc.services.disk import Disks
+from sciserver_hpc.services.entitled import Entitled
 from sciserver_hpc.services.facts import Gatherer
 from sciserver_hpc.services.groups import Groups
 from sciserver_hpc.services.homes import Homes
 from sciserver_hpc.services.jobs import Jobs
 from sciserver_hpc.services.launch import Launch
 from sciserver_hpc.services.login import Login
+from sciserver_hpc.services.projecting import Projecting
 from sciserver_hpc.services.rendering import Renderer
 from sciserver_hpc.services.results import Results
 from sciserver_hpc.services.sharing import Sharing
@@ -172,8 +175,10 @@ class House:
         launch = Launch(self.store, self.clock, site)
         jobs = Jobs(self.store, self.clock, Waker(), schedulers, acceptor, self.renderer, launch)
         login = Login(self.store, self.people, self.clock, homes)
-        groups = Groups(self.store, self.people, self.clock)
-        sharing = Sharing(self.store, self.people, self.clock, site)
+        waker = Waker()
+        groups = Groups(self.store, self.people, self.clock, waker)
+        sharing = Sharing(self.store, self.people, self.clock, site, waker)
+        entitled = Entitled(self.store, self.people, self.clock)
         return Services(
             settings=settings(folder, url),
             clock=self.clock,
@@ -188,6 +193,8 @@ class House:
             groups=groups,
             sharing=sharing,
             audit=Audit(self.store, groups, sharing),
+            projecting=Projecting(self.store, self.disk, self.clock, entitled, timedelta(days=1)),
+            disks=Disks(self.store, self.clock, sharing, entitled),
         )
 
 

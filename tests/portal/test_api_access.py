@@ -384,3 +384,36 @@ def test_groups_have_their_trail_for_admins(call: Callers) -> None:
     call.ok("alice", "POST", "/groups/survey/role", {"member": user("bob"), "role": "admin"})
     acts = [e["act"] for e in call.ok("bob", "GET", "/audit", resource="group:survey")["entries"]]
     assert acts == ["group.role", "group.accept", "group.invite", "group.create"]
+
+
+def test_people_are_told_how_far_the_disk_followed(call: Callers) -> None:
+    house = call.house
+    house.disk.make_directory("/shared/Storage/alice/shared", PEOPLE["alice"].uid)
+    call.grant(user("bob"), "read")
+    call.grant(group_of_the_directory("astro"), "write")
+    before = call.ok("alice", "GET", "/grants/applied", resource=ON_IT)
+    assert [one["state"] for one in before["grants"]] == ["waiting", "pending"]
+    while due := house.services.projecting.due():
+        house.services.projecting.work([due[0].volume], lambda: True)
+    after = call.ok("alice", "GET", "/grants/applied", resource=ON_IT)
+    assert after["volume"]["state"] == "applied"
+    assert [one["sentence"] for one in after["grants"]] == [
+        "Applied.",
+        "Pending: the directory tells no number (gid) for a Unix group astro.",
+    ]
+    mine = call.ok("bob", "GET", "/grants/applied", resource=ON_IT)
+    assert [one["id"] for one in mine["grants"]] == [one["id"] for one in after["grants"]]
+    said(call("carol", "GET", "/grants/applied", resource=ON_IT), 404)
+    said(call("alice", "GET", "/grants/applied", resource="image:python"), 404)
+    lines = call.ok("alice", "GET", "/audit", resource=ON_IT)["entries"]
+    assert (lines[0]["who"], lines[0]["act"]) == ("the broker", "disk.applied")
+
+
+def test_a_user_volume_is_not_shared_with_everyone(call: Callers) -> None:
+    call.grant(user("root1"), "read", "grant")
+    words = said(call.grant({"kind": "everyone"}, "read", by="root1"), 403)
+    assert "a filesystem knows no everyone" in words
+
+
+def group_of_the_directory(name: str) -> dict[str, str]:
+    return {"kind": "group", "name": name}

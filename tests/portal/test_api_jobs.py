@@ -8,6 +8,7 @@ import pytest
 
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.services.jobs import LONGEST_PAGE
+from tests.fakes.jobs import add_job, next_job_id
 
 from .house import House, shell
 
@@ -53,6 +54,93 @@ def test_the_same_key_makes_one_job(alice: Caller) -> None:
     assert first.json["job"]["id"] == again.json["job"]["id"]
 
 
+def test_many_are_each_judged_for_themselves(alice: Caller) -> None:
+    asked = [
+        shell(name="good"),
+        shell(name="a\nb"),
+        shell(image="pyton"),
+        shell(image="secret"),
+        "no object",
+        shell(dependencies=[{"job": 10**30}]),
+        shell(dependencies=[{"job": 77}]),
+        {"kind": "shell", "command": "x" * 1_000_001},
+        shell(name="last"),
+    ]
+    answer = alice("POST", "/jobs/batch", {"jobs": asked})
+    assert answer.status_code == 200
+    rows = answer.json["jobs"]
+    assert [(row["job"]["name"], row["new"]) for row in (rows[0], rows[8])] == [
+        ("good", True),
+        ("last", True),
+    ]
+    for one, row in zip(asked[1:8], rows[1:8], strict=True):
+        alone = alice("POST", "/jobs", one).json["error"]
+        assert row == {"error": alone | {"request_id": row["error"]["request_id"]}}
+    assert [job["name"] for job in alice("GET", "/jobs").json["jobs"]] == ["last", "good"]
+
+
+def test_the_same_many_sent_again_make_no_job_twice(alice: Caller) -> None:
+    asked = {"jobs": [shell(), shell(image="pyton"), shell("date")]}
+    first = alice("POST", "/jobs/batch", asked, Idempotency_Key="sweep").json["jobs"]
+    again = alice("POST", "/jobs/batch", asked, Idempotency_Key="sweep").json["jobs"]
+    assert [again[n] for n in (0, 2)] == [{"job": first[n]["job"], "new": False} for n in (0, 2)]
+    assert again[1]["error"]["problems"] == first[1]["error"]["problems"]
+    changed = {"jobs": [shell(), shell(), shell("other")]}
+    third = alice("POST", "/jobs/batch", changed, Idempotency_Key="sweep").json["jobs"]
+    assert [row["new"] for row in third[:2]] == [False, True]
+    assert third[2]["error"]["code"] == "conflict"
+    assert len(alice("GET", "/jobs").json["jobs"]) == 3
+
+
+def test_without_a_key_the_same_many_are_new_jobs(alice: Caller) -> None:
+    asked = {"jobs": [shell(), shell()]}
+    rows = [row for _ in range(2) for row in alice("POST", "/jobs/batch", asked).json["jobs"]]
+    assert len({row["job"]["id"] for row in rows}) == 4 and all(row["new"] for row in rows)
+
+
+def test_many_over_the_cap_are_refused_each(house: House, alice: Caller) -> None:
+    kept = alice("POST", "/jobs", shell()).json["job"]["id"]
+    job = house.store.job(kept)
+    assert job is not None
+    with house.store.transaction():
+        for number in range(997):
+            other = job.model_copy(update={"id": next_job_id(house.store), "uuid": f"{number:032x}"})
+            add_job(house.store, other, "", "{}")
+    rows = alice("POST", "/jobs/batch", {"jobs": [shell()] * 4}).json["jobs"]
+    assert [row.get("new") for row in rows] == [True, True, None, None]
+    assert all("1000 unfinished jobs" in row["error"]["items"]["jobs"] for row in rows[2:])
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "jobs"),
+        ({"jobs": []}, "jobs"),
+        ({"jobs": [shell()] * 101}, "jobs"),
+        ({"jobs": shell()}, "jobs"),
+        ({"jobs": [shell()], "key": "k"}, "key"),
+        ([shell()], "request"),
+    ],
+)
+def test_what_is_no_list_of_jobs_is_refused_whole(alice: Caller, body: Any, field: str) -> None:
+    answer = alice("POST", "/jobs/batch", body)
+    assert (answer.status_code, list(answer.json["error"]["problems"])) == (422, [field])
+    assert alice("GET", "/jobs").json["jobs"] == []
+
+
+@pytest.mark.parametrize("key", ["", "k" * 201, "a\x7fb"])
+def test_a_key_for_many_is_short_and_printable(alice: Caller, key: str) -> None:
+    answer = alice("POST", "/jobs/batch", {"jobs": [shell()]}, Idempotency_Key=key)
+    assert (answer.status_code, list(answer.json["error"]["problems"])) == (422, ["key"])
+
+
+def test_many_are_10_mb_at_most(alice: Caller) -> None:
+    answer = alice("POST", "/jobs/batch", {"jobs": [shell("x" * 900_000)] * 12})
+    assert (answer.status_code, answer.json["error"]["code"]) == (413, "too_large")
+    fits = alice("POST", "/jobs/batch", {"jobs": [shell("x" * 900_000)] * 11})
+    assert [row["new"] for row in fits.json["jobs"]] == [True] * 11
+
+
 def test_what_cannot_be_read_is_told_in_our_words(alice: Caller, house: House) -> None:
     deep = house.app.test_client().post(
         f"{API}/jobs",
@@ -94,8 +182,8 @@ def test_the_longest_page_goes_on_too(house: House, alice: Caller) -> None:
     assert job is not None
     with house.store.transaction():
         for number in range(LONGEST_PAGE):
-            other = {"id": house.store.next_job_id(), "uuid": f"{number:032x}"}
-            house.store.add_job(job.model_copy(update=other), "", "{}", None, "")
+            other = {"id": next_job_id(house.store), "uuid": f"{number:032x}"}
+            add_job(house.store, job.model_copy(update=other), "", "{}", None, "")
     page = alice("GET", f"/jobs?limit={LONGEST_PAGE}").json
     assert len(page["jobs"]) == LONGEST_PAGE
     rest = alice("GET", f"/jobs?limit={LONGEST_PAGE}&before_id={page['next']}").json

@@ -148,6 +148,21 @@ def test_without_the_directory_no_group_is_made_but_known_people_are_invited(sha
     assert shared.groups.invite(Asker(BOB), "survey", CAROLS).member == CAROLS
 
 
+def test_volumes_shared_by_the_thousand_are_offered(shared: World) -> None:
+    with shared.store.transaction():
+        for number in range(1200):
+            shared.store.add_user_volume("Storage", "bob", f"v{number}", "")
+    many = [Resource(kind="user_volume", name=f"Storage/bob/v{number}") for number in range(0, 2400, 2)]
+    made = [Grant(subject=SURVEY, action=Action.READ, resource=one, granted_by="bob") for one in many]
+    shared.store.add_grants(made, shared.clock.now())
+    offered = [volume.volume for volume in shared.catalogue.volumes(CAROL)]
+    assert offered == [
+        *sorted([PRIVATE.name, *(f"Storage/bob/v{number}" for number in range(0, 1200, 2))]),
+        "sdss",
+        "far",
+    ]
+
+
 def test_more_things_than_a_statement_has_parameters(shared: World) -> None:
     """SciServer's listing breaks at 2,100."""
     many = [Resource(kind="user_volume", name=f"Storage/bob/v{number}") for number in range(3000)]

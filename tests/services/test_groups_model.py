@@ -235,7 +235,7 @@ class Rules:
     def give(self, who: str, thing: Member, subject: Member, action: str, hours: int | None) -> None:
         need(self.knows_of(who, thing) and self.knows(who, subject))
         need(not (thing == OURS and subject == ("user", "alice")))
-        need(subject[0] != "everyone" or who == "root1")
+        need(subject[0] != "everyone" or (who == "root1" and thing == SITES))
         end = None if hours is None else self.hour + hours
         if not self.owns(who, thing):
             for needed in ("grant", action):

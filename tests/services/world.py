@@ -6,6 +6,7 @@ nobody). Images: python, r, plain (no kernels, runs in batch), hidden (granted t
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,15 @@ from sciserver_hpc.render import Surroundings
 from sciserver_hpc.services.accepting import Acceptor
 from sciserver_hpc.services.audit import Audit
 from sciserver_hpc.services.catalogue import Catalogue
+from sciserver_hpc.services.disk import Disks
+from sciserver_hpc.services.entitled import Entitled
 from sciserver_hpc.services.facts import Gatherer
 from sciserver_hpc.services.groups import Groups
 from sciserver_hpc.services.homes import Homes
 from sciserver_hpc.services.jobs import Jobs
 from sciserver_hpc.services.launch import Launch
 from sciserver_hpc.services.login import Login
+from sciserver_hpc.services.projecting import Projecting
 from sciserver_hpc.services.rendering import Renderer
 from sciserver_hpc.services.results import Results
 from sciserver_hpc.services.sharing import Sharing
@@ -48,6 +52,7 @@ class FakePeople:
 
     def __init__(self) -> None:
         self.people = {person.username: person for person in (ALICE, BOB, CAROL)}
+        self.gids = {"astro": 3001}
         self.down = False
         self.asked: list[str] = []
         self.calls = 0
@@ -68,6 +73,12 @@ class FakePeople:
     def has_group(self, name: str) -> bool:
         self._answer()
         return name.casefold() in {group.casefold() for p in self.people.values() for group in p.groups}
+
+    def gid(self, group: str) -> int:
+        self._answer()
+        if group not in self.gids:
+            raise NotFound(f"The directory tells no gid for a group {group}.")
+        return self.gids[group]
 
     def ping(self) -> str:
         self._answer()
@@ -187,9 +198,13 @@ class World:
         self.renderer = Renderer(self.store, Surroundings("https://portal:8443"), b"k" * 32)
         self.jobs = self.make_jobs()
         self.results = Results(self.jobs, self.agents)
-        self.groups = Groups(self.store, self.people, self.clock)
-        self.sharing = Sharing(self.store, self.people, self.clock, self.site)
+        self.groups = Groups(self.store, self.people, self.clock, self.waker)
+        self.sharing = Sharing(self.store, self.people, self.clock, self.site, self.waker)
         self.audit = Audit(self.store, self.groups, self.sharing)
+        self.entitled = Entitled(self.store, self.people, self.clock)
+        every = timedelta(days=1)
+        self.projecting = Projecting(self.store, self.agents, self.clock, self.entitled, every)
+        self.disks = Disks(self.store, self.clock, self.sharing, self.entitled)
 
     def make_jobs(self, max_active: int = 100) -> Jobs:
         gatherer = Gatherer(self.store, self.clock, self.site, lambda _image: self.image_problem)

@@ -7,17 +7,17 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from sciserver_hpc.domain.errors import Conflict, Invalid
-from sciserver_hpc.domain.jobs import End, EventKind, Job, JobEvent, Usage
+from sciserver_hpc.domain.jobs import End, EventKind, Job, JobEvent, NewJob, Usage
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.clock import FakeClock
-from tests.fakes.jobs import NOON, make_job
+from tests.fakes.jobs import NOON, add_job, make_job, next_job_id
 
 DIGEST = "d" * 64
 
 
 def add(store: SqlStore, job: Job | None = None, key: str | None = None, fingerprint: str = "f") -> Job:
-    return store.add_job(job or make_job(store.next_job_id()), DIGEST, '{"kind": "shell"}', key, fingerprint)
+    return add_job(store, job or make_job(next_job_id(store)), DIGEST, '{"kind": "shell"}', key, fingerprint)
 
 
 def event(text: str, state: JobState = JobState.PENDING) -> JobEvent:
@@ -50,14 +50,14 @@ def full(job_id: int) -> Job:
 
 
 def test_a_job_comes_back_as_it_was(store: SqlStore) -> None:
-    job = full(store.next_job_id())
-    assert store.add_job(job, DIGEST, "{}", None, "f") == job
+    job = full(next_job_id(store))
+    assert add_job(store, job, DIGEST, "{}", None, "f") == job
     assert store.job(job.id) == store.job_by_uuid(job.uuid) == job
     assert store.jobs_by_id([job.id, 99]) == {job.id: job}
 
 
 def test_a_job_read_is_like_one_validated(store: SqlStore) -> None:
-    found = store.job(add(store, full(store.next_job_id())).id)
+    found = store.job(add(store, full(next_job_id(store))).id)
     assert found is not None
     again = Job.model_validate(found.model_dump())
     assert again == found
@@ -69,7 +69,7 @@ def test_a_job_read_is_like_one_validated(store: SqlStore) -> None:
 def test_what_is_not_there_is_none(store: SqlStore) -> None:
     assert store.job(1) is None
     assert store.job_by_uuid("0" * 32) is None
-    assert store.job_by_key("alice", "k") is None
+    assert store.jobs_by_key("alice", ["k"]) == {}
     assert store.requests([1]) == {}
     assert store.jobs_by_id([]) == {}
     assert store.events(1) == []
@@ -85,23 +85,64 @@ def test_the_first_event_and_the_request_are_kept(store: SqlStore) -> None:
 
 def test_a_key_used_again_gives_the_first_job(store: SqlStore) -> None:
     first = add(store, key="k")
-    again = add(store, make_job(store.next_job_id(), name="other"), key="k")
+    again = add(store, make_job(next_job_id(store), name="other"), key="k")
     assert again == first
-    assert store.job_by_key("alice", "k") == (first, "f")
+    assert store.jobs_by_key("alice", ["k", "l"]) == {"k": (first, "f")}
     assert len(store.jobs()) == len(store.events(first.id)) == 1
 
 
 def test_a_key_is_its_owners(store: SqlStore) -> None:
     alices = add(store, key="k")
-    bobs = add(store, make_job(store.next_job_id(), owner="bob"), key="k")
+    bobs = add(store, make_job(next_job_id(store), owner="bob"), key="k")
     assert alices.id != bobs.id
-    assert store.job_by_key("carol", "k") is None
+    assert store.jobs_by_key("carol", ["k"]) == {}
 
 
 def test_a_key_used_for_another_request_is_a_conflict(store: SqlStore) -> None:
     add(store, key="k")
     with pytest.raises(Conflict, match="Use a new key"):
         add(store, key="k", fingerprint="g")
+
+
+def test_many_are_added_at_once_each_with_its_request_and_event(store: SqlStore) -> None:
+    ids = store.next_job_ids(120)
+    assert ids == sorted(set(ids)) and len(ids) == 120
+    new = [NewJob(make_job(n), DIGEST, f'{{"n": {n}}}', f"k{-n}", "f") for n in ids]
+    assert store.add_jobs(new) == [one.job for one in new]
+    assert store.jobs_by_id(ids) == {one.job.id: one.job for one in new}
+    assert store.requests(ids) == {one.job.id: one.request for one in new}
+    assert [len(store.events(n)) for n in ids] == [1] * 120
+    assert store.jobs_by_key("alice", [f"k{-n}" for n in ids]) == {one.key: (one.job, "f") for one in new}
+
+
+def test_no_jobs_are_no_work(store: SqlStore) -> None:
+    assert (store.next_job_ids(0), store.add_jobs([])) == ([], [])
+
+
+def test_a_key_among_many_stops_its_own_job_alone(store: SqlStore) -> None:
+    before = add(store, key="before")
+    wanted = (
+        ("z", "f"),
+        ("before", "f"),
+        (None, "f"),
+        ("before", "g"),
+        ("a", "f"),
+        ("z", "f"),
+        ("z", "g"),
+        (None, "f"),
+    )
+    new = [
+        NewJob(make_job(n), DIGEST, "{}", key, fingerprint)
+        for n, (key, fingerprint) in zip(store.next_job_ids(len(wanted)), wanted, strict=True)
+    ]
+    answers = store.add_jobs(new)
+    kept = [new[n].job for n in (0, 2, 4, 7)]
+    assert [answers[n] for n in (0, 2, 4, 7)] == kept
+    assert [answers[1], answers[5]] == [before, kept[0]]
+    assert [type(answers[n]) for n in (3, 6)] == [Conflict, Conflict]
+    assert f"job {before.id}" in str(answers[3]) and f"job {kept[0].id}" in str(answers[6])
+    assert store.jobs() == [*reversed(kept), before]
+    assert [len(store.events(one.job.id)) for one in new] == [1, 0, 1, 0, 1, 0, 0, 1]
 
 
 def test_jobs_without_a_key_are_all_kept(store: SqlStore) -> None:
@@ -112,7 +153,7 @@ def test_jobs_without_a_key_are_all_kept(store: SqlStore) -> None:
 def test_one_uuid_twice_is_a_conflict(store: SqlStore) -> None:
     job = add(store)
     with pytest.raises(Conflict):
-        add(store, make_job(store.next_job_id(), uuid=job.uuid))
+        add(store, make_job(next_job_id(store), uuid=job.uuid))
 
 
 def test_lists_are_newest_first_in_pages(store: SqlStore) -> None:
@@ -124,10 +165,10 @@ def test_lists_are_newest_first_in_pages(store: SqlStore) -> None:
 
 def test_lists_are_filtered(store: SqlStore) -> None:
     later = NOON + timedelta(hours=1)
-    add(store, make_job(store.next_job_id(), name="100%_a\\b"))
+    add(store, make_job(next_job_id(store), name="100%_a\\b"))
     add(
         store,
-        make_job(store.next_job_id(), owner="bob", domain="gpu", state=JobState.FAILED, accepted_at=later),
+        make_job(next_job_id(store), owner="bob", domain="gpu", state=JobState.FAILED, accepted_at=later),
     )
     assert [job.id for job in store.jobs(owner="bob")] == [2]
     assert [job.id for job in store.jobs(domain="gpu")] == [2]
@@ -145,14 +186,14 @@ def test_jobs_are_counted_by_owner_and_state(store: SqlStore) -> None:
         ("alice", JobState.FAILED),
         ("bob", JobState.ACCEPTED),
     ):
-        add(store, make_job(store.next_job_id(), owner=owner, state=state))
+        add(store, make_job(next_job_id(store), owner=owner, state=state))
     assert store.count_jobs("alice", [JobState.ACCEPTED, JobState.RUNNING]) == 1
     assert store.count_jobs("carol", [JobState.ACCEPTED]) == 0
 
 
 def test_active_jobs_are_the_unfinished_and_the_lately_lost(store: SqlStore, clock: FakeClock) -> None:
     for state in JobState:
-        add(store, make_job(store.next_job_id(), state=state, changed_at=clock.now()))
+        add(store, make_job(next_job_id(store), state=state, changed_at=clock.now()))
     unfinished = [job.id for job in store.jobs(limit=99) if not job.state.final][::-1]
     lost = [job.id for job in store.jobs(states=[JobState.LOST])]
     assert [job.id for job in store.active_jobs()] == unfinished + lost
@@ -163,7 +204,7 @@ def test_active_jobs_are_the_unfinished_and_the_lately_lost(store: SqlStore, clo
 def test_waiting_jobs_are_those_not_submitted_and_those_being_cancelled(store: SqlStore) -> None:
     for state in JobState:
         for cancel in (False, True):
-            add(store, make_job(store.next_job_id(), state=state, cancel_requested=cancel))
+            add(store, make_job(next_job_id(store), state=state, cancel_requested=cancel))
     waiting = [(job.state, job.cancel_requested) for job in store.waiting_jobs()]
     early = (JobState.ACCEPTED, JobState.SUBMITTING)
     wanted = [(state, cancel) for state in early for cancel in (False, True)]

@@ -16,10 +16,10 @@ from hypothesis.stateful import (
 )
 
 from sciserver_hpc.domain.errors import Conflict
-from sciserver_hpc.domain.jobs import EventKind, Job, JobEvent
+from sciserver_hpc.domain.jobs import EventKind, Job, JobEvent, NewJob
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.store.sql_store import SqlStore
-from tests.fakes.jobs import NOON, make_job
+from tests.fakes.jobs import NOON, add_job, make_job, next_job_id
 
 OWNERS = st.sampled_from(["alice", "bob"])
 KEYS = st.sampled_from([None, "k", "l", "k' OR 1=1"])
@@ -47,25 +47,47 @@ class JobsMachine(RuleBasedStateMachine):
 
     @rule(owner=OWNERS, key=KEYS, fingerprint=st.sampled_from("fg"), name=TEXT, state=STATES)
     def add(self, owner: str, key: str | None, fingerprint: str, name: str, state: JobState) -> None:
-        job_id = self.store.next_job_id()
+        job_id = next_job_id(self.store)
         assert job_id > self.highest
         self.highest = job_id
         job = make_job(job_id, owner=owner, state=state, reason=name)
         earlier = self.keys.get((owner, key)) if key is not None else None
         if earlier is not None and earlier[1] != fingerprint:
             with pytest.raises(Conflict):
-                self.store.add_job(job, "d", name, key, fingerprint)
+                add_job(self.store, job, "d", name, key, fingerprint)
             return
-        stored = self.store.add_job(job, "d", name, key, fingerprint)
+        stored = add_job(self.store, job, "d", name, key, fingerprint)
         if earlier is not None:
             assert stored == self.jobs[earlier[0]]
             return
         assert stored == job
-        self.jobs[job_id] = job
+        self._added(job, key, fingerprint)
+
+    @rule(wanted=st.lists(st.tuples(OWNERS, KEYS, st.sampled_from("fg")), max_size=6))
+    def add_many(self, wanted: list[tuple[str, str | None, str]]) -> None:
+        ids = self.store.next_job_ids(len(wanted))
+        assert ids == sorted(ids) and all(job_id > self.highest for job_id in ids)
+        self.highest = max([self.highest, *ids])
+        new = [
+            NewJob(make_job(job_id, owner=owner), "d", "", key, fingerprint)
+            for job_id, (owner, key, fingerprint) in zip(ids, wanted, strict=True)
+        ]
+        for one, answer in zip(new, self.store.add_jobs(new), strict=True):
+            earlier = self.keys.get((one.job.owner, one.key)) if one.key is not None else None
+            if earlier is None:
+                assert answer == one.job
+                self._added(one.job, one.key, one.fingerprint)
+            elif earlier[1] == one.fingerprint:
+                assert answer == self.jobs[earlier[0]]
+            else:
+                assert isinstance(answer, Conflict)
+
+    def _added(self, job: Job, key: str | None, fingerprint: str) -> None:
+        self.jobs[job.id] = job
         self.past.append(job)
-        self.texts[job_id] = ["Accepted."]
+        self.texts[job.id] = ["Accepted."]
         if key is not None:
-            self.keys[owner, key] = (job_id, fingerprint)
+            self.keys[job.owner, key] = (job.id, fingerprint)
 
     @precondition(lambda self: self.past)
     @rule(picks=st.lists(st.tuples(PICK, STATES, TEXT), min_size=1, max_size=4))

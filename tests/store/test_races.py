@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from sciserver_hpc.domain.jobs import EventKind, JobEvent
+from sciserver_hpc.domain.jobs import EventKind, Job, JobEvent, NewJob
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.store.engine import make_engine
 from sciserver_hpc.store.migrate import upgrade
 from sciserver_hpc.store.sql_store import SqlStore
-from tests.fakes.jobs import NOON, make_job
+from tests.fakes.jobs import NOON, add_job, make_job, next_job_id
 
 DIGEST = "d" * 64
 AT_ONCE = 8
@@ -47,12 +47,27 @@ def together(stores: list[SqlStore], act: Callable[[int, SqlStore], Any]) -> lis
 
 def test_one_key_gives_one_job(stores: list[SqlStore]) -> None:
     def submit(_number: int, store: SqlStore) -> int:
-        return store.add_job(make_job(store.next_job_id()), DIGEST, "{}", "k", "f").id
+        return add_job(store, make_job(next_job_id(store)), DIGEST, "{}", "k", "f").id
 
     for _ in range(5):
         assert len(set(together(stores, submit))) == 1
     jobs = stores[0].jobs()
     assert len(jobs) == len(stores[0].events(jobs[0].id)) == 1
+
+
+def test_the_same_many_sent_at_once_are_made_once_and_nobody_waits_in_a_ring(stores: list[SqlStore]) -> None:
+    keys = [f"k{number}" for number in range(40)]
+
+    def submit(number: int, store: SqlStore) -> dict[str, int]:
+        ids = store.next_job_ids(len(keys))
+        order = keys if number % 2 else keys[::-1]
+        new = [NewJob(make_job(n), DIGEST, "{}", key, "f") for n, key in zip(ids, order, strict=True)]
+        answers = store.add_jobs(new)
+        return {key: job.id for key, job in zip(order, answers, strict=True) if isinstance(job, Job)}
+
+    first, *others = together(stores, submit)
+    assert set(first) == set(keys) and all(other == first for other in others)
+    assert len(stores[0].jobs(limit=100)) == len(keys)
 
 
 def test_one_contender_leads(stores: list[SqlStore]) -> None:
@@ -64,7 +79,7 @@ def test_one_contender_leads(stores: list[SqlStore]) -> None:
 
 def test_one_copy_starts(stores: list[SqlStore]) -> None:
     first = stores[0]
-    jobs = [first.add_job(make_job(first.next_job_id()), DIGEST, "{}", None, "f") for _ in range(30)]
+    jobs = [add_job(first, make_job(next_job_id(first)), DIGEST, "{}", None, "f") for _ in range(30)]
 
     def claim_all(number: int, store: SqlStore) -> list[str]:
         return [store.claim(job.uuid, DIGEST, number + 1, 0, None, NOON) for job in jobs]
@@ -80,7 +95,7 @@ def test_one_copy_starts(stores: list[SqlStore]) -> None:
 
 def test_of_changes_to_one_version_one_is_written(stores: list[SqlStore]) -> None:
     first = stores[0]
-    jobs = [first.add_job(make_job(first.next_job_id()), DIGEST, "{}", None, "f") for _ in range(20)]
+    jobs = [add_job(first, make_job(next_job_id(first)), DIGEST, "{}", None, "f") for _ in range(20)]
 
     def change(number: int, store: SqlStore) -> list[int]:
         said = JobEvent(at=NOON, kind=EventKind.NOTE, state=JobState.ACCEPTED, text=str(number))
@@ -120,8 +135,8 @@ def _opened(url: str) -> int:
 def _submit_many(url: str, count: int) -> list[int]:
     store = SqlStore(url, timeout_s=PATIENT)
     try:
-        ids = [store.next_job_id() for _ in range(count)]
-        return [store.add_job(make_job(job_id), DIGEST, "{}", f"k{job_id}", "f").id for job_id in ids]
+        ids = [next_job_id(store) for _ in range(count)]
+        return [add_job(store, make_job(job_id), DIGEST, "{}", f"k{job_id}", "f").id for job_id in ids]
     finally:
         store.close()
 
@@ -136,9 +151,9 @@ def test_processes_get_job_ids_of_their_own(url: str) -> None:
 
 
 def test_a_rolled_back_transaction_frees_no_id_that_was_seen(store: SqlStore) -> None:
-    seen = store.next_job_id()
+    seen = next_job_id(store)
     with pytest.raises(KeyError), store.transaction():
-        store.add_job(make_job(seen), DIGEST, "{}", None, "f")
+        add_job(store, make_job(seen), DIGEST, "{}", None, "f")
         raise KeyError
     assert store.job(seen) is None
-    assert store.next_job_id() > seen
+    assert next_job_id(store) > seen

@@ -15,6 +15,7 @@ from sciserver_hpc.store import migrate
 from sciserver_hpc.store.engine import make_engine
 from sciserver_hpc.store.schema import metadata
 from sciserver_hpc.store.sql_store import SqlStore
+from tests.fakes.jobs import next_job_id
 
 
 def test_migrations_make_the_tables_of_the_schema(url: str) -> None:
@@ -60,7 +61,7 @@ def test_the_sqlite_file_is_its_owners_alone(tmp_path: Path) -> None:
     path.touch(0o644)
     migrate.upgrade(f"sqlite:///{path}")
     store = SqlStore(f"sqlite:///{path}")
-    store.next_job_id()
+    next_job_id(store)
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
     store.close()
     assert modes == dict.fromkeys(modes, 0o600)

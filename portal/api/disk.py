@@ -1,0 +1,30 @@
+"""How far the filesystem follows the grants on a user volume."""
+
+from __future__ import annotations
+
+from sciserver_hpc.services.disk import Disk
+
+from ..guard import person
+from ..services import services
+from .access_models import ThingQuery
+from .routes import Route, query
+from .sharing import READ
+
+
+def grants_applied() -> Disk:
+    """State of a volume and of each grant on it."""
+    return services.disks.of(person(), query(ThingQuery).resource)
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/grants/applied",
+        grants_applied,
+        READ,
+        "How far the filesystem follows the grants on a user volume, for those who may share it; those it is "
+        "shared with are told of what reaches them.",
+        query=ThingQuery,
+        answer=Disk,
+    ),
+)

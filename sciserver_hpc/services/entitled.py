@@ -1,0 +1,130 @@
+"""Whom the grants on a user volume name on its filesystem: people by uid, groups of the directory by gid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..domain.access import Action, Grant, Resource, ResourceKind, Subject, SubjectKind
+from ..domain.acl import Entry, Named, Tag
+from ..domain.errors import NotFound, Unavailable
+from ..domain.people import Person
+from ..domain.projection import project
+from ..domain.sharing import NO_EVERYONE
+from ..ports import Clock, Directory, Store
+
+FRESH = timedelta(minutes=15)
+"""How long a gid that the directory told is not asked for again."""
+
+_ALL = 1_000_000
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """Whom a subject names. unknown: why nobody, "" where there is somebody or nobody to be named."""
+
+    people: tuple[Person, ...] = ()
+    groups: tuple[tuple[str, int], ...] = ()
+    unknown: str = ""
+
+    @property
+    def named(self) -> frozenset[Named]:
+        """As an ACL names them."""
+        users = (Named(tag=Tag.USER, id=person.uid) for person in self.people)
+        return frozenset((*users, *(Named(tag=Tag.GROUP, id=gid) for _, gid in self.groups)))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What grants want of a volume. changes_at: when the next of them expires."""
+
+    entries: tuple[Entry, ...]
+    changes_at: datetime | None
+
+
+class Entitled:
+    """Looks it up. `everyone`: the Unix group that stands for everyone who can log in; "" where none does."""
+
+    def __init__(self, store: Store, directory: Directory, clock: Clock, everyone: str = "") -> None:
+        self._store = store
+        self._directory = directory
+        self._clock = clock
+        self._everyone = everyone
+        self._gids: dict[str, tuple[datetime, int | None]] = {}
+
+    def wanted(self, owner: Person, ref: str, now: datetime) -> Wanted:
+        """What the volume `ref` of `owner` is to give at `now`.
+
+        Raises Unavailable: the directory is away, and what it would say is not known from before.
+        """
+        grants = [grant for grant in self._grants(ref) if grant.action in (Action.READ, Action.WRITE)]
+        live = [grant for grant in grants if grant.lives(now)]
+        granted: dict[Named, bool] = {}
+        people: dict[str, Person] = {}
+        groups: dict[int, str] = {}
+        for subject, write in _by_subject(live).items():
+            meaning = self.meaning(subject)
+            granted |= {named: granted.get(named, False) or write for named in meaning.named}
+            people |= {person.username: person for person in meaning.people}
+            groups |= {gid: name for name, gid in meaning.groups}
+        members = {
+            gid: [p.uid for p in people.values() if name in p.groups or p.gid == gid]
+            for gid, name in groups.items()
+        }
+        ends = [grant.expires for grant in live if grant.expires is not None]
+        return Wanted(project(owner.uid, granted, members).entries, min(ends, default=None))
+
+    def meaning(self, subject: Subject) -> Meaning:
+        """Whom `subject` names. Raises Unavailable, as `wanted`."""
+        if subject.kind is SubjectKind.USER:
+            people = tuple(self._store.people_named([subject.name]))
+            unknown = "" if people else f"{subject.name} never logged in here; it follows when they do."
+            return Meaning(people, unknown=unknown)
+        if subject.kind is SubjectKind.PORTAL_GROUP:
+            inside = self._store.inside(subject.name)
+            names = [member.name for member in inside if member.kind is SubjectKind.USER]
+            groups = [member.name for member in inside if member.kind is SubjectKind.GROUP]
+            return Meaning(tuple(self._store.people_named(names)), self._with_gids(groups))
+        if subject.kind is SubjectKind.EVERYONE and not self._everyone:
+            return Meaning(unknown=f"{NO_EVERYONE}.")
+        name = subject.name if subject.kind is SubjectKind.GROUP else self._everyone
+        known = self._with_gids([name])
+        unknown = "" if known else f"the directory tells no number (gid) for a Unix group {name}."
+        return Meaning(groups=known, unknown=unknown)
+
+    def _grants(self, ref: str) -> list[Grant]:
+        on = Resource(kind=ResourceKind.USER_VOLUME, name=ref)
+        return [share.grant for share in self._store.shares_on(on, 0, _ALL)]
+
+    def _with_gids(self, names: Iterable[str]) -> tuple[tuple[str, int], ...]:
+        found = ((name, self._gid(name)) for name in names)
+        return tuple((name, gid) for name, gid in found if gid is not None)
+
+    def _gid(self, name: str) -> int | None:
+        """What the directory says; while it is away, what it said last."""
+        now = self._clock.now()
+        asked_at, gid = self._gids.get(name, (None, None))
+        if asked_at is not None and asked_at <= now < asked_at + FRESH:
+            return gid
+        before = self._store.group_gid(name)
+        try:
+            gid = self._directory.gid(name)
+        except NotFound:
+            gid = None
+        except Unavailable:
+            if before is None:
+                raise
+            return before
+        if gid != before:
+            self._store.note_group_gid(name, gid)
+        self._gids[name] = now, gid
+        return gid
+
+
+def _by_subject(grants: Iterable[Grant]) -> dict[Subject, bool]:
+    """Who may at least read; True: write too."""
+    found: dict[Subject, bool] = {}
+    for grant in grants:
+        found[grant.subject] = found.get(grant.subject, False) or grant.action is Action.WRITE
+    return found
