@@ -20,9 +20,11 @@ from sciserver_hpc.domain.access import (
     SubjectKind,
     owner_of,
 )
+from sciserver_hpc.domain.applied import Applied
 from sciserver_hpc.domain.errors import Invalid, NotFound, Refused
 from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.sharing import Share
+from sciserver_hpc.services.disk import Disk, GrantOnDisk
 
 from . import redirects, whom
 from .errors import status_of
@@ -198,6 +200,16 @@ def _compared(resource: Resource, given: Sequence[Share]) -> tuple[dict[str, obj
     )
 
 
+def _told_apart(disk: Disk) -> dict[int, GrantOnDisk]:
+    """By grant, what its own state on disk is, where that is not the volume's."""
+    same = (disk.volume.state, disk.volume.sentence)
+    return {
+        one.id: one
+        for one in disk.grants
+        if (one.state, one.sentence) != same and one.state is not Applied.APPLIED
+    }
+
+
 def _show(resource: Resource, draft: Draft) -> tuple[str, int]:
     found = services.sharing.on(person(), resource, limit=MOST)
     jobs = job_names([resource])
@@ -213,7 +225,7 @@ def _show(resource: Resource, draft: Draft) -> tuple[str, int]:
         full=len(found) == MOST,
         actions=ACTIONS[resource.kind],
         disk=disk.volume if disk else None,
-        on_disk={one.id: one for one in disk.grants} if disk else {},
+        on_disk=_told_apart(disk) if disk else {},
         draft=draft,
         now=services.clock.now(),
     )

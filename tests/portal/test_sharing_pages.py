@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sciserver_hpc.domain.access import Action, Resource
+from sciserver_hpc.domain.access import Action, Resource, Subject
 from sciserver_hpc.domain.groups import user
 from sciserver_hpc.domain.states import JobState
 
@@ -244,6 +244,17 @@ def test_the_owner_shares_a_job_from_its_page(cast: Cast) -> None:
     answer = alice.post(f"/share/job/{cast.job}", GIVE | {"q": "survey"})
     assert answer.status_code == 303
     assert cast.house.browser("carol").get(f"/jobs/{cast.job}").status_code == 200
+
+
+def test_how_far_the_filesystem_followed_is_told(cast: Cast) -> None:
+    browser = cast.house.browser("alice")
+    waiting = browser.get(SHARE).text
+    assert waiting.count("The filesystem follows within seconds.") == 1  # once, not beside each right
+    astro = Subject(kind="group", name="astro")  # of which the directory tells no number
+    cast.sharing.give(cast.asker("alice"), VOLUME, astro, [Action.READ])
+    row = browser.get(SHARE).text.partition("</span> astro")[2].partition("</tr>")[0]
+    assert "Not on disk" in row and "no number (gid)" in row
+    assert "disk" not in browser.get(f"/share/job/{cast.job}").text
 
 
 def test_volumes_tell_who_else_may_use_them(cast: Cast) -> None:
