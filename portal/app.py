@@ -11,8 +11,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from . import (
     access_log,
     api,
+    audit,
+    deeds,
     errors,
     filters,
+    group_changes,
+    groups,
     guard,
     home,
     job_files,
@@ -23,7 +27,11 @@ from . import (
     metrics,
     notices,
     probes,
+    rights,
     security,
+    sharing,
+    volumes,
+    why,
 )
 from .services import EXTENSION
 
@@ -33,7 +41,22 @@ if TYPE_CHECKING:
 MAX_BODY = 10_000_000
 """Bytes of a request's body: a notebook of 8 MB and its form."""
 
-BLUEPRINTS = (api.bp, probes.bp, login.bp, home.bp, jobs.bp, job_form.bp, job_files.bp, me.bp)
+BLUEPRINTS = (
+    api.bp,
+    probes.bp,
+    login.bp,
+    home.bp,
+    jobs.bp,
+    job_form.bp,
+    job_files.bp,
+    volumes.bp,
+    groups.bp,
+    group_changes.bp,
+    sharing.bp,
+    why.bp,
+    audit.bp,
+    me.bp,
+)
 
 
 def create_app(services: Services) -> Flask:
@@ -60,7 +83,7 @@ def create_app(services: Services) -> Flask:
         TITLE=settings.title,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    for part in (access_log, metrics, security, guard, errors, filters, notices):
+    for part in (access_log, metrics, security, guard, errors, filters, rights, deeds, notices):
         part.init_app(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

@@ -15,10 +15,12 @@ from flask_login import LoginManager, UserMixin, current_user
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Request, Response
 
+from sciserver_hpc.domain.audit import Asker
 from sciserver_hpc.domain.errors import Unavailable
 from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.tokens import Scope, Token, TokenKind
 
+from .security import request_id
 from .services import services
 
 View = TypeVar("View", bound=Callable[..., object])
@@ -70,6 +72,11 @@ def access_of(app: Flask, endpoint: str) -> Access | None:
 def person() -> Person:
     """Return who asks; only in routes that are not public."""
     return cast(Person, current_user.person)
+
+
+def asker() -> Asker:
+    """Who asks, for what keeps a trail."""
+    return Asker(person(), request_id())
 
 
 def token() -> Token:

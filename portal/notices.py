@@ -1,11 +1,12 @@
-"""What is down, told on every page: broker and logins leave notes on what they met; we read them."""
+"""What every page tells: how many invitations wait for an answer, and what is down. Broker and logins leave
+notes on what they met; we read them."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from flask import Flask
+from flask import Flask, g
 from flask_login import current_user
 
 from sciserver_hpc.domain.errors import Unavailable
@@ -38,8 +39,20 @@ KINDS = {
 
 
 def init_app(app: Flask) -> None:
-    """Offer `outages()` to templates."""
-    app.jinja_env.globals["outages"] = outages
+    """Offer `outages()` and `invitations_waiting()` to templates."""
+    app.jinja_env.globals.update(outages=outages, invitations_waiting=invitations_waiting)
+
+
+def invitations_waiting() -> int:
+    """How many wait for who is logged in, asked once a page; 0 while the database is away."""
+    if not current_user.is_authenticated:
+        return 0
+    if "invitations" not in g:
+        try:
+            g.invitations = services.groups.waiting(current_user.person)
+        except Unavailable:
+            g.invitations = 0
+    return cast(int, g.invitations)
 
 
 def outages() -> list[dict[str, str]]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from .domain.access import Grant, Resource, Subject
 from .domain.acl import Inode
 from .domain.acl_walk import AclSlice
-from .domain.audit import Entry
+from .domain.audit import Entry, Sieve
 from .domain.catalogue import ComputeDomain, Image, Site
 from .domain.errors import Conflict
 from .domain.files import FileEntry
@@ -425,6 +425,11 @@ class Store(Protocol):
         """Groups anybody may join, by name; paged by the last name of the page before."""
         ...
 
+    def groups_like(self, prefix: str, limit: int, *, hidden: bool) -> list[Group]:
+        """Groups whose name starts so, whatever its capitals, by name: public ones, or `hidden` ones of both
+        sources too."""
+        ...
+
     def membership(self, group: str, member: Subject) -> Membership | None: ...
 
     def put_memberships(self, changed: Sequence[Membership]) -> None:
@@ -443,6 +448,10 @@ class Store(Protocol):
 
     def administered(self, username: str) -> list[str]:
         """Names of the groups that this person owns or is an admin of."""
+        ...
+
+    def count_invitations(self, username: str) -> int:
+        """Open invitations to this person, and to groups they own or are an admin of; from an index."""
         ...
 
     def reach(self, seeds: Iterable[Subject]) -> frozenset[Subject]:
@@ -483,6 +492,10 @@ class Store(Protocol):
 
     def shares_on(self, resource: Resource, after: int = 0, limit: int = 100) -> list[Share]:
         """Grants on a thing, oldest first; paged by the last id of the page before, as all that follow."""
+        ...
+
+    def shares_on_each(self, resources: Sequence[Resource]) -> list[Share]:
+        """All grants on any of these things."""
         ...
 
     def shares_between(self, resource: Resource, subject: Subject) -> list[Share]:
@@ -538,10 +551,12 @@ class Store(Protocol):
         about: str | None = None,
         before: int | None = None,
         limit: int = 100,
+        sieve: Sieve | None = None,
     ) -> list[Entry]:
         """Newest first; paged by the last id of the page before.
 
-        `about`: what this person did or was refused, and what others did about them.
+        `about`: what this person did or was refused, what others did about them, and what anybody did with
+        things that were theirs then.
         """
         ...
 

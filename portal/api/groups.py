@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from flask import Response
 
-from sciserver_hpc.domain.audit import Asker
 from sciserver_hpc.domain.tokens import Scope
 from sciserver_hpc.services.groups import GroupSeen
 
-from ..guard import Access, person
-from ..security import request_id
+from ..guard import Access, asker, person
 from ..services import services
 from .access_models import (
     GroupAnswer,
@@ -23,11 +21,6 @@ from .access_models import (
     PublicQuery,
 )
 from .routes import Route, body, query
-
-
-def asker() -> Asker:
-    """Who asks, for what keeps a trail."""
-    return Asker(person(), request_id())
 
 
 def list_groups() -> GroupsAnswer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sciserver_hpc.domain.groups import Membership
 
-from ..guard import person
+from ..guard import asker, person
 from ..services import services
 from .access_models import (
     AnswerQuery,
@@ -15,7 +15,7 @@ from .access_models import (
     MembersQuery,
     RoleRequest,
 )
-from .groups import ONE, READ, WRITE, asker
+from .groups import ONE, READ, WRITE
 from .routes import Route, body, query
 
 

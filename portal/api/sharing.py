@@ -11,7 +11,7 @@ from sciserver_hpc.domain.errors import Invalid
 from sciserver_hpc.domain.sharing import Share
 from sciserver_hpc.domain.tokens import Scope
 
-from ..guard import Access, person
+from ..guard import Access, asker, person
 from ..services import services
 from .access_models import (
     ExplainAnswer,
@@ -24,7 +24,6 @@ from .access_models import (
     ShareView,
     UsableAnswer,
 )
-from .groups import asker
 from .routes import Route, body, query
 
 

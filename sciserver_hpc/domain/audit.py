@@ -36,7 +36,7 @@ class Entry(Model):
 
     act: `grant`, `revoke`, `group.invite`, `disk.applied` …; on: the thing or group; whom: whom it is about;
     detail: actions, role or end; reason: why it was refused, or what was left; request_id: as in the portal's
-    log; id: 0 before it is stored.
+    log; id: 0 before it is stored; owner: whose the thing was then, "" for what is the site's.
     """
 
     id: int = 0
@@ -49,3 +49,13 @@ class Entry(Model):
     detail: str = ""
     reason: str = ""
     request_id: str = ""
+    owner: str = ""
+
+
+class Sieve(Model):
+    """Which lines of the trail: whose, of which act, from `since` to before `until`."""
+
+    who: str | None = None
+    act: str | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..domain.access import Action, Resource, ResourceKind
-from ..domain.audit import Entry
+from ..domain.audit import Entry, Sieve
 from ..domain.errors import Refused
 from ..domain.groups import Role
 from ..domain.people import Person
@@ -14,12 +14,14 @@ from .groups import Groups
 from .sharing import Sharing
 
 LONGEST_PAGE = 1000
+ALL = Sieve()
 
 
 class Audit:
     """Administrators of the site read all, owners what was done with their own.
 
-    Everybody else reads what they did, and what was done about them.
+    Everybody else reads what they did, what was done about them, and what was done with things that were
+    theirs then.
     """
 
     def __init__(self, store: Store, groups: Groups, sharing: Sharing) -> None:
@@ -28,25 +30,30 @@ class Audit:
         self._sharing = sharing
 
     def entries(
-        self, person: Person, on: Resource | None = None, before: int | None = None, limit: int = 100
+        self,
+        person: Person,
+        on: Resource | None = None,
+        before: int | None = None,
+        limit: int = 100,
+        sieve: Sieve = ALL,
     ) -> list[Entry]:
         """Newest first. `before`: last id of the page before. Raises NotFound, Refused."""
         if not person.admin and on is not None:
             self._check(person, on)
         about = None if person.admin or on is not None else person.username
         return self._store.audit(
-            on=on, about=about, before=before, limit=max(1, min(limit, LONGEST_PAGE + 1))
+            on=on, about=about, before=before, limit=max(1, min(limit, LONGEST_PAGE + 1)), sieve=sieve
         )
 
-    def export(self, person: Person, on: Resource | None = None) -> Iterator[Entry]:
+    def export(self, person: Person, on: Resource | None = None, sieve: Sieve = ALL) -> Iterator[Entry]:
         """All of it, newest first, read a page at a time. Raises NotFound, Refused before the first."""
-        page = self.entries(person, on, limit=LONGEST_PAGE)
-        return self._rest(person, on, page)
+        page = self.entries(person, on, None, LONGEST_PAGE, sieve)
+        return self._rest(person, on, page, sieve)
 
-    def _rest(self, person: Person, on: Resource | None, page: list[Entry]) -> Iterator[Entry]:
+    def _rest(self, person: Person, on: Resource | None, page: list[Entry], sieve: Sieve) -> Iterator[Entry]:
         while page:
             yield from page
-            page = self.entries(person, on, page[-1].id, LONGEST_PAGE)
+            page = self.entries(person, on, page[-1].id, LONGEST_PAGE, sieve)
 
     def _check(self, person: Person, on: Resource) -> None:
         if on.kind is not ResourceKind.GROUP:

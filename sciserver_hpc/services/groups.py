@@ -98,9 +98,23 @@ class Groups:
         mine = [_portal(name) for name in self._store.administered(person.username)]
         return self._store.memberships_of([user(person.username), *mine], [Status.INVITED])
 
+    def above(self, person: Person, name: str) -> list[Membership]:
+        """What the group itself is in, as far as the person may know of that. Raises NotFound."""
+        self._known.group(person, name)
+        found = self._store.memberships_of([_portal(name)], [Status.ACCEPTED])
+        return [membership for membership in found if self._known.sees(person, _portal(membership.group))]
+
+    def waiting(self, person: Person) -> int:
+        """How many `invited` would list: cheap, for every page tells it."""
+        return self._store.count_invitations(person.username)
+
     def people(self, prefix: str) -> list[Person]:
         """See `Known.search`."""
         return self._known.search(prefix)
+
+    def like(self, person: Person, prefix: str) -> list[Subject]:
+        """A few groups the person may know of whose names start so. Raises Invalid."""
+        return self._known.groups_like(person, prefix)
 
     # the group itself -----------------------------------------------------------------------------
     def create(
@@ -114,7 +128,8 @@ class Groups:
             name=name, description=description, accessibility=accessibility, created_at=self._clock.now()
         )
         in_directory = self._directory.has_group(name)
-        with self._trail.acting(asker, Act("group.create", _on(name), detail=accessibility)) as act:
+        told = Act("group.create", _on(name), detail=accessibility, owner=asker.person.username)
+        with self._trail.acting(asker, told) as act:
             there = self._store.group(name)
             if there is not None and _same(there, group, asker.person):
                 act.told = False
@@ -153,8 +168,10 @@ class Groups:
     def delete(self, asker: Asker, name: str) -> None:
         """End the group, its memberships and the grants to it. Raises NotFound, Refused."""
         self._known.group(asker.person, name)
-        with self._trail.acting(asker, Act("group.delete", _on(name))):
-            rules.delete(self._standing(asker.person, name))
+        with self._trail.acting(asker, Act("group.delete", _on(name))) as act:
+            standing = self._standing(asker.person, name)
+            act.owner = standing.group.owner
+            rules.delete(standing)
             self._store.delete_group(name, self._clock.now())
         self._waker.wake()
 
@@ -283,6 +300,7 @@ class Groups:
         name = act.on.name
         with self._trail.acting(asker, act):
             standing = self._standing(asker.person, name)
+            act.owner = standing.group.owner
             before = self._store.membership(name, act.whom) if act.whom is not None else None
             change = rule(standing, before)
             if change is None:

@@ -112,6 +112,18 @@ class Jobs:
             limit=max(1, min(limit, LONGEST_PAGE + 1)),
         )
 
+    def readable(self, person: Person, job_ids: Sequence[int]) -> dict[int, Job]:
+        """Those of these jobs that the person may read, by id."""
+        found = self._store.jobs_by_id(job_ids)
+        things = {number: Resource(kind=ResourceKind.JOB, name=str(number)) for number in found}
+        subjects, grants = self._store.reaching(own_subjects(person), list(things.values()))
+        acting, now = Acting(person, subjects), self._clock.now()
+        return {
+            number: job
+            for number, job in found.items()
+            if decide(acting, Action.READ, things[number], grants, now, job.owner)
+        }
+
     def events(self, person: Person, job_id: int) -> Sequence[JobEvent]:
         """The job's history, oldest first. Raises NotFound."""
         return self._store.events(self._readable(person, job_id).id)
@@ -174,16 +186,11 @@ class Jobs:
 
     def _readable(self, person: Person, job_id: int) -> Job:
         job = self._store.job(job_id)
-        if job is None or not self._may_read(person, job):
+        if job is not None and job.owner != person.username:
+            job = self.readable(person, [job_id]).get(job_id)
+        if job is None:
             raise NotFound(f"You have no job {job_id}.")
         return job
-
-    def _may_read(self, person: Person, job: Job) -> bool:
-        if job.owner == person.username:
-            return True
-        shared = Resource(kind=ResourceKind.JOB, name=str(job.id))
-        subjects, grants = self._store.reaching(own_subjects(person), [shared])
-        return decide(Acting(person, subjects), Action.READ, shared, grants, self._clock.now()).allowed
 
     def _own(self, person: Person, job_id: int) -> Job:
         job = self._store.job(job_id)

@@ -6,6 +6,7 @@ from ..domain.access import Subject, SubjectKind, own_subjects
 from ..domain.errors import Invalid, NotFound, Unavailable
 from ..domain.groups import Group, Membership, Role, Standing, Status, user
 from ..domain.membership import may_see
+from ..domain.names import printable
 from ..domain.people import Person
 from ..ports import Directory, Store
 
@@ -41,10 +42,18 @@ class Known:
 
     def search(self, prefix: str) -> list[Person]:
         """A few people whose names start so: the directory is not to be read through. Raises Invalid."""
-        wanted = prefix.strip()
-        if len(wanted) < _SHORTEST:
-            raise Invalid({"prefix": f"give the first {_SHORTEST} letters at least"})
-        return self._store.people_like(wanted, _MOST)
+        return self._store.people_like(_start(prefix), _MOST)
+
+    def groups_like(self, person: Person, prefix: str) -> list[Subject]:
+        """A few groups whose names start so: public ones, those `person` is in, and one of the directory
+        whose whole name was given. Administrators find all. Raises Invalid."""
+        start = _start(prefix)
+        found = {group.subject for group in self._store.groups_like(start, _MOST, hidden=person.admin)}
+        mine = self._store.groups_reached(own_subjects(person))
+        found |= {group.subject for group in mine if group.name.lower().startswith(start.lower())}
+        if self._store.directory_group(start):
+            found.add(Subject(kind=SubjectKind.GROUP, name=start))
+        return sorted(found, key=lambda group: (group.name, group.kind))[:_MOST]
 
     def group(self, person: Person, name: str) -> tuple[Group, Membership | None]:
         """A group of the portal that `person` may know of, and their own membership. Raises NotFound."""
@@ -91,3 +100,14 @@ class Known:
         ]
         invited = self._store.memberships_of(mine, [Status.INVITED])
         return any(invitation.group == group.name for invitation in invited)
+
+
+def _start(prefix: str) -> str:
+    """The start of a name, long enough to be looked for. Raises Invalid."""
+    wanted = prefix.strip()
+    if len(wanted) < _SHORTEST:
+        raise Invalid({"prefix": f"give the first {_SHORTEST} letters at least"})
+    try:
+        return printable(wanted)
+    except ValueError as error:
+        raise Invalid({"prefix": str(error)}) from error

@@ -203,6 +203,7 @@ class Projecting:
             on=Resource(kind=ResourceKind.USER_VOLUME, name=now.ref),
             detail="; ".join(parts),
             reason=f"left: {left}" if left else "",
+            owner=now.owner,
         )
 
     def _names(self, found: Iterable[Named]) -> str:

@@ -1,4 +1,9 @@
-"""What a job left in its folder, read by its owner's agent as its owner."""
+"""What a job left in its folder, read by its owner's agent as its owner.
+
+Whom the owner granted reading has no Unix right on the folder, and needs none: the owner's agent reads for
+them as well, below this one job folder and along no link, each time after the decision in `Jobs.get`. So a
+grant opens nothing but the folder, and taking it back ends a download at its next piece.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +100,7 @@ class Results:
         )
 
     def _ask(self, person: Person, job_id: int, path: str, question: Callable[[Agent, str, str], R]) -> R:
-        """Ask the agent about `path` in the folder of a job of the person's own."""
+        """Ask the owner's agent about `path` in the folder of a job that the person may read."""
         job = self._jobs.get(person, job_id)
         place = f"{job.spec.folder}/{_below(path)}".rstrip("/")
         try:

@@ -27,6 +27,7 @@ from ..domain.groups import Role, Standing, user
 from ..domain.model import Model
 from ..domain.people import Person
 from ..domain.sharing import NO_EVERYONE, Giver, Share, give, storable, take
+from ..domain.volumes import UserVolume
 from ..domain.why import Explanation, Question, explain
 from ..ports import Clock, Directory, Store, Waker
 from .known import Known
@@ -91,14 +92,14 @@ class Sharing:
         Raises NotFound, Invalid, Refused (each action that is not the asker's to give).
         """
         wanted, now = sorted(set(actions)), self._clock.now()
-        self._thing(asker.person, resource)
+        thing = self._thing(asker.person, resource)
         self._known.check(asker.person, subject, "subject")
         if dry_run:
             made = self._made(asker.person, resource, subject, wanted, expires)
             return [Share(id=0, grant=grant, created_at=now) for grant in made]
         detail = " ".join(wanted) + (f" until {expires.isoformat()}" if expires else "")
         shares: list[Share] = []
-        with self._trail.acting(asker, Act("grant", resource, subject, detail)):
+        with self._trail.acting(asker, Act("grant", resource, subject, detail, thing.owner)):
             made = self._made(asker.person, resource, subject, wanted, expires)
             self._known.check(asker.person, subject, "subject")  # a group may have ended meanwhile
             shares = self._store.add_grants(made, now)
@@ -127,6 +128,7 @@ class Sharing:
         with self._trail.acting(asker, Act("revoke", resource, subject, " ".join(sorted(wanted)))) as act:
             act.told = not dry_run
             giver = self._giver(asker.person, resource)
+            act.owner = giver.owner or ""
             found = [s for s in self._store.shares_between(resource, subject) if s.grant.action in wanted]
             for share in found:
                 take(giver, share.grant, answers=answers)
@@ -146,7 +148,9 @@ class Sharing:
         answers = grant.subject.kind is SubjectKind.PORTAL_GROUP
         answers = answers and self._known.answers(asker.person, grant.subject)
         with self._trail.acting(asker, Act("revoke", grant.resource, grant.subject, grant.action)) as act:
-            take(self._giver(asker.person, grant.resource), grant, answers=answers)
+            giver = self._giver(asker.person, grant.resource)
+            act.owner = giver.owner or ""
+            take(giver, grant, answers=answers)
             act.told = self._store.drop_grants([share_id]) > 0
         self._nudge(grant.resource)
 
@@ -200,6 +204,35 @@ class Sharing:
     def with_me(self, person: Person, after: int = 0, limit: int = 100) -> list[Share]:
         """What others granted the person or a group they are in, expired grants too."""
         return self._store.shares_with(own_subjects(person), after, _page(limit))
+
+    def on_own_volumes(self, person: Person) -> list[tuple[UserVolume, list[Share]]]:
+        """The person's user volumes, each with the grants on it."""
+        volumes = self._store.user_volumes(person.username)
+        things = [Resource(kind=ResourceKind.USER_VOLUME, name=volume.ref) for volume in volumes]
+        found: dict[str, list[Share]] = {thing.name: [] for thing in things}
+        for share in self._store.shares_on_each(things):
+            found[share.grant.resource.name].append(share)
+        return [(volume, found[volume.ref]) for volume in volumes]
+
+    def to_group(self, person: Person, group: Subject) -> list[Grant]:
+        """The live grants that reach whoever is in a group, for those who are. Raises Refused."""
+        if group not in self._store.reach(own_subjects(person)) and not person.admin:
+            raise Refused({str(group): "only its members see what it was granted"})
+        now = self._clock.now()
+        return [grant for grant in self._store.reaching([group])[1] if grant.lives(now)]
+
+    def of_the_site(self, person: Person) -> list[Resource]:
+        """All that is the site's, for its administrators. Raises Refused."""
+        if not person.admin:
+            raise Refused({"the site": "only its administrators share what is the site's"})
+        site = self._site.snapshot()
+        kinds: dict[ResourceKind, Iterable[str]] = {
+            ResourceKind.DOMAIN: site.domains,
+            ResourceKind.IMAGE: site.images,
+            ResourceKind.DATA_VOLUME: site.data,
+            ResourceKind.ROOT_VOLUME: site.roots,
+        }
+        return [Resource(kind=kind, name=name) for kind, names in kinds.items() for name in names]
 
     def usable(self, person: Person) -> list[Usable]:
         """All that grants let the person do, thing by thing."""

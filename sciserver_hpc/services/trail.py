@@ -14,12 +14,16 @@ from ..ports import Clock, Store
 
 @dataclass
 class Act:
-    """What is being done, as the trail will tell it. `told` is cleared when nothing changed after all."""
+    """What is being done, as the trail will tell it.
+
+    owner: whose the thing is; told: cleared when nothing changed after all.
+    """
 
     act: str
     on: Resource
     whom: Subject | None = None
     detail: str = ""
+    owner: str = ""
     told: bool = True
 
 
@@ -60,4 +64,5 @@ class Trail:
             detail=act.detail,
             reason="" if refusal is None else str(refusal),
             request_id=asker.request_id,
+            owner=act.owner,
         )

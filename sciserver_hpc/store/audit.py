@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import ColumnElement, insert, or_, select
 
 from ..domain.access import Resource, SubjectKind
-from ..domain.audit import Entry, Outcome
+from ..domain.audit import Entry, Outcome, Sieve
 from .grant_rows import resource_of, subject_of
 from .part import Part
 from .schema import audit
@@ -31,15 +31,17 @@ class Audit(Part):
         about: str | None = None,
         before: int | None = None,
         limit: int = 100,
+        sieve: Sieve | None = None,
     ) -> list[Entry]:
         """See `ports.Store`."""
-        wanted, columns = select(audit), audit.c
+        columns = audit.c
+        wanted = select(audit).where(*_passing(sieve or Sieve()))
         if on is not None:
             wanted = wanted.where(columns.on_kind == on.kind, columns.on_name == on.name)
         if about is not None:
             done = columns.outcome == Outcome.DONE
             theirs = (columns.whom_kind == SubjectKind.USER) & (columns.whom_name == about) & done
-            wanted = wanted.where(or_(columns.who == about, theirs))
+            wanted = wanted.where(or_(columns.who == about, columns.owner == about, theirs))
         if before is not None:
             wanted = wanted.where(columns.id < before)
         with self._database.reading() as connection:
@@ -48,8 +50,21 @@ class Audit(Part):
             ]
 
 
+def _passing(sieve: Sieve) -> list[ColumnElement[bool]]:
+    columns = audit.c
+    wanted = {
+        "who": columns.who.__eq__,
+        "act": columns.act.__eq__,
+        "since": columns.at.__ge__,
+        "until": columns.at.__lt__,
+    }
+    return [wanted[name](value) for name, value in sieve.model_dump(exclude_none=True).items()]
+
+
 def _row(entry: Entry) -> dict[str, Any]:
-    kept = entry.model_dump(include={"at", "who", "act", "outcome", "detail", "reason", "request_id"})
+    kept = entry.model_dump(
+        include={"at", "who", "act", "outcome", "detail", "reason", "request_id", "owner"}
+    )
     return kept | {
         "on_kind": entry.on.kind,
         "on_name": entry.on.name,

@@ -50,6 +50,11 @@ class Grants(Part):
         """See `ports.Store`."""
         return self._shares(_on(resource), after, limit)
 
+    def shares_on_each(self, resources: Sequence[Resource]) -> list[Share]:
+        """See `ports.Store`."""
+        these = tuple_(grants.c.resource_kind, grants.c.resource_name)
+        return self._shares(these.in_([(one.kind, one.name) for one in resources]), 0, None)
+
     def shares_between(self, resource: Resource, subject: Subject) -> list[Share]:
         """See `ports.Store`."""
         return self._shares(_on(resource) & _to(subject), 0, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, exists, false, insert, or_, select, text, tuple_, update
+from sqlalchemy import Select, delete, exists, false, func, insert, or_, select, text, tuple_, update
 
 from ..domain.access import Subject, SubjectKind
 from ..domain.groups import Accessibility, Group, Membership, Role, Source, Status, likeness
@@ -99,6 +99,15 @@ class Groups(Part):
         with self._database.reading() as connection:
             return [group_of(row) for row in connection.execute(public.order_by(groups.c.name).limit(limit))]
 
+    def groups_like(self, prefix: str, limit: int, *, hidden: bool) -> list[Group]:
+        """See `ports.Store`."""
+        like = func.lower(groups.c.name).startswith(prefix.lower(), autoescape=True)
+        wanted = select(groups).where(_LIVE, like).order_by(groups.c.name, groups.c.source).limit(limit)
+        if not hidden:
+            wanted = wanted.where(_PORTAL, groups.c.accessibility == Accessibility.PUBLIC)
+        with self._database.reading() as connection:
+            return [group_of(row) for row in connection.execute(wanted)]
+
     def membership(self, group: str, member: Subject) -> Membership | None:
         """See `ports.Store`."""
         columns, named = memberships.c, member_columns(member)
@@ -155,12 +164,25 @@ class Groups(Part):
 
     def administered(self, username: str) -> list[str]:
         """See `ports.Store`."""
-        columns = memberships.c
-        wanted = select(columns.group_name).where(
-            columns.member_kind == SubjectKind.USER,
-            columns.member_name == username,
-            columns.status == Status.ACCEPTED,
-            columns.role.in_([Role.ADMIN, Role.OWNER]),
-        )
+        wanted = _administered(username).order_by(memberships.c.group_name)
         with self._database.reading() as connection:
-            return list(connection.execute(wanted.order_by(columns.group_name)).scalars())
+            return list(connection.execute(wanted).scalars())
+
+    def count_invitations(self, username: str) -> int:
+        """See `ports.Store`."""
+        columns, mine = memberships.alias().c, _administered(username)
+        me = (columns.member_kind == SubjectKind.USER) & (columns.member_name == username)
+        ours = (columns.member_kind == SubjectKind.PORTAL_GROUP) & columns.member_name.in_(mine)
+        wanted = select(func.count()).where(or_(me, ours), columns.status == Status.INVITED)
+        with self._database.reading() as connection:
+            return connection.execute(wanted).scalar_one()
+
+
+def _administered(username: str) -> Select[str]:
+    columns = memberships.c
+    return select(columns.group_name).where(
+        columns.member_kind == SubjectKind.USER,
+        columns.member_name == username,
+        columns.status == Status.ACCEPTED,
+        columns.role.in_([Role.ADMIN, Role.OWNER]),
+    )

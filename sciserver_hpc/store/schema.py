@@ -154,9 +154,12 @@ audit = Table(
     Column("detail", Words, nullable=False),
     Column("reason", Words, nullable=False),
     Column("request_id", String(64), nullable=False),
+    Column("owner", String(32), nullable=False),
     Index("ix_audit_on", "on_kind", "on_name", "id"),
     Index("ix_audit_who", "who", "id"),
     Index("ix_audit_whom", "whom_kind", "whom_name", "id"),
+    Index("ix_audit_owner", "owner", "id"),
+    Index("ix_audit_at", "at", "id"),
     sqlite_autoincrement=True,
 )
 """Append-only: triggers refuse to change or delete a row."""

@@ -22,6 +22,8 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 
 
@@ -64,6 +66,17 @@ def page_of(
     context.set_default_timeout(15_000)
     yield context.new_page()
     context.close()
+
+
+def check(page: Page) -> None:
+    """Nothing that axe-core finds, nothing that scrolls sideways."""
+    # By the debugger's door, since the page's own policy lets no foreign script in.
+    page.evaluate(AXE)
+    found = page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]
+    told = [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in found for n in v["nodes"]]
+    assert told == [], page.url
+    wide, seen = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide <= seen, page.url
 
 
 def log_in(page: Page, username: str = "alice", password: str = PASSWORD) -> None:

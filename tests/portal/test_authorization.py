@@ -42,6 +42,31 @@ TABLE: dict[str, str] = {
     "GET /jobs/<int:job_id>/render": PAGE,
     "POST /jobs/<int:job_id>/cancel": PAGE,
     "POST /jobs/<int:job_id>/again": PAGE,
+    "GET /volumes": PAGE,
+    "GET /groups": PAGE,
+    "GET /new/group": PAGE,
+    "POST /new/group": PAGE,
+    "GET /groups/<name>": PAGE,
+    "POST /groups/<name>/describe": PAGE,
+    "POST /groups/<name>/invite": PAGE,
+    "POST /groups/<name>/withdraw": PAGE,
+    "POST /groups/<name>/accept": PAGE,
+    "POST /groups/<name>/decline": PAGE,
+    "POST /groups/<name>/join": PAGE,
+    "POST /groups/<name>/leave": PAGE,
+    "POST /groups/<name>/remove": PAGE,
+    "POST /groups/<name>/role": PAGE,
+    "POST /groups/<name>/transfer": PAGE,
+    "POST /groups/<name>/delete": PAGE,
+    "GET /sharing": PAGE,
+    "GET /sharing/mine": PAGE,
+    "GET /sharing/site": PAGE,
+    "POST /sharing/<int:share_id>/revoke": PAGE,
+    "GET /share/<kind>/<path:name>": PAGE,
+    "POST /share/<kind>/<path:name>": PAGE,
+    "GET /why": PAGE,
+    "GET /audit": PAGE,
+    "GET /audit/export": PAGE,
     "GET /me": OWN_PAGE,
     "POST /me/tokens": OWN_PAGE,
     "POST /me/tokens/<int:token_id>/revoke": OWN_PAGE,
@@ -133,8 +158,8 @@ def call(house: House, route: str, secret: str | None = None, job_id: int = 1, n
     """Send the request of `route`, as a program with `secret` where given."""
     method, _, rule = route.partition(" ")
     path = rule.replace("<int:job_id>", str(job_id)).replace("<int:token_id>", "1")
-    path = path.replace("<path:filename>", "portal.css").replace("<name>", name)
-    path = path.replace("<int:grant_id>", str(job_id))
+    path = path.replace("<path:filename>", "portal.css").replace("<kind>/<path:name>", "image/python")
+    path = path.replace("<name>", name).replace("<int:share_id>", "1").replace("<int:grant_id>", str(job_id))
     headers = {"Authorization": f"Bearer {secret}"} if secret else {}
     body = BODIES.get(route)
     files = rule.endswith(("content", "download", "image", "render"))
@@ -305,9 +330,32 @@ ALLOWED: dict[str, str] = {
 }
 """Who may do what in a public group: its owner, admin, member, one invited, a stranger, the site's admin."""
 
+P = "/groups/<name>"
+ALLOWED_PAGES: dict[str, str] = {
+    f"GET {P}": ALLOWED[f"GET {G}"],
+    f"POST {P}/describe": ALLOWED[f"PATCH {G}"],
+    f"POST {P}/delete": ALLOWED[f"DELETE {G}"],
+    **{
+        f"POST {P}/{act}": ALLOWED[f"POST {G}/{act}"]
+        for act in ("invite", "withdraw", "accept", "decline", "join", "leave", "remove", "role", "transfer")
+    },
+}
+"""Pages let nobody do what the API does not."""
+
+FORMS: dict[str, dict[str, str]] = {
+    "describe": {"description": "new"},
+    "invite": {"q": "erin", "whom": "user:erin", "action": "invite"},
+    "withdraw": {"member": "user:dave"},
+    "remove": {"member": "group:astro"},
+    "role": {"member": "user:carol", "role": "admin"},
+    "transfer": {"member": "user:carol"},
+    "delete": {"confirm": GROUP},
+}
+
 
 def test_every_route_of_a_group_has_its_standings() -> None:
-    assert set(ALLOWED) == {route for route in TABLE if "<name>" in route}
+    assert set(ALLOWED) == {route for route in TABLE if G in route}
+    assert set(ALLOWED_PAGES) == {route for route in TABLE if " /groups/<name>" in route}
 
 
 @pytest.mark.parametrize("who", STANDINGS)
@@ -317,6 +365,17 @@ def test_what_one_may_do_in_a_public_group(house: House, route: str, who: str) -
     answer = call(house, route, secret)
     assert (answer.status_code < 300) is (who in ALLOWED[route].split()), answer.text
     assert answer.status_code in (200, 204, 403, 409)
+
+
+@pytest.mark.parametrize("who", STANDINGS)
+@pytest.mark.parametrize("route", ALLOWED_PAGES)
+def test_what_the_pages_let_one_do_in_a_public_group(house: House, route: str, who: str) -> None:
+    Groups(house)
+    method, _, rule = route.partition(" ")
+    path, browser = rule.replace("<name>", GROUP), house.browser(who)
+    answer = browser.get(path) if method == "GET" else browser.post(path, FORMS.get(path.rpartition("/")[2]))
+    assert (answer.status_code < 400) is (who in ALLOWED_PAGES[route].split()), answer.text
+    assert answer.status_code in (200, 303, 403, 409)
 
 
 @pytest.mark.parametrize("route", ALLOWED)

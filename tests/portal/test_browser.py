@@ -13,25 +13,11 @@ from sciserver_hpc.domain.jobs import JobRequest
 from sciserver_hpc.domain.states import JobState
 
 from .house import PEOPLE, House
-from .live import DESKTOP, PHONE, chromium, log_in, page_of, serving
+from .live import DESKTOP, PHONE, check, log_in, page_of
 from .notebooks import PLAIN
 
-AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 ALICE = PEOPLE["alice"]
 OTHERS = ("/jobs/new", "/me", "/nope")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def url(house: House, tmp_path: Path) -> Iterator[str]:
-    with serving(house, tmp_path) as address:
-        yield address
 
 
 @pytest.fixture
@@ -220,7 +206,7 @@ def test_every_page_is_accessible_and_fits(
     files = [f"/jobs/{ended}/results?path={path}" for path in ("answer.ipynb", "out/fit.txt", "nothing")]
     with page_of(browser, url, width=width, dark=dark) as page:
         page.goto("/login")
-        _check(page)
+        check(page)
         log_in(page)
         for path in [
             "/",
@@ -234,28 +220,17 @@ def test_every_page_is_accessible_and_fits(
             "/nope",
         ]:
             page.goto(path)
-            _check(page)
+            check(page)
         page.goto("/jobs/new")
         page.get_by_label("CPUs").fill("999")
         page.get_by_text("More: array").click()
         page.get_by_label("Array").fill("9-1")
-        _check(page)
+        check(page)
         page.get_by_role("button", name="Submit").click()
         expect(page.locator(".banner.bad")).to_be_visible()
-        _check(page)
+        check(page)
         for key in ("cluster:default", "accounting:default", "directory"):
             note = {"ok": False, "problem": "no-answer-" * 30, "at": house.clock.now().isoformat()}
             house.store.note(key, note)
         page.goto("/jobs")
-        _check(page)
-
-
-def _check(page: Page) -> None:
-    """Nothing that axe-core finds, nothing that scrolls sideways."""
-    # By the debugger's door, since the page's own policy lets no foreign script in.
-    page.evaluate(AXE)
-    found = page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]
-    told = [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in found for n in v["nodes"]]
-    assert told == [], page.url
-    wide, seen = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    assert wide <= seen, page.url
+        check(page)

@@ -146,12 +146,15 @@ def _audit() -> None:
         sa.Column("detail", Words, nullable=False),
         sa.Column("reason", Words, nullable=False),
         sa.Column("request_id", sa.String(64), nullable=False),
+        sa.Column("owner", sa.String(32), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_audit_on", "audit", ["on_kind", "on_name", "id"])
     op.create_index("ix_audit_who", "audit", ["who", "id"])
     op.create_index("ix_audit_whom", "audit", ["whom_kind", "whom_name", "id"])
+    op.create_index("ix_audit_owner", "audit", ["owner", "id"])
+    op.create_index("ix_audit_at", "audit", ["at", "id"])
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
             "CREATE FUNCTION audit_stays() RETURNS trigger LANGUAGE plpgsql AS"

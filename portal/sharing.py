@@ -1,0 +1,258 @@
+"""Pages of rights: who may do what with a thing, what is shared with me, what I share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
+
+from flask import Blueprint, redirect, render_template, request
+from werkzeug.wrappers import Response
+
+from sciserver_hpc.domain.access import (
+    ACTIONS,
+    OF_THE_SITE,
+    Action,
+    Grant,
+    Resource,
+    ResourceKind,
+    SubjectKind,
+    owner_of,
+)
+from sciserver_hpc.domain.applied import Applied
+from sciserver_hpc.domain.errors import Invalid, NotFound, Refused
+from sciserver_hpc.domain.jobs import Job
+from sciserver_hpc.domain.sharing import Share
+from sciserver_hpc.services.disk import Disk, GrantOnDisk
+
+from . import redirects, whom
+from .errors import status_of
+from .guard import Access, allow, asker, person
+from .rights import SHAREABLE, command, thing, value_of
+from .services import services
+from .whom import Whom
+
+bp = Blueprint("sharing", __name__)
+PAGE = Access(page=True)
+PER_PAGE = 50
+Key = TypeVar("Key", bound=Hashable)
+MOST = 500
+"""Grants on one thing that its page shows and a preview compares with."""
+
+FIELD_OF = {"actions": "right", "expires": "until", "subject": whom.TYPED}
+"""A problem's name in the service → the field where it is shown."""
+
+
+@dataclass
+class Draft:
+    """What stands in the form now: who, the rights ticked, the last day; and what is wrong with them."""
+
+    whom: Whom = field(default_factory=Whom)
+    rights: tuple[str, ...] = ()
+    until: str = ""
+    problems: dict[str, str] = field(default_factory=dict)
+    status: int = 200
+    preview: tuple[dict[str, object], ...] = ()
+    command: str = ""
+
+
+@bp.get("/sharing")
+@allow(PAGE)
+def with_me() -> str:
+    """What others granted me or a group I am in; not what I gave a group of mine."""
+    me = person().username
+    found = services.sharing.with_me(person(), _after(), PER_PAGE + 1)
+    return _listed("sharing_with.html", found, lambda g: me not in (g.granted_by, owner_of(g.resource)))
+
+
+@bp.get("/sharing/mine")
+@allow(PAGE)
+def by_me() -> str:
+    """What I granted."""
+    return _listed("sharing_mine.html", services.sharing.by_me(person(), _after(), PER_PAGE + 1))
+
+
+@bp.get("/sharing/site")
+@allow(PAGE)
+def of_the_site() -> str:
+    """What is the site's, for its administrators."""
+    return render_template("sharing_site.html", things=services.sharing.of_the_site(person()))
+
+
+@bp.get("/share/<kind>/<path:name>")
+@allow(PAGE)
+def dialog(kind: str, name: str) -> tuple[str, int]:
+    """Who may do what with one thing, and the form to give more."""
+    return _show(_thing(kind, name), Draft())
+
+
+@bp.post("/share/<kind>/<path:name>")
+@allow(PAGE)
+def give(kind: str, name: str) -> Response | tuple[str, int]:
+    """Look for somebody, tell what would happen, or give. What was typed stays when something is wrong."""
+    resource = _thing(kind, name)
+    services.sharing.need(person(), Action.GRANT, resource)
+    draft = _typed()
+    if request.form.get("action") == "find":
+        draft.problems = {whom.TYPED: draft.whom.problem} if draft.whom.problem else {}
+        return _show(resource, draft)
+    try:
+        given = _give(resource, draft, dry_run=request.form.get("action") != "give")
+    except (Invalid, Refused) as error:
+        draft.problems, draft.status = _beside_fields(error), status_of(error)
+        return _show(resource, draft)
+    if request.form.get("action") == "give":
+        return redirect(request.path, 303)
+    draft.preview = _compared(resource, given)
+    end = given[0].grant.expires
+    until = ("--until", end.isoformat(timespec="minutes")) if end else ()
+    subject = given[0].grant.subject
+    draft.command = command("sciserver", "share", "give", resource, subject, *draft.rights, *until)
+    return _show(resource, draft)
+
+
+@bp.post("/sharing/<int:share_id>/revoke")
+@allow(PAGE)
+def revoke(share_id: int) -> Response:
+    """Take one grant back, or give back what one got."""
+    services.sharing.revoke_one(asker(), share_id)
+    return redirect(redirects.local(request.form.get("back")), 303)
+
+
+def job_names(things: Iterable[Resource]) -> dict[str, Job]:
+    """The jobs among these that the asker may read, by the name they have as things."""
+    wanted = {one.name for one in things if one.kind is ResourceKind.JOB and one.name.isdecimal()}
+    found = services.jobs.readable(person(), sorted(int(name) for name in wanted)) if wanted else {}
+    return {str(number): job for number, job in found.items()}
+
+
+def _thing(kind: str, name: str) -> Resource:
+    """A thing that has a sharing page. Raises NotFound."""
+    resource = thing(kind, name)
+    if resource.kind not in SHAREABLE:
+        raise NotFound("There is nothing of that kind to share.")
+    return resource
+
+
+def _typed() -> Draft:
+    found = whom.asked(request.form, _kinds())
+    return Draft(
+        found, tuple(dict.fromkeys(request.form.getlist("right"))), request.form.get("until", "").strip()
+    )
+
+
+def _kinds() -> frozenset[SubjectKind]:
+    """Whom one may share with: with everyone only administrators."""
+    return frozenset(SubjectKind) if person().admin else frozenset(SubjectKind) - {SubjectKind.EVERYONE}
+
+
+def _give(resource: Resource, draft: Draft, *, dry_run: bool) -> list[Share]:
+    """Raises Invalid naming every field that is wrong, Refused."""
+    problems: dict[str, str] = {}
+    try:
+        subject = draft.whom.subject()
+    except Invalid as error:
+        problems |= error.problems
+    if not draft.rights or not set(draft.rights) <= set(ACTIONS[resource.kind]):
+        problems["right"] = "choose what they may do"
+    try:
+        expires = _end(draft.until)
+    except ValueError:
+        problems["until"] = "write a day, as in 2026-01-31"
+    if problems:
+        raise Invalid(problems)
+    return services.sharing.give(
+        asker(), resource, subject, map(Action, draft.rights), expires, dry_run=dry_run
+    )
+
+
+def _end(day: str) -> datetime | None:
+    """The end of a day, UTC. Raises ValueError."""
+    if not day:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(day) + timedelta(days=1), time(), UTC)
+    except OverflowError as error:
+        raise ValueError(day) from error
+
+
+def _beside_fields(error: Invalid | Refused) -> dict[str, str]:
+    """Each problem under the name of the field it belongs to."""
+    if isinstance(error, Invalid):
+        return {FIELD_OF.get(name, name): text for name, text in error.problems.items()}
+    found: dict[str, list[str]] = {}
+    for item, reason in error.items.items():
+        place = "right" if item.partition(" ")[0] in set(Action) else whom.TYPED
+        found.setdefault(place, []).append(f"{item}: {reason}")
+    return {place: "; ".join(texts) for place, texts in found.items()}
+
+
+def _compared(resource: Resource, given: Sequence[Share]) -> tuple[dict[str, object], ...]:
+    """What would be granted, each with what the same person granted of it already."""
+    there = {
+        (share.grant.subject, share.grant.action, share.grant.granted_by): share.grant
+        for share in services.sharing.on(person(), resource, limit=MOST)
+    }
+    grants = [share.grant for share in given]
+    return tuple(
+        {"grant": one, "before": there.get((one.subject, one.action, one.granted_by))} for one in grants
+    )
+
+
+def _told_apart(disk: Disk) -> dict[int, GrantOnDisk]:
+    """By grant, what its own state on disk is, where that is not the volume's."""
+    same = (disk.volume.state, disk.volume.sentence)
+    return {
+        one.id: one
+        for one in disk.grants
+        if (one.state, one.sentence) != same and one.state is not Applied.APPLIED
+    }
+
+
+def _show(resource: Resource, draft: Draft) -> tuple[str, int]:
+    found = services.sharing.on(person(), resource, limit=MOST)
+    jobs = job_names([resource])
+    disk = services.disks.of(person(), resource) if resource.kind is ResourceKind.USER_VOLUME else None
+    owner = owner_of(resource) or (jobs[resource.name].owner if resource.name in jobs else "")
+    shown = render_template(
+        "share.html",
+        thing=resource,
+        job=jobs.get(resource.name) if resource.kind is ResourceKind.JOB else None,
+        owner=owner,
+        of_the_site=resource.kind in OF_THE_SITE,
+        groups=sorted(_grouped(found, lambda grant: grant.subject), key=lambda one: value_of(one[0])),
+        full=len(found) == MOST,
+        actions=ACTIONS[resource.kind],
+        disk=disk.volume if disk else None,
+        on_disk=_told_apart(disk) if disk else {},
+        draft=draft,
+        now=services.clock.now(),
+    )
+    return shown, draft.status
+
+
+def _listed(template: str, found: Sequence[Share], wanted: Callable[[Grant], bool] = lambda _: True) -> str:
+    page = found[:PER_PAGE]
+    shown = [share for share in page if wanted(share.grant)]
+    return render_template(
+        template,
+        groups=_grouped(shown, lambda grant: (grant.resource, grant.subject)),
+        after=page[-1].id if len(found) > PER_PAGE else None,
+        jobs=job_names(share.grant.resource for share in shown),
+        now=services.clock.now(),
+    )
+
+
+def _grouped(shares: Sequence[Share], key: Callable[[Grant], Key]) -> list[tuple[Key, list[Share]]]:
+    """Those of one key together, rights in the order in which their kind lists them."""
+    found: dict[Key, list[Share]] = {}
+    for share in shares:
+        found.setdefault(key(share.grant), []).append(share)
+    for group in found.values():
+        group.sort(key=lambda share: (list(Action).index(share.grant.action), share.id))
+    return list(found.items())
+
+
+def _after() -> int:
+    return max(0, min(request.args.get("after", 0, type=int), 2**63 - 1))
