@@ -469,6 +469,17 @@ def test_guests_files_follow_by_their_own_agents(world: World) -> None:
     )
 
 
+def test_a_guests_walk_waits_for_the_guest_alone(world: World) -> None:
+    give(world, "user:bob", "write")
+    run_dry(world)
+    world.agents.put("/shared/Storage/alice/x/his", b"", BOB.uid)
+    give(world, "user:carol")
+    assert world.projecting.work([X], lambda: True)
+    assert [waiting.agent.username for waiting in world.projecting.due()] == ["bob"]
+    assert world.projecting.work([X], lambda: True)
+    assert [waiting.agent.username for waiting in world.projecting.due()] == ["alice"]
+
+
 def test_a_guests_file_from_elsewhere_is_shared_with_nobody(world: World) -> None:
     give(world, "user:bob", "write")
     run_dry(world)
