@@ -34,7 +34,7 @@ from .domain.scheduling import (
 from .domain.sharing import Share
 from .domain.states import JobState
 from .domain.tokens import Scope, Token, TokenKind
-from .domain.upkeep import Upkeep
+from .domain.upkeep import Due, Upkeep
 from .domain.volumes import DataVolume, RootVolume, UserVolume
 
 
@@ -166,8 +166,8 @@ class Agent(Protocol):
         One slice of a walk: at most `limit` steps (≥ 1), and no longer than `milliseconds` after the first.
         `cursor`: '' to begin, then what the slice before returned. A slice may be done again; inodes that
         come meanwhile inherit. Other people's inodes are left to their own agents, which may walk the same
-        way. Raises AgentError where nothing at all can be done: not_found, denied, invalid, unsupported,
-        no_space, too_large (the message says how many entries the filesystem allows).
+        way (`Projection.host`). Raises AgentError where nothing at all can be done: not_found, denied,
+        invalid, unsupported, no_space, too_large (the message says how many entries the filesystem allows).
         """
         ...
 
@@ -527,7 +527,7 @@ class Store(Protocol):
         """All rows of one owner in one root volume."""
         ...
 
-    def upkeeps_due(self, now: datetime, limit: int) -> list[Upkeep]:
+    def upkeeps_due(self, now: datetime, limit: int) -> list[Due]:
         """Those with work at `now` and no call under way, longest due first."""
         ...
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from ..services.projecting import Address, Due
+from ..services.projecting import Address, Waiting
 from .errands import Errands, Whose
 
 KIND = "disk"
@@ -26,7 +26,7 @@ CREDIT_S = 15.0
 class Work(Protocol):
     """What there is to do; see `services.projecting.Projecting`."""
 
-    def due(self) -> list[Due]:
+    def due(self) -> list[Waiting]:
         """Volumes with work, longest due first."""
         ...
 

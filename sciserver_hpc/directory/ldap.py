@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import structlog
 from pydantic import ValidationError
 
@@ -10,6 +12,8 @@ from ..domain.people import Person
 from .ldap_session import SYSTEM, Entry, Server, Session, escaped
 from .usernames import WRONG, is_username, unknown
 
+_GID = re.compile("[0-9]{1,10}")
+_NO_GID = 0xFFFF_FFFF
 _ATTRIBUTES = ("uid", "uidNumber", "gidNumber", "cn", "mail")
 
 _log = structlog.get_logger(__name__)
@@ -73,7 +77,7 @@ class LdapDirectory:
         with self._server.session(self._bind_dn, self._bind_password) as session:
             found = _allowed(session).search(self._group_base, query, ("cn", "gidNumber"), limit=2)
         numbers = [entry.first("gidNumber") for entry in found if group in entry.attributes.get("cn", ())]
-        if len(numbers) != 1 or not (numbers[0].isascii() and numbers[0].isdecimal()):
+        if len(numbers) != 1 or not _GID.fullmatch(numbers[0]) or not 0 < int(numbers[0]) < _NO_GID:
             raise NotFound(f"The directory tells no gid for a group {group}.")
         return int(numbers[0])
 

@@ -7,6 +7,9 @@ from pydantic import Field
 from .model import Model
 from .names import Username
 
+NOBODY = 0xFFFF_FFFF
+"""The kernel's -1, which is nobody's number."""
+
 
 class Person(Model):
     """A user of the directory.
@@ -15,8 +18,8 @@ class Person(Model):
     """
 
     username: Username
-    uid: int = Field(ge=0)
-    gid: int = Field(ge=0)
+    uid: int = Field(ge=0, lt=NOBODY)
+    gid: int = Field(ge=0, lt=NOBODY)
     full_name: str = ""
     email: str = ""
     groups: frozenset[str] = frozenset()

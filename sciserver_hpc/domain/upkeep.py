@@ -85,6 +85,15 @@ class Tally(Model):
         return sum(count for kind, count in self.drift.items() if kind in OURS)
 
 
+class Due(Model):
+    """A volume that has work. guest: whose agent it waits for, where it is not the owner's."""
+
+    root: str
+    owner: str
+    name: str
+    guest: int | None
+
+
 class Upkeep(Model):
     """A volume's row.
 
@@ -123,6 +132,11 @@ class Upkeep(Model):
     def ref(self) -> str:
         """The address `<root>/<owner>/<name>`."""
         return f"{self.root}/{self.owner}/{self.name}"
+
+    @property
+    def guest(self) -> int | None:
+        """Whose agent has the next slice, where it is not the owner's."""
+        return self.guests[0] if self.phase is Phase.GUESTS else None
 
     @property
     def applying(self) -> bool:

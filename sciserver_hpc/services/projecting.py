@@ -49,7 +49,7 @@ Address = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Due:
+class Waiting:
     """A volume that has work, and whose agent it waits for."""
 
     volume: Address
@@ -87,22 +87,20 @@ class Projecting:
         self._every = every
         self._limit = limit
 
-    def due(self) -> list[Due]:
+    def due(self) -> list[Waiting]:
         """What there is to do now, longest due first. Raises Unavailable (the database)."""
-        now = self._clock.now()
-        rows = self._store.upkeeps_due(now, _DUE_MOST)
-        owners = {person.username: person for person in self._store.people_named(row.owner for row in rows)}
-        waiting = {row.guests[0] for row in rows if row.phase is Phase.GUESTS}
+        due = self._store.upkeeps_due(self._clock.now(), _DUE_MOST)
+        owners = {person.username: person for person in self._store.people_named(one.owner for one in due)}
+        waiting = {one.guest for one in due if one.guest is not None}
         guests = {person.uid: person for person in self._store.people_with(waiting)}
         found = []
-        for row in rows:
-            person = owners.get(row.owner)
-            if row.phase is Phase.GUESTS:
-                person = guests.get(row.guests[0], person)
+        for one in due:
+            volume = (one.root, one.owner, one.name)
+            person = guests.get(one.guest or 0) or owners.get(one.owner)
             if person is None:
-                self._store.keep_up(row, put_off(row, _stranger(row), now))
+                self.step(volume)  # it is put off
             else:
-                found.append(Due((row.root, row.owner, row.name), _owner(person)))
+                found.append(Waiting(volume, _owner(person)))
         return found
 
     def work(self, volumes: Sequence[Address], go_on: Callable[[], bool]) -> bool:
@@ -126,9 +124,9 @@ class Projecting:
         return True
 
     def step(self, volume: Address) -> bool:
-        """One slice of what a volume needs; True: it needs another at once.
+        """One slice of what a volume needs; True: it needs another at once, of the same agent.
 
-        Raises Unavailable: the owner's agent did not answer, which is recorded; the database is away.
+        Raises Unavailable: the agent did not answer, which is recorded; the database is away.
         """
         now = self._clock.now()
         row = self._store.upkeep(*volume)
@@ -145,7 +143,8 @@ class Projecting:
             return False
         walker = self._walker(plan, site.owner)
         if walker is None:
-            return self._store.keep_up(row, without_guest(plan)) is not None
+            self._store.keep_up(row, without_guest(plan))
+            return False
         sent = self._store.keep_up(row, plan.model_copy(update={"busy_until": now + BUSY}))
         return sent is not None and self._send(sent, site, walker)
 
@@ -156,13 +155,14 @@ class Projecting:
             log.info("volume not kept", volume=sent.ref, phase=sent.phase, error=str(error))
             next_row = failed(sent, error, self._clock.now())
             kept = self._keep(sent, next_row, site)
-            if isinstance(error, Unavailable) and sent.phase is not Phase.GUESTS:
+            if isinstance(error, Unavailable):
                 raise
         else:
             next_row = after(sent, part, self._clock.now())
             kept = self._keep(sent, next_row, site)
+        on = next_row.phase is not Phase.REST and next_row.guest == sent.guest
         now = self._clock.now()
-        return kept and next_row.phase is not Phase.REST and (next_row.due_at or now) <= now
+        return kept and on and (next_row.due_at or now) <= now
 
     def _call(self, row: Upkeep, site: _Site, walker: Person) -> AclSlice:
         """The way to the volume first, then a slice of the volume."""
@@ -238,8 +238,9 @@ class Projecting:
         now = self._clock.now()
         for volume in volumes:
             row = self._store.upkeep(*volume)
-            if row is not None and row.phase is not Phase.GUESTS:
-                self._store.keep_up(row, put_off(row, error, now))
+            if row is not None:
+                skipped = row.phase is Phase.GUESTS
+                self._store.keep_up(row, without_guest(row) if skipped else put_off(row, error, now))
 
 
 def _stranger(row: Upkeep) -> NotFound:

@@ -187,6 +187,7 @@ upkeep = Table(
     Column("marks", Integer, nullable=False),
     Column("due_at", Instant),
     Column("busy_until", Instant),
+    Column("guest", BigInteger),
     Column("body", Text, nullable=False),
     Index("ix_upkeep_due_at", "due_at"),
     Index("ix_upkeep_owner", "owner"),

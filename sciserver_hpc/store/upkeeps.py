@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import case, literal, or_, select, update
 
-from ..domain.upkeep import Upkeep
+from ..domain.upkeep import Due, Upkeep
 from .columns import Instant
 from .marking import COLUMNS
 from .part import Part
@@ -33,13 +33,14 @@ class Upkeeps(Part):
         with self._database.reading() as connection:
             return [_upkeep(row) for row in connection.execute(wanted.order_by(columns.name))]
 
-    def upkeeps_due(self, now: datetime, limit: int) -> list[Upkeep]:
-        """See `ports.Store`."""
+    def upkeeps_due(self, now: datetime, limit: int) -> list[Due]:
+        """See `ports.Store`. Bodies may be long, and are not read."""
         columns = upkeep.c
         free = or_(columns.busy_until.is_(None), columns.busy_until <= now)
-        wanted = select(upkeep).where(columns.due_at <= now, free).order_by(columns.due_at).limit(limit)
+        few = select(columns.root, columns.owner, columns.name, columns.guest)
+        wanted = few.where(columns.due_at <= now, free).order_by(columns.due_at).limit(limit)
         with self._database.reading() as connection:
-            return [_upkeep(row) for row in connection.execute(wanted)]
+            return [Due(**row._mapping) for row in connection.execute(wanted)]
 
     def keep_up(self, old: Upkeep, new: Upkeep) -> Upkeep | None:
         """See `ports.Store`."""
@@ -52,6 +53,7 @@ class Upkeeps(Part):
                 version=old.version + 1,
                 body=new.model_dump_json(exclude=COLUMNS),
                 busy_until=new.busy_until,
+                guest=new.guest,
                 due_at=case((columns.marks == old.marks, literal(new.due_at, Instant)), else_=columns.due_at),
             )
         )

@@ -11,7 +11,7 @@ from sciserver_hpc.broker.projecting import CREDIT_S
 from sciserver_hpc.broker.tick import Broker
 from sciserver_hpc.domain.scheduling import Owner
 from sciserver_hpc.domain.states import JobState
-from sciserver_hpc.services.projecting import Address, Due
+from sciserver_hpc.services.projecting import Address, Waiting
 from tests.broker.world import INTERVAL, QUIET, NoDisk, World, render
 from tests.fakes.strands import Strands
 from tests.services.disks import give, known, rights, take, volume
@@ -34,8 +34,8 @@ class Volumes(NoDisk):
         self.worked: list[int] = []
         self.went_on: list[bool] = []
 
-    def due(self) -> list[Due]:
-        return [Due(("Storage", f"user{uid}", name), owner(uid)) for uid in self.uids for name in "xy"]
+    def due(self) -> list[Waiting]:
+        return [Waiting(("Storage", f"user{uid}", name), owner(uid)) for uid in self.uids for name in "xy"]
 
     def work(self, volumes: Sequence[Address], go_on: Callable[[], bool]) -> bool:
         assert [name for _, _, name in volumes] == ["x", "y"]

@@ -13,7 +13,7 @@ from sciserver_hpc.domain.errors import Unavailable
 from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.scheduling import EndRecord, Owner, Submission, SubmitOutcome, mark
 from sciserver_hpc.domain.states import JobState
-from sciserver_hpc.services.projecting import Address, Due
+from sciserver_hpc.services.projecting import Address, Waiting
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import new_database
@@ -78,7 +78,7 @@ class ThroughAgents:
 class NoDisk:
     """Nothing is shared."""
 
-    def due(self) -> list[Due]:
+    def due(self) -> list[Waiting]:
         return []
 
     def work(self, volumes: Sequence[Address], go_on: Callable[[], bool]) -> bool:

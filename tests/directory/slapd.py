@@ -73,6 +73,26 @@ gidNumber: 3001
 memberUid: alice
 memberUid: bob
 
+dn: cn=nobody,ou=groups,dc=example,dc=org
+objectClass: posixGroup
+cn: nobody
+gidNumber: 4294967295
+
+dn: cn=huge,ou=groups,dc=example,dc=org
+objectClass: posixGroup
+cn: huge
+gidNumber: 99999999999999999999
+
+dn: cn=double,ou=groups,dc=example,dc=org
+objectClass: posixGroup
+cn: double
+gidNumber: 3002
+
+dn: gidNumber=3003,ou=groups,dc=example,dc=org
+objectClass: posixGroup
+cn: double
+gidNumber: 3003
+
 dn: cn=admins,ou=groups,dc=example,dc=org
 objectClass: groupOfNames
 cn: admins

@@ -152,6 +152,12 @@ def test_groups_are_known_by_name(directory: Directory, name: str, there: bool) 
     assert directory.has_group(name) is there
 
 
+@pytest.mark.parametrize("name", ["ASTRO", "admins", "*", "astr", "alice", "astro)(cn=*", "", "a\0b", "ü"])
+def test_no_other_group_has_a_number(directory: Directory, name: str) -> None:
+    with pytest.raises(NotFound):
+        directory.gid(name)
+
+
 def test_ping_says_what_answered(directory: Directory) -> None:
     assert directory.ping()
 

@@ -61,6 +61,16 @@ def test_the_admin_group_is_a_choice(slapd: Slapd) -> None:
     assert directory.person("alice").admin
 
 
+def test_a_unix_group_has_its_number(slapd: Slapd) -> None:
+    assert slapd.directory().gid("astro") == 3001
+
+
+@pytest.mark.parametrize("name", ["nobody", "huge", "double"])
+def test_a_number_that_is_none_is_told_as_absent(slapd: Slapd, name: str) -> None:
+    with pytest.raises(NotFound, match="tells no gid"):
+        slapd.directory().gid(name)
+
+
 @pytest.mark.parametrize("kind", ["ldaps", "starttls"])
 def test_another_ca_is_refused(slapd: Slapd, tmp_path: Path, kind: str) -> None:
     make_authority(tmp_path, "other")

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from sciserver_hpc.domain.access import Action, Resource, Subject
-from sciserver_hpc.domain.acl import Entry, Named, Tag
+from sciserver_hpc.domain.acl import Acl, Entry, Named, Tag
 from sciserver_hpc.domain.acl_walk import Obstacle
 from sciserver_hpc.domain.applied import Applied
 from sciserver_hpc.domain.audit import BROKER, Asker
@@ -157,6 +157,15 @@ def test_a_group_of_the_directory_is_its_number(world: World) -> None:
 def test_a_person_and_their_group_add_up(world: World) -> None:
     known(world, ALICE, BOB.model_copy(update={"groups": frozenset({"astro"})}))
     give(world, "group:astro", "write")
+    give(world, "user:bob")
+    run_dry(world)
+    assert rights(world, BOB, DATA) == "rw"
+
+
+def test_a_grant_to_read_takes_nothing_from_one_to_a_group_to_write(world: World) -> None:
+    world.groups.create(Asker(ALICE), "red", "", Accessibility.PUBLIC)
+    world.groups.join(Asker(BOB), "red")
+    give(world, "portal_group:red", "write")
     give(world, "user:bob")
     run_dry(world)
     assert rights(world, BOB, DATA) == "rw"
@@ -372,11 +381,13 @@ def test_what_was_sent_and_not_answered_is_left_alone_for_a_while(world: World) 
     sent = row(world)
     world.store.keep_up(sent, sent.model_copy(update={"busy_until": world.clock.now() + BUSY}))
     take(world, "user:bob")
+    before = row(world)
     assert world.projecting.due() == []
     assert world.projecting.step(X) is False
+    assert row(world) == before
     world.clock.advance(BUSY.total_seconds())
     run_dry(world)
-    assert row(world).phase is Phase.REST
+    assert row(world).version > before.version
 
 
 def test_two_brokers_do_not_write_over_each_other(world: World) -> None:
@@ -456,6 +467,30 @@ def test_guests_files_follow_by_their_own_agents(world: World) -> None:
     assert told(world).volume.sentence == (
         "Applied, but for what was left: 1 are other people's, and differ."
     )
+
+
+def test_a_guests_walk_waits_for_the_guest_alone(world: World) -> None:
+    give(world, "user:bob", "write")
+    run_dry(world)
+    world.agents.put("/shared/Storage/alice/x/his", b"", BOB.uid)
+    give(world, "user:carol")
+    assert world.projecting.work([X], lambda: True)
+    assert [waiting.agent.username for waiting in world.projecting.due()] == ["bob"]
+    assert world.projecting.work([X], lambda: True)
+    assert [waiting.agent.username for waiting in world.projecting.due()] == ["alice"]
+
+
+def test_a_guests_file_from_elsewhere_is_shared_with_nobody(world: World) -> None:
+    give(world, "user:bob", "write")
+    run_dry(world)
+    moved = "/shared/Storage/alice/x/moved"
+    private = Acl(user=6, group=0, other=0)
+    inode = world.agents.acls.inodes[DATA]
+    world.agents.acls.inodes[moved] = inode.model_copy(update={"uid": BOB.uid, "access": private})
+    give(world, "user:carol")
+    run_dry(world)
+    assert [rights(world, who, moved) for who in (ALICE, CAROL)] == ["", ""]
+    assert told(world).volume.left == {Obstacle.OTHERS: 1}
 
 
 # who sees what -----------------------------------------------------------------------------------------

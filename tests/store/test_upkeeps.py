@@ -12,7 +12,7 @@ from sciserver_hpc.domain.access import Resource, Subject
 from sciserver_hpc.domain.acl import Entry, Named, Tag
 from sciserver_hpc.domain.catalogue import Site
 from sciserver_hpc.domain.groups import user
-from sciserver_hpc.domain.upkeep import Phase, Upkeep
+from sciserver_hpc.domain.upkeep import Due, Phase, Upkeep
 from sciserver_hpc.store import migrate
 from sciserver_hpc.store.engine import make_engine
 from sciserver_hpc.store.sql_store import SqlStore
@@ -47,7 +47,7 @@ def test_a_grant_makes_the_row_and_every_change_marks_it(store: SqlStore, clock:
     clock.advance(5)
     assert store.drop_grants([share.id for share in store.shares_on(SHARED)]) == 2
     assert row(store).due_at == clock.now()
-    assert [found.ref for found in store.upkeeps_due(clock.now(), 9)] == ["Storage/alice/shared"]
+    assert store.upkeeps_due(clock.now(), 9) == [Due(root=X[0], owner=X[1], name=X[2], guest=None)]
 
 
 @pytest.mark.parametrize(
@@ -158,10 +158,13 @@ def test_the_longest_due_comes_first_and_the_busy_not_at_all(store: SqlStore) ->
         store.add_grants([grant(user("bob"), resource=on)], NOON + number * SECOND)
     assert [one.name for one in store.upkeeps_due(NOON + SECOND, 9)] == ["c", "a"]
     assert [one.name for one in store.upkeeps_due(NOON + 9 * SECOND, 2)] == ["c", "a"]
-    first = store.upkeeps_due(NOON, 1)[0]
-    store.keep_up(first, first.model_copy(update={"busy_until": NOON + 5 * SECOND}))
+    first = store.upkeep("Storage", "alice", "c")
+    assert first is not None
+    guests = {"phase": Phase.GUESTS, "guests": (2002, 2003)}
+    store.keep_up(first, first.model_copy(update={"busy_until": NOON + 5 * SECOND, **guests}))
     assert [one.name for one in store.upkeeps_due(NOON + 4 * SECOND, 9)] == ["a", "b"]
-    assert [one.name for one in store.upkeeps_due(NOON + 5 * SECOND, 1)] == ["c"]
+    [again] = store.upkeeps_due(NOON + 5 * SECOND, 1)
+    assert (again.name, again.guest) == ("c", 2002)
     assert [one.name for one in store.upkeeps_of("Storage", "alice")] == ["a", "b", "c"]
     assert store.upkeeps_of("Storage", "bob") == []
 

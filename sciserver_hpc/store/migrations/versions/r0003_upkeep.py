@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("marks", sa.Integer, nullable=False),
         sa.Column("due_at", Instant),
         sa.Column("busy_until", Instant),
+        sa.Column("guest", sa.BigInteger),
         sa.Column("body", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("root", "owner", "name", name="pk_upkeep"),
     )
