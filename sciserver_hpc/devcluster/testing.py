@@ -64,12 +64,12 @@ def run(quick: bool, paths: Sequence[str]) -> int:
 
 
 def on_cluster(paths: Sequence[str]) -> tuple[int, str]:
-    """The tests marked `cluster`, inside a cluster of their own, which goes away afterwards."""
+    """The tests marked `cluster`, inside a cluster of their own, new each time, which stops afterwards."""
     state = State(Path(os.environ.get("SCISERVER_DEV_STATE", "/var/lib/sciserver-hpc-dev") + "-test"))
     namespace = Namespace(state)
     try:
         with _timed("test cluster up"):
-            cluster.down(state, _silent)
+            cluster.clean(state, _silent)  # a database of another version's tables would fail tests
             demo.bring_up(state)
         with _timed("cluster tests"):
             env = commands.environment(state) | {
