@@ -1,11 +1,10 @@
-"""Pages of rights: who may do what with a thing, what is shared with me, what I share."""
+"""The sharing page of one thing: who may do what with it, and the form to give more."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TypeVar
 
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
@@ -14,7 +13,6 @@ from sciserver_hpc.domain.access import (
     ACTIONS,
     OF_THE_SITE,
     Action,
-    Grant,
     Resource,
     ResourceKind,
     SubjectKind,
@@ -22,21 +20,19 @@ from sciserver_hpc.domain.access import (
 )
 from sciserver_hpc.domain.applied import Applied
 from sciserver_hpc.domain.errors import Invalid, NotFound, Refused
-from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.sharing import Share
 from sciserver_hpc.services.disk import Disk, GrantOnDisk
 
-from . import redirects, whom
+from . import whom
 from .errors import status_of
 from .guard import Access, allow, asker, person
 from .rights import SHAREABLE, command, thing, value_of
 from .services import services
+from .shares import grouped, job_names
 from .whom import Whom
 
 bp = Blueprint("sharing", __name__)
 PAGE = Access(page=True)
-PER_PAGE = 50
-Key = TypeVar("Key", bound=Hashable)
 MOST = 500
 """Grants on one thing that its page shows and a preview compares with."""
 
@@ -55,29 +51,6 @@ class Draft:
     status: int = 200
     preview: tuple[dict[str, object], ...] = ()
     command: str = ""
-
-
-@bp.get("/sharing")
-@allow(PAGE)
-def with_me() -> str:
-    """What others granted me or a group I am in; not what I gave a group of mine."""
-    me = person().username
-    found = services.sharing.with_me(person(), _after(), PER_PAGE + 1)
-    return _listed("sharing_with.html", found, lambda g: me not in (g.granted_by, owner_of(g.resource)))
-
-
-@bp.get("/sharing/mine")
-@allow(PAGE)
-def by_me() -> str:
-    """What I granted."""
-    return _listed("sharing_mine.html", services.sharing.by_me(person(), _after(), PER_PAGE + 1))
-
-
-@bp.get("/sharing/site")
-@allow(PAGE)
-def of_the_site() -> str:
-    """What is the site's, for its administrators."""
-    return render_template("sharing_site.html", things=services.sharing.of_the_site(person()))
 
 
 @bp.get("/share/<kind>/<path:name>")
@@ -110,21 +83,6 @@ def give(kind: str, name: str) -> Response | tuple[str, int]:
     subject = given[0].grant.subject
     draft.command = command("sciserver", "share", "give", resource, subject, *draft.rights, *until)
     return _show(resource, draft)
-
-
-@bp.post("/sharing/<int:share_id>/revoke")
-@allow(PAGE)
-def revoke(share_id: int) -> Response:
-    """Take one grant back, or give back what one got."""
-    services.sharing.revoke_one(asker(), share_id)
-    return redirect(redirects.local(request.form.get("back")), 303)
-
-
-def job_names(things: Iterable[Resource]) -> dict[str, Job]:
-    """The jobs among these that the asker may read, by the name they have as things."""
-    wanted = {one.name for one in things if one.kind is ResourceKind.JOB and one.name.isdecimal()}
-    found = services.jobs.readable(person(), sorted(int(name) for name in wanted)) if wanted else {}
-    return {str(number): job for number, job in found.items()}
 
 
 def _thing(kind: str, name: str) -> Resource:
@@ -221,7 +179,7 @@ def _show(resource: Resource, draft: Draft) -> tuple[str, int]:
         job=jobs.get(resource.name) if resource.kind is ResourceKind.JOB else None,
         owner=owner,
         of_the_site=resource.kind in OF_THE_SITE,
-        groups=sorted(_grouped(found, lambda grant: grant.subject), key=lambda one: value_of(one[0])),
+        groups=sorted(grouped(found, lambda grant: grant.subject), key=lambda one: value_of(one[0])),
         full=len(found) == MOST,
         actions=ACTIONS[resource.kind],
         disk=disk.volume if disk else None,
@@ -230,29 +188,3 @@ def _show(resource: Resource, draft: Draft) -> tuple[str, int]:
         now=services.clock.now(),
     )
     return shown, draft.status
-
-
-def _listed(template: str, found: Sequence[Share], wanted: Callable[[Grant], bool] = lambda _: True) -> str:
-    page = found[:PER_PAGE]
-    shown = [share for share in page if wanted(share.grant)]
-    return render_template(
-        template,
-        groups=_grouped(shown, lambda grant: (grant.resource, grant.subject)),
-        after=page[-1].id if len(found) > PER_PAGE else None,
-        jobs=job_names(share.grant.resource for share in shown),
-        now=services.clock.now(),
-    )
-
-
-def _grouped(shares: Sequence[Share], key: Callable[[Grant], Key]) -> list[tuple[Key, list[Share]]]:
-    """Those of one key together, rights in the order in which their kind lists them."""
-    found: dict[Key, list[Share]] = {}
-    for share in shares:
-        found.setdefault(key(share.grant), []).append(share)
-    for group in found.values():
-        group.sort(key=lambda share: (list(Action).index(share.grant.action), share.id))
-    return list(found.items())
-
-
-def _after() -> int:
-    return max(0, min(request.args.get("after", 0, type=int), 2**63 - 1))

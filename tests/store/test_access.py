@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sciserver_hpc.domain.access import EVERYONE, SITE, Grant, Resource, Subject, own_subjects
-from sciserver_hpc.domain.audit import Entry, Outcome
+from sciserver_hpc.domain.audit import Entry, Outcome, Sieve
 from sciserver_hpc.domain.catalogue import Site
 from sciserver_hpc.domain.errors import Conflict, Invalid, SciServerError
 from sciserver_hpc.domain.groups import Accessibility, Group, Membership, Role, Source, Status, user
@@ -258,6 +258,37 @@ def test_the_audit_trail_is_read_from_its_end_in_pages(store: SqlStore) -> None:
     assert store.audit(on=SHARED) == [found[0], found[2]]
     assert store.audit(about="bob") == [found[2]]
     assert store.audit(about="carol") == found[:2]
+
+
+def test_the_audit_trail_is_sieved_and_knows_whose_things_were(store: SqlStore) -> None:
+    later = NOON + timedelta(hours=1)
+    store.record([entry(owner="dave"), entry(who="carol", at=later), entry(act="revoke", at=later)])
+    revoked, carols, daves = store.audit()
+    assert store.audit(about="dave") == [daves]
+    assert store.audit(sieve=Sieve(who="carol")) == [carols]
+    assert store.audit(sieve=Sieve(act="grant", since=later)) == [carols]
+    assert store.audit(sieve=Sieve(since=later)) == [revoked, carols]
+    assert store.audit(sieve=Sieve(until=later)) == [daves]
+
+
+def test_groups_and_open_invitations_are_found_for_pages(store: SqlStore) -> None:
+    for name, kind in (("Lab_1", "public"), ("lab-2", "private"), ("labX1", "public")):
+        store.add_group(group(name, accessibility=kind))
+    found = [[g.name for g in store.groups_like("LAB_", 10, hidden=h)] for h in (False, True)]
+    assert found == [["Lab_1"], ["Lab_1"]]
+    assert {g.name for g in store.groups_like("lab", 10, hidden=True)} == {"Lab_1", "lab-2", "labX1"}
+    assert len(store.groups_like("lab", 1, hidden=False)) == 1
+    put(store, (user("bob"), "lab-2"), (portal("Lab_1"), "labX1"), status="invited")
+    put(store, (user("carol"), "lab-2"), status="declined")
+    store.put_memberships([member("Lab_1", user("bob"), role="admin")])
+    assert [store.count_invitations(name) for name in ("bob", "carol", "alice")] == [2, 0, 0]
+
+
+def test_grants_on_several_things_are_read_at_once(store: SqlStore) -> None:
+    other = Resource(kind="user_volume", name="Storage/alice/other")
+    store.add_grants([grant(ASTRO), grant(ASTRO, resource=other)], NOON)
+    assert [s.grant.resource for s in store.shares_on_each([SHARED, other])] == [SHARED, other]
+    assert store.shares_on_each([]) == []
 
 
 @pytest.mark.parametrize("change", ["UPDATE audit SET who = 'mallory'", "DELETE FROM audit"])

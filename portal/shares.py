@@ -1,0 +1,86 @@
+"""Lists of rights: what is shared with me, what I share, what is the site's; and taking one back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
+
+from flask import Blueprint, redirect, render_template, request
+from werkzeug.wrappers import Response
+
+from sciserver_hpc.domain.access import Action, Grant, Resource, ResourceKind, owner_of
+from sciserver_hpc.domain.jobs import Job
+from sciserver_hpc.domain.sharing import Share
+
+from . import redirects
+from .guard import Access, allow, asker, person
+from .services import services
+
+bp = Blueprint("shares", __name__)
+PAGE = Access(page=True)
+PER_PAGE = 50
+Key = TypeVar("Key", bound=Hashable)
+
+
+@bp.get("/sharing")
+@allow(PAGE)
+def with_me() -> str:
+    """What others granted me or a group I am in; not what I gave a group of mine."""
+    me = person().username
+    found = services.sharing.with_me(person(), _after(), PER_PAGE + 1)
+    return _listed("sharing_with.html", found, lambda g: me not in (g.granted_by, owner_of(g.resource)))
+
+
+@bp.get("/sharing/mine")
+@allow(PAGE)
+def by_me() -> str:
+    """What I granted."""
+    return _listed("sharing_mine.html", services.sharing.by_me(person(), _after(), PER_PAGE + 1))
+
+
+@bp.get("/sharing/site")
+@allow(PAGE)
+def of_the_site() -> str:
+    """What is the site's, for its administrators."""
+    return render_template("sharing_site.html", things=services.sharing.of_the_site(person()))
+
+
+@bp.post("/sharing/<int:share_id>/revoke")
+@allow(PAGE)
+def revoke(share_id: int) -> Response:
+    """Take one grant back, or give back what one got."""
+    services.sharing.revoke_one(asker(), share_id)
+    return redirect(redirects.local(request.form.get("back")), 303)
+
+
+def job_names(things: Iterable[Resource]) -> dict[str, Job]:
+    """The jobs among these that the asker may read, by the name they have as things."""
+    wanted = {one.name for one in things if one.kind is ResourceKind.JOB and one.name.isdecimal()}
+    found = services.jobs.readable(person(), sorted(int(name) for name in wanted)) if wanted else {}
+    return {str(number): job for number, job in found.items()}
+
+
+def grouped(shares: Sequence[Share], key: Callable[[Grant], Key]) -> list[tuple[Key, list[Share]]]:
+    """Those of one key together, rights in the order in which their kind lists them."""
+    found: dict[Key, list[Share]] = {}
+    for share in shares:
+        found.setdefault(key(share.grant), []).append(share)
+    for group in found.values():
+        group.sort(key=lambda share: (list(Action).index(share.grant.action), share.id))
+    return list(found.items())
+
+
+def _listed(template: str, found: Sequence[Share], wanted: Callable[[Grant], bool] = lambda _: True) -> str:
+    page = found[:PER_PAGE]
+    shown = [share for share in page if wanted(share.grant)]
+    return render_template(
+        template,
+        groups=grouped(shown, lambda grant: (grant.resource, grant.subject)),
+        after=page[-1].id if len(found) > PER_PAGE else None,
+        jobs=job_names(share.grant.resource for share in shown),
+        now=services.clock.now(),
+    )
+
+
+def _after() -> int:
+    return max(0, min(request.args.get("after", 0, type=int), 2**63 - 1))
