@@ -20,7 +20,7 @@ from .domain.errors import Conflict
 from .domain.files import FileEntry
 from .domain.groups import Group, Membership, Status
 from .domain.jobs import Job, JobEvent, NewJob
-from .domain.limits import Limit
+from .domain.limits import Limit, Load
 from .domain.people import Person
 from .domain.projection import Projection
 from .domain.scheduling import (
@@ -587,6 +587,10 @@ class Store(Protocol):
 
     def count_jobs(self, owner: str, states: Sequence[JobState]) -> int:
         """How many jobs of `owner` stand in one of `states`; from an index, without loading them."""
+        ...
+
+    def loads(self, owner: str, states: Sequence[JobState]) -> list[Load]:
+        """What these count against limits, those that ask the same summed up: few of thousands of jobs."""
         ...
 
     def job(self, job_id: int) -> Job | None: ...

@@ -8,10 +8,12 @@ import pytest
 
 from sciserver_hpc.domain.errors import Conflict, Invalid
 from sciserver_hpc.domain.jobs import End, EventKind, Job, JobEvent, NewJob, Usage
+from sciserver_hpc.domain.limits import Load
+from sciserver_hpc.domain.resources import Resources
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.clock import FakeClock
-from tests.fakes.jobs import NOON, add_job, make_job, next_job_id
+from tests.fakes.jobs import NOON, add_job, make_job, make_spec, next_job_id
 
 DIGEST = "d" * 64
 
@@ -189,6 +191,28 @@ def test_jobs_are_counted_by_owner_and_state(store: SqlStore) -> None:
         add(store, make_job(next_job_id(store), owner=owner, state=state))
     assert store.count_jobs("alice", [JobState.ACCEPTED, JobState.RUNNING]) == 1
     assert store.count_jobs("carol", [JobState.ACCEPTED]) == 0
+
+
+def test_loads_are_what_each_job_counts(store: SqlStore) -> None:
+    asked = (
+        ("batch", Resources(cpus=2, tasks=3), None),
+        ("batch", Resources(cpus=2, tasks=3), None),
+        ("batch", Resources(gpus=2, nodes=2), "0-99%10"),
+        ("gpu", Resources(gpus=1), "1,3,5"),
+    )
+    states = (JobState.RUNNING, JobState.PENDING)
+    for place, (domain, resources, array) in enumerate(asked):
+        for state in (states[place % 2], JobState.FAILED):
+            spec = make_spec(domain=domain, resources=resources, array=array)
+            add(store, make_job(next_job_id(store), spec=spec, state=state))
+    add(store, make_job(next_job_id(store), owner="bob", state=JobState.RUNNING))
+    found = store.loads("alice", states)
+    assert sorted(found, key=lambda one: one.jobs) == [
+        Load("batch", 2, 12, 0),
+        Load("gpu", 3, 3, 3),
+        Load("batch", 10, 10, 40),
+    ]
+    assert store.loads("carol", states) == []
 
 
 def test_active_jobs_are_the_unfinished_and_the_lately_lost(store: SqlStore, clock: FakeClock) -> None:
