@@ -634,15 +634,12 @@ class Store(Protocol):
 
     def jobs_by_id(self, job_ids: Sequence[int]) -> dict[int, Job]: ...
 
-    def change_job(self, old: Job, new: Job, events: Sequence[JobEvent]) -> Job | None:
-        """Compare and set: write `new` (version + 1) where the row still has `old.version`, with its events.
-
-        Returns the stored job, or None when somebody else changed it first.
-        """
-        ...
-
     def change_jobs(self, changes: Sequence[tuple[Job, Job, Sequence[JobEvent]]]) -> list[Job | None]:
-        """`change_job` for many in one transaction."""
+        """Compare and set many (old, new, events) in one transaction: write `new` (version + 1) where the row
+        still has `old.version`, with its events.
+
+        Returns in order the job as stored, or None where somebody else changed it first.
+        """
         ...
 
     def events(self, job_id: int) -> list[JobEvent]: ...

@@ -13,7 +13,7 @@ from sciserver_hpc.domain.resources import Resources
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.clock import FakeClock
-from tests.fakes.jobs import NOON, add_job, make_job, make_spec, next_job_id
+from tests.fakes.jobs import NOON, add_job, change_job, make_job, make_spec, next_job_id
 
 DIGEST = "d" * 64
 
@@ -239,15 +239,15 @@ def test_waiting_jobs_are_those_not_submitted_and_those_being_cancelled(store: S
 def test_a_change_is_written_with_its_events(store: SqlStore) -> None:
     job = add(store)
     new = full(job.id).model_copy(update={"uuid": job.uuid, "spec": job.spec, "state": JobState.PENDING})
-    stored = store.change_job(job, new, [event("one"), event("two")])
+    stored = change_job(store, job, new, [event("one"), event("two")])
     assert stored == store.job(job.id) == new.model_copy(update={"version": 2})
     assert [e.text for e in store.events(job.id)][1:] == ["one", "two"]
 
 
 def test_a_change_of_an_old_copy_is_not_written(store: SqlStore) -> None:
     job = add(store)
-    first = store.change_job(job, job.model_copy(update={"reason": "first"}), [])
-    late = store.change_job(job, job.model_copy(update={"reason": "late"}), [event("late")])
+    first = change_job(store, job, job.model_copy(update={"reason": "first"}), [])
+    late = change_job(store, job, job.model_copy(update={"reason": "late"}), [event("late")])
     assert late is None
     assert store.job(job.id) == first
     assert len(store.events(job.id)) == 1
@@ -255,7 +255,7 @@ def test_a_change_of_an_old_copy_is_not_written(store: SqlStore) -> None:
 
 def test_many_changes_succeed_and_fail_one_by_one(store: SqlStore) -> None:
     jobs = [add(store) for _ in range(3)]
-    store.change_job(jobs[1], jobs[1], [])
+    change_job(store, jobs[1], jobs[1], [])
     gone = make_job(99)
     moved = [
         (job, job.model_copy(update={"reason": "x"}), [event("moved")]) for job in (*jobs, gone, jobs[0])
@@ -290,7 +290,7 @@ def test_odd_words_from_outside_are_stored_all_the_same(store: SqlStore) -> None
     job = add(store)
     odd = job.model_copy(update={"reason": "a\0b", "node": "\ud800n"})
     said = event("").model_copy(update={"text": "\0\udfff\u202eΩ"})
-    assert store.change_job(job, odd, [said]) is not None
+    assert change_job(store, job, odd, [said]) is not None
     found = store.job(job.id)
     assert found is not None
     assert (found.reason, found.node) == ("a\ufffdb", "\ufffdn")
