@@ -101,7 +101,10 @@ class Sharing:
         shares: list[Share] = []
         with self._trail.acting(asker, Act("grant", resource, subject, detail, thing.owner)):
             made = self._made(asker.person, resource, subject, wanted, expires)
-            self._known.check(asker.person, subject, "subject")  # a group may have ended meanwhile
+            if subject.kind is SubjectKind.PORTAL_GROUP:
+                # It may have ended meanwhile. People are not asked for again: the directory may hang, and
+                # everybody's changes wait for this block.
+                self._known.check(asker.person, subject, "subject")
             shares = self._store.add_grants(made, now)
         self._nudge(resource)
         return shares
