@@ -25,6 +25,7 @@ from sciserver_hpc.services.audit import Audit
 from sciserver_hpc.services.catalogue import Catalogue
 from sciserver_hpc.services.disk import Disks
 from sciserver_hpc.services.entitled import Entitled
+from sciserver_hpc.services.explaining import Explaining
 from sciserver_hpc.services.facts import Gatherer
 from sciserver_hpc.services.groups import Groups
 from sciserver_hpc.services.homes import Homes
@@ -192,6 +193,7 @@ class House:
             catalogue=Catalogue(self.store, site),
             groups=groups,
             sharing=sharing,
+            explaining=Explaining(self.store, self.people, self.clock, site),
             audit=Audit(self.store, groups, sharing),
             projecting=Projecting(self.store, self.disk, self.clock, entitled, timedelta(days=1)),
             disks=Disks(self.store, self.clock, sharing, entitled),
