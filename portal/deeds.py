@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from sciserver_hpc.domain.access import Action, Resource, ResourceKind, Subject, SubjectKind
 from sciserver_hpc.domain.audit import Entry, Outcome
+from sciserver_hpc.domain.differences import EVERYWHERE
 
 from .filters import breakable, visible
 from .rights import RIGHTS, THINGS, address
@@ -41,7 +42,17 @@ DEEDS = {
     "group.transfer": Deed("Handed a group over", "handed", "hand", "{on} over to {whom}"),
     "disk.applied": Deed("Applied rights on disk", "applied on disk", "apply on disk", "{on}: {detail}"),
     "disk.repaired": Deed("Repaired rights on disk", "repaired on disk", "repair on disk", "{on}: {detail}"),
+    "site.add": Deed("Added to the site", "added", "add", "{on} to the site"),
+    "site.change": Deed("Changed the site", "changed", "change", "{on}: {detail}"),
+    "site.remove": Deed("Removed from the site", "removed", "remove", "{on} from the site"),
 }
+LIMITS = {
+    "site.add": Deed("", "set", "set", "the {detail}, for {whom} in {on}"),
+    "site.change": Deed("", "changed", "change", "the {detail}, for {whom} in {on}"),
+    "site.remove": Deed("", "removed", "remove", "the {detail}, for {whom} in {on}"),
+}
+"""What is said of the site's limits, which are for somebody."""
+
 THEMSELVES = {
     "group.accept": Deed("", "accepted", "accept", "the invitation to {on}"),
     "group.decline": Deed("", "declined", "decline", "the invitation to {on}"),
@@ -61,7 +72,8 @@ def sentence(entry: Entry, here: Resource | None = None) -> Markup:
     """Who did what, or tried to, with links to groups and jobs; `here` is not named again."""
     about_self = entry.whom is not None and entry.whom == Subject(kind=SubjectKind.USER, name=entry.who)
     unknown = Deed("", entry.act, entry.act, "{on} {whom} {detail}")
-    deed = (THEMSELVES.get(entry.act) if about_self else None) or DEEDS.get(entry.act, unknown)
+    other = (LIMITS if entry.whom is not None else {}) | (THEMSELVES if about_self else {})
+    deed = other.get(entry.act) or DEEDS.get(entry.act, unknown)
     verb = deed.did if entry.outcome is Outcome.DONE else f"tried to {deed.do}"
     parts = {
         "whom": _whom(entry.whom),
@@ -91,6 +103,8 @@ def _whom(subject: Subject | None) -> Markup:
 
 
 def _on(thing: Resource) -> Markup:
+    if thing.name == EVERYWHERE:
+        return escape(f"all {THINGS[thing.kind].lower()}s")
     number = "#" if thing.kind is ResourceKind.JOB else ""
     at, name = address(thing), breakable(number + visible(thing.name))
     shown = Markup('<a href="{}">{}</a>').format(at, name) if at else name

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from sciserver_hpc.domain.access import Action, Resource, ResourceKind, Subject, SubjectKind
 from sciserver_hpc.domain.errors import NotFound
+from sciserver_hpc.domain.notation import named, written
 
 RIGHTS = {
     Action.USE: "may use",
@@ -31,15 +32,6 @@ THINGS = {
     ResourceKind.SESSION: "Session",
     ResourceKind.DATABASE: "Database",
 }
-SHORT = {ResourceKind.USER_VOLUME: "", ResourceKind.DATA_VOLUME: "data", ResourceKind.ROOT_VOLUME: "root"}
-SHORT_SUBJECT = {
-    SubjectKind.USER: "",
-    SubjectKind.GROUP: "directory",
-    SubjectKind.PORTAL_GROUP: "group",
-    SubjectKind.EVERYONE: "",
-}
-"""What stands before a name on the command line, where it is not the kind's own name."""
-
 SHAREABLE = frozenset(
     {
         ResourceKind.DOMAIN,
@@ -115,11 +107,6 @@ def command(*words: object) -> str:
 
 
 def _word(word: object) -> str:
-    """As the commands take it: a user volume by its address, a person by their name."""
     if isinstance(word, Resource):
-        prefix = SHORT.get(word.kind, word.kind)
-        return f"{prefix}:{word.name}" if prefix else word.name
-    if isinstance(word, Subject):
-        prefix = SHORT_SUBJECT[word.kind]
-        return f"{prefix}:{word.name}" if prefix else word.name or word.kind
-    return str(word)
+        return written(word)
+    return named(word) if isinstance(word, Subject) else str(word)

@@ -40,7 +40,7 @@ def why() -> tuple[str, int]:
     if any(fields[key] for key in FIELDS if key != "user"):
         try:
             question = _question(fields)
-            answer = services.sharing.explain(person(), question.user, question.action, question.resource)
+            answer = services.explaining.explain(person(), question.user, question.action, question.resource)
         except Invalid as error:
             problems, status = error.problems, status_of(error)
         except NotFound as error:

@@ -20,7 +20,7 @@ from .domain.errors import Conflict
 from .domain.files import FileEntry
 from .domain.groups import Group, Membership, Status
 from .domain.jobs import Job, JobEvent, NewJob
-from .domain.limits import Limit
+from .domain.limits import Limit, Load
 from .domain.people import Person
 from .domain.projection import Projection
 from .domain.scheduling import (
@@ -589,6 +589,10 @@ class Store(Protocol):
         """How many jobs of `owner` stand in one of `states`; from an index, without loading them."""
         ...
 
+    def loads(self, owner: str, states: Sequence[JobState]) -> list[Load]:
+        """What these count against limits, those that ask the same summed up: few of thousands of jobs."""
+        ...
+
     def job(self, job_id: int) -> Job | None: ...
     def job_by_uuid(self, uuid: str) -> Job | None: ...
     def jobs_by_key(self, owner: str, keys: Sequence[str]) -> dict[str, tuple[Job, str]]:
@@ -630,15 +634,12 @@ class Store(Protocol):
 
     def jobs_by_id(self, job_ids: Sequence[int]) -> dict[int, Job]: ...
 
-    def change_job(self, old: Job, new: Job, events: Sequence[JobEvent]) -> Job | None:
-        """Compare and set: write `new` (version + 1) where the row still has `old.version`, with its events.
-
-        Returns the stored job, or None when somebody else changed it first.
-        """
-        ...
-
     def change_jobs(self, changes: Sequence[tuple[Job, Job, Sequence[JobEvent]]]) -> list[Job | None]:
-        """`change_job` for many in one transaction."""
+        """Compare and set many (old, new, events) in one transaction: write `new` (version + 1) where the row
+        still has `old.version`, with its events.
+
+        Returns in order the job as stored, or None where somebody else changed it first.
+        """
         ...
 
     def events(self, job_id: int) -> list[JobEvent]: ...

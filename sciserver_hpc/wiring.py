@@ -40,6 +40,7 @@ from .services.audit import Audit
 from .services.catalogue import Catalogue
 from .services.disk import Disks
 from .services.entitled import Entitled
+from .services.explaining import Explaining
 from .services.facts import Gatherer
 from .services.groups import Groups
 from .services.homes import Homes
@@ -72,6 +73,7 @@ class Services:
     catalogue: Catalogue
     groups: Groups
     sharing: Sharing
+    explaining: Explaining
     audit: Audit
     projecting: Projecting
     disks: Disks
@@ -114,6 +116,7 @@ def build(settings: Settings) -> Services:
         catalogue=Catalogue(store, site),
         groups=groups,
         sharing=sharing,
+        explaining=Explaining(store, directory, clock, site),
         audit=Audit(store, groups, sharing),
         projecting=Projecting(store, agents, clock, entitled, every),
         disks=Disks(store, clock, sharing, entitled),

@@ -79,7 +79,7 @@ def explain() -> ExplainAnswer:
     """Why somebody may, or may not."""
     asked = query(ExplainQuery)
     who = asked.user or person().username
-    return ExplainAnswer(explanation=services.sharing.explain(person(), who, asked.action, asked.resource))
+    return ExplainAnswer(explanation=services.explaining.explain(person(), who, asked.action, asked.resource))
 
 
 def _actions(asked: GrantRequest) -> Sequence[Action]:

@@ -55,12 +55,16 @@ class Limit(Model):
 
 @dataclass(frozen=True)
 class Load:
-    """What a job in `domain` counts."""
+    """What a job in `domain` counts, or several together."""
 
     domain: str
     jobs: int = 1
     cpus: int = 1
     gpus: int = 0
+
+    def times(self, count: int) -> Load:
+        """That of `count` such jobs."""
+        return Load(self.domain, count * self.jobs, count * self.cpus, count * self.gpus)
 
 
 class Allowance(Model):

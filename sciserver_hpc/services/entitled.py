@@ -13,6 +13,7 @@ from ..domain.people import Person
 from ..domain.projection import project
 from ..domain.sharing import NO_EVERYONE
 from ..ports import Clock, Directory, Store
+from .watched_directory import RETRY
 
 FRESH = timedelta(minutes=15)
 """How long a gid that the directory told is not asked for again."""
@@ -52,6 +53,7 @@ class Entitled:
         self._clock = clock
         self._everyone = everyone
         self._gids: dict[str, tuple[datetime, int | None]] = {}
+        self._silent: tuple[datetime, Unavailable] | None = None
 
     def wanted(self, owner: Person, ref: str, now: datetime) -> Wanted:
         """What the volume `ref` of `owner` is to give at `now`.
@@ -102,16 +104,17 @@ class Entitled:
         return tuple((name, gid) for name, gid in found if gid is not None)
 
     def _gid(self, name: str) -> int | None:
-        """What the directory says; while it is away, what it said last."""
+        """What the directory says; while it is away, what it said last. Raises Unavailable without that.
+
+        A page asks about many groups: who let one wait is left alone for a while, not waited for by each.
+        """
         now = self._clock.now()
         asked_at, gid = self._gids.get(name, (None, None))
         if asked_at is not None and asked_at <= now < asked_at + FRESH:
             return gid
         before = self._store.group_gid(name)
         try:
-            gid = self._directory.gid(name)
-        except NotFound:
-            gid = None
+            gid = self._ask(name, now)
         except Unavailable:
             if before is None:
                 raise
@@ -120,6 +123,17 @@ class Entitled:
             self._store.note_group_gid(name, gid)
         self._gids[name] = now, gid
         return gid
+
+    def _ask(self, name: str, now: datetime) -> int | None:
+        if self._silent is not None and self._silent[0] <= now < self._silent[0] + RETRY:
+            raise Unavailable(self._silent[1].system, self._silent[1].detail)
+        try:
+            return self._directory.gid(name)
+        except NotFound:
+            return None
+        except Unavailable as error:
+            self._silent = now, error
+            raise
 
 
 def _by_subject(grants: Iterable[Grant]) -> dict[Subject, bool]:

@@ -1,37 +1,31 @@
-"""Rights: given, taken, listed, explained."""
+"""Rights: given, taken, listed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from ..domain.access import (
     ACTIONS,
-    OF_THE_SITE,
-    Acting,
     Action,
-    Decision,
     Grant,
     Resource,
     ResourceKind,
     Subject,
     SubjectKind,
-    decide,
     own_subjects,
-    owner_of,
 )
 from ..domain.audit import Asker
 from ..domain.errors import NotFound, Refused
-from ..domain.groups import Role, Standing, user
+from ..domain.groups import user
 from ..domain.model import Model
 from ..domain.people import Person
-from ..domain.sharing import NO_EVERYONE, Giver, Share, give, storable, take
+from ..domain.sharing import NO_EVERYONE, Share, give, storable, take
 from ..domain.volumes import UserVolume
-from ..domain.why import Explanation, Question, explain
 from ..ports import Clock, Directory, Store, Waker
 from .known import Known
 from .site import Site
+from .things import Things
 from .trail import Act, Trail
 
 LONGEST_PAGE = 500
@@ -43,14 +37,6 @@ class Usable(Model):
 
     resource: Resource
     actions: tuple[Action, ...]
-
-
-@dataclass(frozen=True)
-class Thing:
-    """A thing grants may be on. owner: "" for what is the site's."""
-
-    resource: Resource
-    owner: str
 
 
 class Sharing:
@@ -74,6 +60,7 @@ class Sharing:
         self._clock = clock
         self._site = site
         self._known = Known(store, directory)
+        self._things = Things(store, clock, site, self._known)
         self._trail = Trail(store, clock)
 
     # giving and taking ----------------------------------------------------------------------------
@@ -92,7 +79,7 @@ class Sharing:
         Raises NotFound, Invalid, Refused (each action that is not the asker's to give).
         """
         wanted, now = sorted(set(actions)), self._clock.now()
-        thing = self._thing(asker.person, resource)
+        thing = self._things.known(asker.person, resource)
         self._known.check(asker.person, subject, "subject")
         if dry_run:
             made = self._made(asker.person, resource, subject, wanted, expires)
@@ -101,7 +88,10 @@ class Sharing:
         shares: list[Share] = []
         with self._trail.acting(asker, Act("grant", resource, subject, detail, thing.owner)):
             made = self._made(asker.person, resource, subject, wanted, expires)
-            self._known.check(asker.person, subject, "subject")  # a group may have ended meanwhile
+            if subject.kind is SubjectKind.PORTAL_GROUP:
+                # It may have ended meanwhile. People are not asked for again: the directory may hang, and
+                # everybody's changes wait for this block.
+                self._known.check(asker.person, subject, "subject")
             shares = self._store.add_grants(made, now)
         self._nudge(resource)
         return shares
@@ -123,11 +113,11 @@ class Sharing:
         mine = subject == user(asker.person.username)
         answers = subject.kind is SubjectKind.PORTAL_GROUP and self._known.answers(asker.person, subject)
         if not mine and not answers:
-            self._thing(asker.person, resource)
+            self._things.known(asker.person, resource)
         found: list[Share] = []
         with self._trail.acting(asker, Act("revoke", resource, subject, " ".join(sorted(wanted)))) as act:
             act.told = not dry_run
-            giver = self._giver(asker.person, resource)
+            giver = self._things.giver(asker.person, resource)
             act.owner = giver.owner or ""
             found = [s for s in self._store.shares_between(resource, subject) if s.grant.action in wanted]
             for share in found:
@@ -148,7 +138,7 @@ class Sharing:
         answers = grant.subject.kind is SubjectKind.PORTAL_GROUP
         answers = answers and self._known.answers(asker.person, grant.subject)
         with self._trail.acting(asker, Act("revoke", grant.resource, grant.subject, grant.action)) as act:
-            giver = self._giver(asker.person, grant.resource)
+            giver = self._things.giver(asker.person, grant.resource)
             act.owner = giver.owner or ""
             take(giver, grant, answers=answers)
             act.told = self._store.drop_grants([share_id]) > 0
@@ -163,7 +153,7 @@ class Sharing:
         expires: datetime | None,
     ) -> list[Grant]:
         """Raises Invalid, Refused."""
-        made = give(self._giver(person, resource), subject, actions, expires, self._clock.now())
+        made = give(self._things.giver(person, resource), subject, actions, expires, self._clock.now())
         if not (self._everyone or storable(resource, subject)):
             raise Refused({str(subject): NO_EVERYONE})
         return made
@@ -183,17 +173,17 @@ class Sharing:
 
         Raises NotFound.
         """
-        thing = self._thing(person, resource)
-        giver = self._giver(person, resource, thing)
+        thing = self._things.known(person, resource)
+        giver = self._things.giver(person, resource, thing)
         found = self._store.shares_on(resource, 0, LONGEST_LIST)
-        if self._decide(giver, Action.GRANT):
+        if self._things.decide(giver, Action.GRANT):
             return found, True
         return [share for share in found if share.grant.subject in giver.acting.subjects], False
 
     def need(self, person: Person, action: Action, resource: Resource) -> None:
         """Raise NotFound or Refused unless the person may do `action` to a thing that is there."""
-        thing = self._thing(person, resource)
-        decision = self._decide(self._giver(person, resource, thing), action)
+        thing = self._things.known(person, resource)
+        decision = self._things.decide(self._things.giver(person, resource, thing), action)
         if not decision:
             raise Refused({str(resource): decision.reason})
 
@@ -247,129 +237,14 @@ class Sharing:
             for resource in sorted(found, key=lambda thing: (thing.kind, thing.name))
         ]
 
-    # explaining -----------------------------------------------------------------------------------
-    def explain(self, person: Person, username: str, action: Action, resource: Resource) -> Explanation:
-        """Why `username` may (not) do it: about oneself, or about others on what one may share.
-
-        Raises NotFound.
-        """
-        about = person if username == person.username else self._other(person, username, resource)
-        if resource.kind is ResourceKind.GROUP:
-            return self._explain_group(about, action, resource, person)
-        thing = self._find(resource)
-        giver = self._giver(about, resource, thing)
-        shown = thing is not None and self._visible(person, thing)
-        question = Question(
-            user=username,
-            action=action,
-            resource=resource,
-            asker=person.username,
-            owner=(thing.owner if thing and shown else owner_of(resource)) or None,
-            edges=self._store.edges(own_subjects(about)) + _directory_edges(about),
-            visible=lambda group: about == person or self._known.sees(person, group),
-        )
-        return explain(question, self._decide(giver, action))
-
-    def _other(self, person: Person, username: str, resource: Resource) -> Person:
-        """Somebody else, where `person` may ask about them. Raises NotFound."""
-        words = "You may ask that about yourself, and about others only for what you may share."
-        thing = self._find(resource)
-        if resource.kind is ResourceKind.GROUP:
-            group, own = self._known.group(person, resource.name)
-            may = Standing(person, group, own).has(Role.ADMIN)
-        else:
-            may = thing is not None and bool(self._decide(self._giver(person, resource, thing), Action.GRANT))
-        if not may and not person.admin:
-            raise NotFound(words)
-        about = self._store.person(username)
-        if about is None:
-            raise NotFound(f"Nobody called {username} logged in here so far.")
-        return about
-
-    def _explain_group(
-        self, about: Person, action: Action, resource: Resource, person: Person
-    ) -> Explanation:
-        group, _ = self._known.group(person, resource.name)
-        own = self._store.membership(group.name, user(about.username))
-        standing = Standing(about, group, own)
-        if action not in ACTIONS[ResourceKind.GROUP]:
-            return Explanation(allowed=False, sentence=f"There is no {action} for a group.")
-        reached = group.subject in self._store.reach(own_subjects(about))
-        allowed = standing.has(Role.ADMIN) if action is Action.MANAGE else reached or about.admin
-        role = own.role if own is not None and own.counts else None
-        be = "You are" if about == person else f"{about.username} is"
-        what = f"{role} of" if role else "in" if reached else "not in"
-        also = ", and an administrator of this site" if about.admin else ""
-        need = (
-            "" if allowed else " Ask its owner." if action is Action.READ else " That takes an admin's role."
-        )
-        return Explanation(allowed=allowed, sentence=f"{be} {what} group {group.name}{also}.{need}")
-
     # ------------------------------------------------------------------------------------------------
-    def _giver(self, person: Person, resource: Resource, thing: Thing | None = None) -> Giver:
-        """The person with what they hold on the thing, now."""
-        subjects, grants = self._store.reaching(own_subjects(person), [resource])
-        found = thing or self._find(resource)
-        owner = found.owner if found else None
-        return Giver(Acting(person, subjects), resource, tuple(grants), owner)
-
-    def _decide(self, giver: Giver, action: Action) -> Decision:
-        return decide(
-            giver.acting, action, giver.resource, giver.grants, self._clock.now(), giver.owner or None
-        )
-
-    def _thing(self, person: Person, resource: Resource) -> Thing:
-        """A thing the person may know of. Raises NotFound."""
-        thing = self._find(resource)
-        if thing is None or not self._visible(person, thing):
-            raise NotFound(f"There is no {resource} that you may know of.")
-        return thing
-
-    def _visible(self, person: Person, thing: Thing) -> bool:
-        """The site's things are no secret; others' only to those with a live grant on them."""
-        if thing.resource.kind is ResourceKind.GROUP:
-            return self._known.sees(person, Subject(kind=SubjectKind.PORTAL_GROUP, name=thing.resource.name))
-        if thing.resource.kind in OF_THE_SITE or thing.owner == person.username:
-            return True
-        now = self._clock.now()
-        _, grants = self._store.reaching(own_subjects(person), [thing.resource])
-        return any(grant.lives(now) for grant in grants)
-
-    def _find(self, resource: Resource) -> Thing | None:
-        """The thing, whoever may know of it."""
-        name, site = resource.name, self._site.snapshot()
-        offered = {
-            ResourceKind.DOMAIN: site.domains,
-            ResourceKind.IMAGE: site.images,
-            ResourceKind.ROOT_VOLUME: site.roots,
-            ResourceKind.DATA_VOLUME: site.data,
-        }.get(resource.kind)
-        if offered is not None:
-            return Thing(resource, "") if name in offered else None
-        if resource.kind is ResourceKind.USER_VOLUME:
-            parts = name.split("/")
-            there = self._store.user_volume(*parts) if len(parts) == 3 else None
-            return Thing(resource, there.owner) if there else None
-        if resource.kind is ResourceKind.JOB and name.isascii() and name.isdecimal() and len(name) < 19:
-            job = self._store.job(int(name)) if str(int(name)) == name else None
-            return Thing(resource, job.owner) if job else None
-        if resource.kind is ResourceKind.GROUP:
-            group = self._store.group(name)
-            return Thing(resource, group.owner) if group else None
-        return None
-
     def _concerns(self, person: Person, share: Share) -> bool:
         """Does the grant concern the person, so that they may know of it?"""
         grant: Grant = share.grant
-        giver = self._giver(person, grant.resource)
+        giver = self._things.giver(person, grant.resource)
         mine = grant.subject == user(person.username) or grant.granted_by == person.username
         return mine or giver.owns or self._known.answers(person, grant.subject)
 
 
 def _page(limit: int) -> int:
     return max(1, min(limit, LONGEST_PAGE + 1))
-
-
-def _directory_edges(person: Person) -> list[tuple[Subject, Subject]]:
-    me = user(person.username)
-    return [(me, group) for group in own_subjects(person) if group.kind is SubjectKind.GROUP]

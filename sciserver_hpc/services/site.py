@@ -9,15 +9,12 @@ from functools import cached_property
 
 from ..domain.access import Acting, Action, Decision, Grant, Resource, Subject, decide, own_subjects
 from ..domain.catalogue import ComputeDomain, Image
-from ..domain.limits import Allowance, Limit, allowances, load_of
+from ..domain.limits import Allowance, Limit, allowances
 from ..domain.people import Person
 from ..domain.states import ACTIVE
 from ..domain.volumes import DataVolume, RootVolume
 from ..ports import Clock, Store
 from .recent import Recent
-
-_ALL = 1_000_000
-"""More unfinished jobs than anybody has."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +93,12 @@ class Site:
         )
 
     def allowances(self, person: Person) -> list[Allowance]:
-        """How much the person may have at once, and has now. Reads their unfinished jobs, where any limit
-        applies to them."""
+        """How much the person may have at once, and has now. Their unfinished jobs are summed up only where
+        any limit applies to them."""
         limits, subjects = self.snapshot().limits, self.rights(person).held.subjects
         if not any(limit.subject in subjects for limit in limits):
             return []
-        live = self._store.jobs(owner=person.username, states=ACTIVE, limit=_ALL)
-        loads = (load_of(job.domain, job.spec.resources, job.spec.array) for job in live)
-        return allowances(limits, subjects, loads)
+        return allowances(limits, subjects, self._store.loads(person.username, ACTIVE))
 
     def load_rights(self, person: Person, things: Sequence[Resource] | None = None) -> Rights:
         """The person's rights as they are now: to all there is, or to `things` alone."""

@@ -65,10 +65,6 @@ class JobChanges(Part):
         added = self._database.insert(jobs)
         return added.on_conflict_do_nothing(index_elements=["owner", "idempotency_key"]).returning(jobs.c.id)
 
-    def change_job(self, old: Job, new: Job, events: Sequence[JobEvent]) -> Job | None:
-        """See `ports.Store`."""
-        return self.change_jobs([(old, new, events)])[0]
-
     def change_jobs(self, changes: Sequence[tuple[Job, Job, Sequence[JobEvent]]]) -> list[Job | None]:
         """See `ports.Store`.
 

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+)
 
 from ..domain.jobs import Job, JobEvent
+from ..domain.limits import Load, load_of
+from ..domain.resources import Resources
 from ..domain.states import ACTIVE, JobState
 from .job_rows import EVENT, JOB, JOB_AND_KEY, event_of, job_of
 from .part import Part
@@ -40,6 +54,19 @@ _TURN = text("SELECT pg_advisory_xact_lock(:key, hashtext(:owner))")
 _COUNT = select(func.count()).where(
     jobs.c.owner == bindparam("owner"), jobs.c.state.in_(bindparam("states", expanding=True))
 )
+_ASKED = {
+    "sqlite": "json_extract(spec, '$.resources', '$.array')",
+    "postgresql": "CAST(json_build_array(CAST(spec AS json)->'resources', CAST(spec AS json)->'array')"
+    " AS text)",
+}
+_LOADS = {
+    dialect: select(jobs.c.domain, literal_column(asked), func.count())
+    .where(jobs.c.owner == bindparam("owner"), jobs.c.state.in_(bindparam("states", expanding=True)))
+    .group_by(jobs.c.domain, literal_column(asked))
+    for dialect, asked in _ASKED.items()
+}
+"""Summed up by the database: read one by one, some thousand jobs take a third of a second under its lock."""
+
 _BY_KEY = select(*JOB_AND_KEY).where(
     jobs.c.owner == bindparam("owner"), jobs.c.idempotency_key.in_(bindparam("keys", expanding=True))
 )
@@ -120,6 +147,13 @@ class Jobs(Part):
         with self._database.reading() as connection:
             return connection.execute(_COUNT, {"owner": owner, "states": states}).scalar_one()
 
+    def loads(self, owner: str, states: Sequence[JobState]) -> list[Load]:
+        """See `ports.Store`."""
+        with self._database.reading() as connection:
+            wanted = _LOADS[connection.dialect.name]
+            rows = connection.execute(wanted, {"owner": owner, "states": states}).all()
+        return [_load(*row) for row in rows]
+
     def requests(self, job_ids: Sequence[int]) -> dict[int, str]:
         """See `ports.Store`."""
         found: dict[int, str] = {}
@@ -161,3 +195,8 @@ def by_key(connection: Connection, owner: str, keys: Sequence[str]) -> dict[str,
 def chunks(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
     """`keys` in pieces that fit into one statement."""
     return (keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK))
+
+
+def _load(domain: str, asked: str, times: int) -> Load:
+    resources, array = json.loads(asked)
+    return load_of(domain, Resources.model_validate(resources), array).times(times)

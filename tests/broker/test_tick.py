@@ -11,7 +11,7 @@ from sciserver_hpc.domain.jobs import Dependency, DependencyType, Usage
 from sciserver_hpc.domain.scheduling import EndRecord, Owner, Submission, SubmitOutcome
 from sciserver_hpc.domain.states import JobState
 from tests.broker.world import INTERVAL, QUIET, World
-from tests.fakes.jobs import make_spec
+from tests.fakes.jobs import change_job, make_spec
 from tests.fakes.scheduler import Reply
 
 
@@ -238,7 +238,7 @@ def test_another_persons_claim_of_the_same_id_keeps_no_job_from_being_cancelled(
     forged = world.accept(owner="bob", uid=2002)
     world.tick()
     bobs = world.job(forged)
-    world.store.change_job(bobs, bobs.model_copy(update={"slurm_id": 1001}), ())
+    change_job(world.store, bobs, bobs.model_copy(update={"slurm_id": 1001}), ())
     world.ask_cancel(job)
     for _ in range(3):
         world.tick()

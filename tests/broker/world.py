@@ -17,7 +17,7 @@ from sciserver_hpc.services.projecting import Address, Waiting
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import new_database
-from tests.fakes.jobs import add_job, make_job, next_job_id
+from tests.fakes.jobs import add_job, change_job, make_job, next_job_id
 from tests.fakes.scheduler import FakeScheduler
 from tests.fakes.strands import Crash, Gate, Strands
 
@@ -215,7 +215,7 @@ class World:
         """What services write when somebody cancels."""
         current = self.job(job)
         wanted = current.model_copy(update={"cancel_requested": True, "cancel_by": by})
-        self.store.change_job(current, wanted, ())
+        change_job(self.store, current, wanted, ())
 
     # what nodes do ------------------------------------------------------------------------------------
     def run(self, slurm_id: int) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 from sciserver_hpc.domain.errors import Conflict
-from sciserver_hpc.domain.jobs import Job, JobSpec, Kind, NewJob
+from sciserver_hpc.domain.jobs import Job, JobEvent, JobSpec, Kind, NewJob
 from sciserver_hpc.domain.resources import Resources
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.ports import Store
@@ -89,3 +90,8 @@ def add_job(
     if isinstance(stored, Conflict):
         raise stored
     return stored
+
+
+def change_job(store: Store, old: Job, new: Job, events: Sequence[JobEvent]) -> Job | None:
+    """Change one job; None when somebody else was quicker."""
+    return store.change_jobs([(old, new, events)])[0]

@@ -25,6 +25,7 @@ from sciserver_hpc.services.audit import Audit
 from sciserver_hpc.services.catalogue import Catalogue
 from sciserver_hpc.services.disk import Disks
 from sciserver_hpc.services.entitled import Entitled
+from sciserver_hpc.services.explaining import Explaining
 from sciserver_hpc.services.facts import Gatherer
 from sciserver_hpc.services.groups import Groups
 from sciserver_hpc.services.homes import Homes
@@ -43,7 +44,9 @@ from tests.fakes.agents import FakeAgents
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import new_database
 from tests.fakes.directory import FakeDirectory
+from tests.fakes.jobs import change_job
 from tests.fakes.scheduler import FakeScheduler
+from tests.fakes.waker import FakeWaker
 
 URL = "https://localhost"
 PASSWORD = "correct horse"
@@ -55,13 +58,6 @@ PEOPLE = {
     )
 }
 FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
-
-
-class Waker:
-    """Nobody sleeps."""
-
-    def wake(self) -> None:
-        """Nothing to do."""
 
 
 def grants() -> tuple[Grant, ...]:
@@ -160,7 +156,7 @@ class House:
         now = self.clock.now()
         new = old.model_copy(update={"state": state, "changed_at": now, **fields})
         event = JobEvent(at=now, kind=EventKind.STATE, state=state, text=text or f"Now {state}")
-        stored = self.store.change_job(old, new, [event])
+        stored = change_job(self.store, old, new, [event])
         assert stored is not None
         return stored
 
@@ -178,9 +174,9 @@ class House:
         self.renderer = Renderer(self.store, Surroundings(claim_url=url), b"k" * 32)
         acceptor = Acceptor(self.store, self.clock, gatherer, homes, self.renderer, 1000)
         launch = Launch(self.store, self.clock, site)
-        jobs = Jobs(self.store, self.clock, Waker(), schedulers, acceptor, self.renderer, launch)
+        jobs = Jobs(self.store, self.clock, FakeWaker(), schedulers, acceptor, self.renderer, launch)
         login = Login(self.store, self.people, self.clock, homes)
-        waker = Waker()
+        waker = FakeWaker()
         groups = Groups(self.store, self.people, self.clock, waker)
         sharing = Sharing(self.store, self.people, self.clock, site, waker)
         entitled = Entitled(self.store, self.people, self.clock)
@@ -197,6 +193,7 @@ class House:
             catalogue=Catalogue(self.store, site),
             groups=groups,
             sharing=sharing,
+            explaining=Explaining(self.store, self.people, self.clock, site),
             audit=Audit(self.store, groups, sharing),
             projecting=Projecting(self.store, self.disk, self.clock, entitled, timedelta(days=1)),
             disks=Disks(self.store, self.clock, sharing, entitled),

@@ -8,10 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from sciserver_hpc.domain.access import Action
+from sciserver_hpc.domain.access import EVERYONE, Action
 from sciserver_hpc.domain.audit import Entry, Outcome
 from sciserver_hpc.domain.errors import Refused
 from sciserver_hpc.domain.groups import Role, user
+from sciserver_hpc.domain.limits import Limit
+from sciserver_hpc.services.applying import Applying
 
 from .cast import EVIL, VOLUME, Cast
 
@@ -33,6 +35,34 @@ def test_each_reads_what_concerns_them(cast: Cast) -> None:
     assert "alice invited dave to group survey as member" in told["dave"]
     assert told["erin"] == []
     assert len(told["root1"]) == len(cast.house.store.audit())
+
+
+def test_changes_of_the_site_are_sentences(cast: Cast) -> None:
+    store = cast.house.store
+    applying, before = Applying(store, cast.house.clock), store.site()
+
+    def apply(**changes: object) -> None:
+        site = store.site().model_copy(update=changes)
+        applying.apply(site, "root1", applying.differences(site))
+
+    limit = Limit(subject=EVERYONE, jobs=5)
+    image = before.images[0].model_copy(update={"name": "extra"})
+    apply(images=(*before.images, image), limits=(limit, limit.model_copy(update={"domain": "batch"})))
+    other = image.model_copy(update={"title": "Other"})
+    apply(images=(*before.images, other), limits=(limit.model_copy(update={"jobs": 6}),))
+    apply(images=before.images, grants=())
+    told = lines(cast.house.browser("root1").get("/audit").text)
+    for sentence in (
+        "root1 added image extra to the site",
+        "root1 set the limit: 5 jobs, for everyone in all compute domains",
+        "root1 set the limit: 5 jobs, for everyone in compute domain batch",
+        f"root1 changed image extra: title: {image.title} → Other",
+        "root1 changed the limit: 5 jobs → 6 jobs, for everyone in all compute domains",
+        "root1 removed the limit: 5 jobs, for everyone in compute domain batch",
+        "root1 removed image extra from the site",
+        "root1 took from everyone the right to use: image python",
+    ):
+        assert sentence in told, sentence
 
 
 def test_every_deed_is_a_sentence(cast: Cast) -> None:

@@ -148,6 +148,21 @@ def test_without_the_directory_no_group_is_made_but_known_people_are_invited(sha
     assert shared.groups.invite(Asker(BOB), "survey", CAROLS).member == CAROLS
 
 
+def test_the_directory_is_asked_about_a_person_once_and_holds_up_nobodys_changes(
+    shared: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[bool] = []
+    ask = shared.people.person
+
+    def asked(username: str) -> Person:
+        held.append(shared.store._database._current() is not None)
+        return ask(username)
+
+    monkeypatch.setattr(shared.people, "person", asked)
+    shared.sharing.give(Asker(BOB), PRIVATE, CAROLS, [Action.READ])
+    assert held == [False]
+
+
 def test_volumes_shared_by_the_thousand_are_offered(shared: World) -> None:
     with shared.store.transaction():
         for number in range(1200):

@@ -13,13 +13,14 @@ from sciserver_hpc.domain.scheduling import Submission
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.volumes import VolumeMount
 from sciserver_hpc.services.changing import TRIES
+from tests.fakes.jobs import change_job
 
 from .world import ALICE, BATCH, BOB, SITE, World, shell
 
 
 def put(world: World, job: Job, **fields: Any) -> Job:
     """The job as somebody else changed it meanwhile."""
-    changed = world.store.change_job(job, job.model_copy(update=fields), ())
+    changed = change_job(world.store, job, job.model_copy(update=fields), ())
     assert changed is not None
     return changed
 

@@ -10,6 +10,7 @@ from sciserver_hpc.domain.errors import Refused
 from sciserver_hpc.domain.groups import Accessibility
 from sciserver_hpc.domain.limits import Limit
 from sciserver_hpc.domain.states import JobState
+from tests.fakes.jobs import change_job
 
 from .world import ALICE, BOB, World, shell
 
@@ -20,7 +21,7 @@ def ends(world: World, job_id: int) -> None:
     job = world.store.job(job_id)
     assert job is not None
     over = job.model_copy(update={"state": JobState.SUCCEEDED, "ended_at": world.clock.now()})
-    assert world.store.change_job(job, over, [])
+    assert change_job(world.store, job, over, [])
 
 
 def test_nobody_is_limited_where_no_limit_applies(world: World) -> None:

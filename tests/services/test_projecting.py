@@ -206,6 +206,19 @@ def test_a_number_nobody_knows_yet_puts_the_volume_off(world: World) -> None:
     assert (row(world).problem, len(row(world).settled)) == ("", 1)
 
 
+def test_a_silent_directory_is_not_asked_about_each_group(world: World) -> None:
+    lab(world)
+    world.people.down = True
+    before = world.people.calls
+    for name in ("lab", "hall", "lab"):
+        with pytest.raises(Unavailable, match="timed out"):
+            world.entitled.meaning(Subject(kind="group", name=name))
+    assert world.people.calls == before + 1
+    world.people.down = False
+    world.clock.advance(60)
+    assert world.entitled.meaning(Subject(kind="group", name="lab")).groups == (("lab", 3002),)
+
+
 def test_a_group_without_a_number_is_told(world: World) -> None:
     lab(world)
     del world.people.gids["lab"]

@@ -7,6 +7,7 @@ import pytest
 from sciserver_hpc.domain.errors import AgentError, NotFound, Unavailable
 from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.states import JobState
+from tests.fakes.jobs import change_job
 
 from .world import ALICE, BOB, World, shell
 
@@ -17,7 +18,7 @@ def started(world: World, **fields: object) -> Job:
     """A job with a log and a file in its folder."""
     job, _ = world.jobs.submit(ALICE, shell(**fields))
     change = {"submitted_at": world.clock.now(), "state": JobState.RUNNING}
-    running = world.store.change_job(job, job.model_copy(update=change), ())
+    running = change_job(world.store, job, job.model_copy(update=change), ())
     assert running is not None
     world.agents.put(f"{job.spec.path}/stdout.txt", LOG, ALICE.uid)
     world.agents.put(f"{job.spec.path}/figures/cycle.png", b"PNG", ALICE.uid)
@@ -25,7 +26,7 @@ def started(world: World, **fields: object) -> Job:
 
 
 def ended(world: World, job: Job) -> None:
-    assert world.store.change_job(job, job.model_copy(update={"state": JobState.FAILED}), ())
+    assert change_job(world.store, job, job.model_copy(update={"state": JobState.FAILED}), ())
 
 
 def test_a_log_is_read_piece_by_piece(world: World) -> None:

@@ -40,6 +40,7 @@ from tests.fakes.agents import FakeAgents
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import new_database
 from tests.fakes.scheduler import FakeScheduler
+from tests.fakes.waker import FakeWaker
 
 ALICE = Person(username="alice", uid=2001, gid=2001, full_name="Alice", groups=frozenset({"astro"}))
 BOB = Person(username="bob", uid=2002, gid=2002, full_name="Bob")
@@ -88,16 +89,6 @@ class FakePeople:
         self.calls += 1
         if self.down:
             raise Unavailable("ldap", "timed out")
-
-
-class CountingWaker:
-    """`ports.Waker`."""
-
-    def __init__(self) -> None:
-        self.woken = 0
-
-    def wake(self) -> None:
-        self.woken += 1
 
 
 def grant(action: Action, kind: str, name: str, subject: Subject | None = None, **more: Any) -> Grant:
@@ -189,7 +180,7 @@ class World:
         self.store.add_user_volume("Storage", "bob", "private", "Bob's own")
         self.people = FakePeople()
         self.scheduler = FakeScheduler(self.clock)
-        self.waker = CountingWaker()
+        self.waker = FakeWaker()
         self.image_problem = ""
         self.homes = Homes(self.store, self.agents)
         self.site = SiteView(self.store, self.clock)

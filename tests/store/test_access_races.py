@@ -20,6 +20,7 @@ from sciserver_hpc.services.site import Site
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.directory import FakeDirectory
+from tests.fakes.waker import FakeWaker
 
 ALICE = Person(username="alice", uid=2001, gid=2001)
 RING = ("a", "b", "c", "d")
@@ -30,12 +31,6 @@ def portal(name: str) -> Subject:
     return Subject(kind="portal_group", name=name)
 
 
-class Nobody:
-    """Nobody sleeps."""
-
-    def wake(self) -> None: ...
-
-
 class Contenders:
     """Several processes' services over one database."""
 
@@ -44,8 +39,10 @@ class Contenders:
         people.add(ALICE, "x")
         self.stores = [SqlStore(url, timeout_s=60) for _ in RING]
         clock = FakeClock()
-        self.groups = [Groups(store, people, clock, Nobody()) for store in self.stores]
-        self.sharing = [Sharing(store, people, clock, Site(store, clock), Nobody()) for store in self.stores]
+        self.groups = [Groups(store, people, clock, FakeWaker()) for store in self.stores]
+        self.sharing = [
+            Sharing(store, people, clock, Site(store, clock), FakeWaker()) for store in self.stores
+        ]
         self.stores[0].remember_person(ALICE)
         self.stores[0].add_user_volume("Storage", "alice", "shared", "")
 

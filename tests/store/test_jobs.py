@@ -8,10 +8,12 @@ import pytest
 
 from sciserver_hpc.domain.errors import Conflict, Invalid
 from sciserver_hpc.domain.jobs import End, EventKind, Job, JobEvent, NewJob, Usage
+from sciserver_hpc.domain.limits import Load
+from sciserver_hpc.domain.resources import Resources
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.clock import FakeClock
-from tests.fakes.jobs import NOON, add_job, make_job, next_job_id
+from tests.fakes.jobs import NOON, add_job, change_job, make_job, make_spec, next_job_id
 
 DIGEST = "d" * 64
 
@@ -191,6 +193,28 @@ def test_jobs_are_counted_by_owner_and_state(store: SqlStore) -> None:
     assert store.count_jobs("carol", [JobState.ACCEPTED]) == 0
 
 
+def test_loads_are_what_each_job_counts(store: SqlStore) -> None:
+    asked = (
+        ("batch", Resources(cpus=2, tasks=3), None),
+        ("batch", Resources(cpus=2, tasks=3), None),
+        ("batch", Resources(gpus=2, nodes=2), "0-99%10"),
+        ("gpu", Resources(gpus=1), "1,3,5"),
+    )
+    states = (JobState.RUNNING, JobState.PENDING)
+    for place, (domain, resources, array) in enumerate(asked):
+        for state in (states[place % 2], JobState.FAILED):
+            spec = make_spec(domain=domain, resources=resources, array=array)
+            add(store, make_job(next_job_id(store), spec=spec, state=state))
+    add(store, make_job(next_job_id(store), owner="bob", state=JobState.RUNNING))
+    found = store.loads("alice", states)
+    assert sorted(found, key=lambda one: one.jobs) == [
+        Load("batch", 2, 12, 0),
+        Load("gpu", 3, 3, 3),
+        Load("batch", 10, 10, 40),
+    ]
+    assert store.loads("carol", states) == []
+
+
 def test_active_jobs_are_the_unfinished_and_the_lately_lost(store: SqlStore, clock: FakeClock) -> None:
     for state in JobState:
         add(store, make_job(next_job_id(store), state=state, changed_at=clock.now()))
@@ -215,15 +239,15 @@ def test_waiting_jobs_are_those_not_submitted_and_those_being_cancelled(store: S
 def test_a_change_is_written_with_its_events(store: SqlStore) -> None:
     job = add(store)
     new = full(job.id).model_copy(update={"uuid": job.uuid, "spec": job.spec, "state": JobState.PENDING})
-    stored = store.change_job(job, new, [event("one"), event("two")])
+    stored = change_job(store, job, new, [event("one"), event("two")])
     assert stored == store.job(job.id) == new.model_copy(update={"version": 2})
     assert [e.text for e in store.events(job.id)][1:] == ["one", "two"]
 
 
 def test_a_change_of_an_old_copy_is_not_written(store: SqlStore) -> None:
     job = add(store)
-    first = store.change_job(job, job.model_copy(update={"reason": "first"}), [])
-    late = store.change_job(job, job.model_copy(update={"reason": "late"}), [event("late")])
+    first = change_job(store, job, job.model_copy(update={"reason": "first"}), [])
+    late = change_job(store, job, job.model_copy(update={"reason": "late"}), [event("late")])
     assert late is None
     assert store.job(job.id) == first
     assert len(store.events(job.id)) == 1
@@ -231,7 +255,7 @@ def test_a_change_of_an_old_copy_is_not_written(store: SqlStore) -> None:
 
 def test_many_changes_succeed_and_fail_one_by_one(store: SqlStore) -> None:
     jobs = [add(store) for _ in range(3)]
-    store.change_job(jobs[1], jobs[1], [])
+    change_job(store, jobs[1], jobs[1], [])
     gone = make_job(99)
     moved = [
         (job, job.model_copy(update={"reason": "x"}), [event("moved")]) for job in (*jobs, gone, jobs[0])
@@ -266,7 +290,7 @@ def test_odd_words_from_outside_are_stored_all_the_same(store: SqlStore) -> None
     job = add(store)
     odd = job.model_copy(update={"reason": "a\0b", "node": "\ud800n"})
     said = event("").model_copy(update={"text": "\0\udfff\u202eΩ"})
-    assert store.change_job(job, odd, [said]) is not None
+    assert change_job(store, job, odd, [said]) is not None
     found = store.job(job.id)
     assert found is not None
     assert (found.reason, found.node) == ("a\ufffdb", "\ufffdn")

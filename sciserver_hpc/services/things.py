@@ -1,0 +1,95 @@
+"""Things that grants may be on: are they there, whose are they, who may know of them, who may do what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..domain.access import (
+    OF_THE_SITE,
+    Acting,
+    Action,
+    Decision,
+    Resource,
+    ResourceKind,
+    Subject,
+    SubjectKind,
+    decide,
+    own_subjects,
+)
+from ..domain.errors import NotFound
+from ..domain.people import Person
+from ..domain.sharing import Giver
+from ..ports import Clock, Store
+from .known import Known
+from .site import Site
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A thing grants may be on. owner: "" for what is the site's."""
+
+    resource: Resource
+    owner: str
+
+
+class Things:
+    """Looks them up."""
+
+    def __init__(self, store: Store, clock: Clock, site: Site, known: Known) -> None:
+        self._store = store
+        self._clock = clock
+        self._site = site
+        self._known = known
+
+    def giver(self, person: Person, resource: Resource, thing: Thing | None = None) -> Giver:
+        """The person with what they hold on the thing, now."""
+        subjects, grants = self._store.reaching(own_subjects(person), [resource])
+        found = thing or self.find(resource)
+        owner = found.owner if found else None
+        return Giver(Acting(person, subjects), resource, tuple(grants), owner)
+
+    def decide(self, giver: Giver, action: Action) -> Decision:
+        """May the person do `action` to the thing now?"""
+        return decide(
+            giver.acting, action, giver.resource, giver.grants, self._clock.now(), giver.owner or None
+        )
+
+    def known(self, person: Person, resource: Resource) -> Thing:
+        """A thing the person may know of. Raises NotFound."""
+        thing = self.find(resource)
+        if thing is None or not self.visible(person, thing):
+            raise NotFound(f"There is no {resource} that you may know of.")
+        return thing
+
+    def visible(self, person: Person, thing: Thing) -> bool:
+        """The site's things are no secret; others' only to those with a live grant on them."""
+        if thing.resource.kind is ResourceKind.GROUP:
+            return self._known.sees(person, Subject(kind=SubjectKind.PORTAL_GROUP, name=thing.resource.name))
+        if thing.resource.kind in OF_THE_SITE or thing.owner == person.username:
+            return True
+        now = self._clock.now()
+        _, grants = self._store.reaching(own_subjects(person), [thing.resource])
+        return any(grant.lives(now) for grant in grants)
+
+    def find(self, resource: Resource) -> Thing | None:
+        """The thing, whoever may know of it."""
+        name, site = resource.name, self._site.snapshot()
+        offered = {
+            ResourceKind.DOMAIN: site.domains,
+            ResourceKind.IMAGE: site.images,
+            ResourceKind.ROOT_VOLUME: site.roots,
+            ResourceKind.DATA_VOLUME: site.data,
+        }.get(resource.kind)
+        if offered is not None:
+            return Thing(resource, "") if name in offered else None
+        if resource.kind is ResourceKind.USER_VOLUME:
+            parts = name.split("/")
+            there = self._store.user_volume(*parts) if len(parts) == 3 else None
+            return Thing(resource, there.owner) if there else None
+        if resource.kind is ResourceKind.JOB and name.isascii() and name.isdecimal() and len(name) < 19:
+            job = self._store.job(int(name)) if str(int(name)) == name else None
+            return Thing(resource, job.owner) if job else None
+        if resource.kind is ResourceKind.GROUP:
+            group = self._store.group(name)
+            return Thing(resource, group.owner) if group else None
+        return None
