@@ -26,7 +26,7 @@ from ..domain.errors import NotFound, Refused
 from ..domain.groups import Role, Standing, user
 from ..domain.model import Model
 from ..domain.people import Person
-from ..domain.sharing import NO_EVERYONE, Giver, Share, give, storable, take
+from ..domain.sharing import NO_EVERYONE, NOT_YOURS, Giver, Share, give, storable, take
 from ..domain.volumes import UserVolume
 from ..domain.why import Explanation, Question, explain
 from ..ports import Clock, Directory, Store, Waker
@@ -117,7 +117,8 @@ class Sharing:
     ) -> list[Share]:
         """Take back what `subject` was granted, all of it when no actions are named; return what went.
 
-        Raises NotFound, Refused: then nothing is taken.
+        Who may not see all grants on the thing takes back their own, and is told the same whether there are
+        others or none. Raises NotFound, Refused: then nothing is taken.
         """
         wanted = frozenset(ACTIONS[resource.kind] if actions is None else actions)
         mine = subject == user(asker.person.username)
@@ -130,6 +131,10 @@ class Sharing:
             giver = self._giver(asker.person, resource)
             act.owner = giver.owner or ""
             found = [s for s in self._store.shares_between(resource, subject) if s.grant.action in wanted]
+            if not (mine or answers or self._decide(giver, Action.GRANT)):
+                found = [share for share in found if share.grant.granted_by == asker.person.username]
+                if not found:
+                    raise Refused({str(resource): NOT_YOURS})
             for share in found:
                 take(giver, share.grant, answers=answers)
             if found and not dry_run:

@@ -247,6 +247,30 @@ def test_nobody_hands_out_what_they_lack(call: Callers) -> None:
     assert said(call.grant({"kind": "everyone", "name": ""}, "read"), 403)
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_taking_back_tells_no_reader_who_else_was_granted(call: Callers, dry_run: bool) -> None:
+    call.grant(user("bob"), "read")
+    call.grant(user("carol"), "read", "write")
+    answers = set()
+    for asked in ({"subject": user("carol")}, {"subject": user("carol"), "actions": ["grant"]},
+                  {"subject": group("nobodys")}):  # fmt: skip
+        answer = call("bob", "POST", "/grants/revoke", {"resource": VOLUME, "dry_run": dry_run, **asked})
+        answers.add(said(answer, 403))
+    assert len(answers) == 1
+    assert len(call.ok("alice", "GET", "/grants", resource=ON_IT)["grants"]) == 3
+
+
+def test_who_lost_the_right_to_give_still_takes_back_their_own(call: Callers) -> None:
+    call.grant(user("bob"), "read", "grant")
+    call.grant(user("carol"), "read", by="bob")
+    call.grant(user("carol"), "read")
+    call.ok(
+        "alice", "POST", "/grants/revoke", {"resource": VOLUME, "subject": user("bob"), "actions": ["grant"]}
+    )
+    gone = call.ok("bob", "POST", "/grants/revoke", {"resource": VOLUME, "subject": user("carol")})
+    assert [grant["granted_by"] for grant in gone["grants"]] == ["bob"]
+
+
 def test_a_dry_run_tells_and_changes_nothing(call: Callers) -> None:
     dry = call.grant(user("bob"), "read", dry_run=True)
     assert (dry.status_code, [g["id"] for g in dry.json["grants"]]) == (200, [0])
