@@ -121,17 +121,16 @@ class Sharing:
         others or none. Raises NotFound, Refused: then nothing is taken.
         """
         wanted = frozenset(ACTIONS[resource.kind] if actions is None else actions)
-        mine = subject == user(asker.person.username)
-        answers = subject.kind is SubjectKind.PORTAL_GROUP and self._known.answers(asker.person, subject)
-        if not mine and not answers:
+        if not self._known.answers(asker.person, subject):
             self._thing(asker.person, resource)
         found: list[Share] = []
         with self._trail.acting(asker, Act("revoke", resource, subject, " ".join(sorted(wanted)))) as act:
             act.told = not dry_run
+            answers = self._known.answers(asker.person, subject)  # they may be no admin of it any more
             giver = self._giver(asker.person, resource)
             act.owner = giver.owner or ""
             found = [s for s in self._store.shares_between(resource, subject) if s.grant.action in wanted]
-            if not (mine or answers or self._decide(giver, Action.GRANT)):
+            if not (answers or self._decide(giver, Action.GRANT)):
                 found = [share for share in found if share.grant.granted_by == asker.person.username]
                 if not found:
                     raise Refused({str(resource): NOT_YOURS})
@@ -150,9 +149,8 @@ class Sharing:
         if share is None or not self._concerns(asker.person, share):
             raise NotFound(f"There is no grant {share_id} that you may know of.")
         grant = share.grant
-        answers = grant.subject.kind is SubjectKind.PORTAL_GROUP
-        answers = answers and self._known.answers(asker.person, grant.subject)
         with self._trail.acting(asker, Act("revoke", grant.resource, grant.subject, grant.action)) as act:
+            answers = self._known.answers(asker.person, grant.subject)
             giver = self._giver(asker.person, grant.resource)
             act.owner = giver.owner or ""
             take(giver, grant, answers=answers)
