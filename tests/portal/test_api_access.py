@@ -83,7 +83,7 @@ def test_a_group_is_made_once_and_seen_by_its_members_alone(call: Callers) -> No
         "name": "survey", "source": "portal", "description": "Sky survey", "owner": "alice",
         "accessibility": "private", "created_at": "", "role": "owner", "member": True,
     }  # fmt: skip
-    assert "exists" in said(call("bob", "POST", "/groups", asked), 409)
+    assert "taken" in said(call("bob", "POST", "/groups", asked), 409)
     there, nowhere = (call("bob", "GET", f"/groups/{name}") for name in ("survey", "nothing"))
     assert said(there, 404).replace("survey", "nothing") == said(nowhere, 404)
     names = [(g["name"], g["source"]) for g in call.ok("alice", "GET", "/groups")["groups"]]
