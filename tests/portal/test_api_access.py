@@ -271,6 +271,13 @@ def test_who_lost_the_right_to_give_still_takes_back_their_own(call: Callers) ->
     assert [grant["granted_by"] for grant in gone["grants"]] == ["bob"]
 
 
+def test_everyone_is_one_so_that_no_grant_reads_as_theirs_and_reaches_nobody(call: Callers) -> None:
+    asked = {"resource": {"kind": "image", "name": "secret"}, "actions": ["use"]}
+    named = {"kind": "everyone", "name": "x"}
+    assert "no name" in said(call("root1", "POST", "/grants", asked | {"subject": named}), 422)
+    assert call("root1", "POST", "/grants", asked | {"subject": {"kind": "everyone"}}).status_code == 201
+
+
 def test_a_dry_run_tells_and_changes_nothing(call: Callers) -> None:
     dry = call.grant(user("bob"), "read", dry_run=True)
     assert (dry.status_code, [g["id"] for g in dry.json["grants"]]) == (200, [0])
