@@ -17,11 +17,11 @@ _PROBE = ".sciserver-acl-probe"
 def room(directory: int, attributes: Sequence[str]) -> int:
     """The number that fits into these ACLs of a directory made in `directory` and removed again.
 
-    The entries tried give nothing. Raises OSError.
+    The entries tried give nothing. Nobody can put one of the owner's directories in its place beforehand: its
+    name is not to be guessed, and what exists is not used. Raises OSError.
     """
-    name = f"{_PROBE}-{os.getpid()}"
-    with suppress(FileExistsError):
-        os.mkdir(name, 0o700, dir_fd=directory)
+    name = f"{_PROBE}-{os.urandom(8).hex()}"
+    os.mkdir(name, 0o700, dir_fd=directory)
     probe = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
         fits, too_many = 0, MOST

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from .model import Model
 from .names import printable
@@ -145,6 +145,12 @@ class Subject(Model):
 
     kind: SubjectKind
     name: Annotated[str, Field(max_length=255), AfterValidator(printable)] = ""
+
+    @model_validator(mode="after")
+    def _everyone_is_one(self) -> Subject:
+        if self.kind is SubjectKind.EVERYONE and self.name:
+            raise ValueError("everyone has no name; leave it out")
+        return self
 
     def __str__(self) -> str:
         if self.kind is SubjectKind.EVERYONE:

@@ -55,7 +55,10 @@ def create(
     if likeness(name) in map(likeness, RESERVED):
         raise Conflict(f"The name {name} is kept for the site; choose another.")
     for other in alike:
-        raise Conflict(f"{name} reads like {other.subject}, which exists; choose another name.")
+        # Likeness must not be a way to have a private group's name spelled out.
+        hidden = other.source is Source.PORTAL and other.accessibility is Accessibility.PRIVATE
+        like = "a name that is taken" if hidden else f"{other.subject}, which exists"
+        raise Conflict(f"{name} reads like {like}; choose another name.")
     if once_used:
         raise Conflict(f"A group {name} was deleted, and no name is given twice; choose another.")
     if granted and not person.admin:

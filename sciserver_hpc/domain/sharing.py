@@ -93,6 +93,9 @@ NO_EVERYONE = (
 )
 
 
+NOT_YOURS = "only its owner and who made the grant may revoke it"
+
+
 def storable(resource: Resource, subject: Subject) -> bool:
     """Can a filesystem keep the grant, where no Unix group stands for everyone?"""
     return resource.kind is not ResourceKind.USER_VOLUME or subject.kind is not SubjectKind.EVERYONE
@@ -109,7 +112,7 @@ def take(giver: Giver, grant: Grant, *, answers: bool) -> None:
         raise Refused({str(grant.resource): "this grant stands in the site's catalogue; change it there"})
     mine = grant.subject == Subject(kind=SubjectKind.USER, name=me) or answers
     if not (giver.owns or mine or grant.granted_by == me):
-        raise Refused({str(grant.resource): "only its owner and who made the grant may revoke it"})
+        raise Refused({str(grant.resource): NOT_YOURS})
 
 
 def _check_form(

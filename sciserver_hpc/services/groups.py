@@ -193,23 +193,21 @@ class Groups:
 
     def accept(self, asker: Asker, name: str, member: Subject | None = None) -> Membership:
         """Accept one's own invitation, or that of a group one administers. Raises as `decline`; Refused."""
-        whom = self._answering(asker.person, name, member)
-        return self._change(
+        return self._answer(
             asker,
             "accept",
             name,
-            whom,
+            member,
             lambda standing, found: rules.accept(standing, found, self._above(name), self._clock.now()),
         )
 
     def decline(self, asker: Asker, name: str, member: Subject | None = None) -> Membership:
         """Decline one. Raises NotFound, Conflict."""
-        whom = self._answering(asker.person, name, member)
-        return self._change(
+        return self._answer(
             asker,
             "decline",
             name,
-            whom,
+            member,
             lambda standing, found: rules.decline(standing, found, self._clock.now()),
         )
 
@@ -239,12 +237,11 @@ class Groups:
     # going, and roles -------------------------------------------------------------------------------
     def leave(self, asker: Asker, name: str, member: Subject | None = None) -> Membership:
         """Leave, or take a group one administers out of another. Raises NotFound, Refused, Conflict."""
-        whom = self._answering(asker.person, name, member)
-        return self._change(
+        return self._answer(
             asker,
             "leave",
             name,
-            whom,
+            member,
             lambda standing, found: rules.leave(standing, found, self._clock.now()),
         )
 
@@ -285,6 +282,17 @@ class Groups:
         return self._change(asker, "transfer", name, member, rule)
 
     # ------------------------------------------------------------------------------------------------
+    def _answer(self, asker: Asker, act: str, name: str, member: Subject | None, rule: Rule) -> Membership:
+        """Let `rule` decide for whom the asker answers, now and also when our turn comes."""
+        whom = self._answering(asker.person, name, member)
+
+        def still(standing: Standing, found: Membership | None) -> Change | None:
+            if not self._known.answers(asker.person, whom):
+                raise _no_answer(whom)
+            return rule(standing, found)
+
+        return self._change(asker, act, name, whom, still)
+
     def _change(
         self, asker: Asker, act: str, name: str, member: Subject, rule: Rule, detail: str = ""
     ) -> Membership:
@@ -325,7 +333,7 @@ class Groups:
         if not answers or self._store.membership(name, whom) is None:
             self._known.group(person, name)
         if not answers:
-            raise Refused({str(whom): "you cannot answer for them"})
+            raise _no_answer(whom)
         return whom
 
     def _above(self, name: str) -> frozenset[str]:
@@ -336,6 +344,10 @@ class Groups:
 
 def _on(name: str) -> Resource:
     return Resource(kind=ResourceKind.GROUP, name=name)
+
+
+def _no_answer(whom: Subject) -> Refused:
+    return Refused({str(whom): "you cannot answer for them"})
 
 
 def _portal(name: str) -> Subject:

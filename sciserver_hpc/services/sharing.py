@@ -20,7 +20,7 @@ from ..domain.errors import NotFound, Refused
 from ..domain.groups import user
 from ..domain.model import Model
 from ..domain.people import Person
-from ..domain.sharing import NO_EVERYONE, Share, give, storable, take
+from ..domain.sharing import NO_EVERYONE, NOT_YOURS, Share, give, storable, take
 from ..domain.volumes import UserVolume
 from ..ports import Clock, Directory, Store, Waker
 from .known import Known
@@ -107,19 +107,23 @@ class Sharing:
     ) -> list[Share]:
         """Take back what `subject` was granted, all of it when no actions are named; return what went.
 
-        Raises NotFound, Refused: then nothing is taken.
+        Who may not see all grants on the thing takes back their own, and is told the same whether there are
+        others or none. Raises NotFound, Refused: then nothing is taken.
         """
         wanted = frozenset(ACTIONS[resource.kind] if actions is None else actions)
-        mine = subject == user(asker.person.username)
-        answers = subject.kind is SubjectKind.PORTAL_GROUP and self._known.answers(asker.person, subject)
-        if not mine and not answers:
+        if not self._known.answers(asker.person, subject):
             self._things.known(asker.person, resource)
         found: list[Share] = []
         with self._trail.acting(asker, Act("revoke", resource, subject, " ".join(sorted(wanted)))) as act:
             act.told = not dry_run
+            answers = self._known.answers(asker.person, subject)  # they may be no admin of it any more
             giver = self._things.giver(asker.person, resource)
             act.owner = giver.owner or ""
             found = [s for s in self._store.shares_between(resource, subject) if s.grant.action in wanted]
+            if not (answers or self._things.decide(giver, Action.GRANT)):
+                found = [share for share in found if share.grant.granted_by == asker.person.username]
+                if not found:
+                    raise Refused({str(resource): NOT_YOURS})
             for share in found:
                 take(giver, share.grant, answers=answers)
             if found and not dry_run:
@@ -135,9 +139,8 @@ class Sharing:
         if share is None or not self._concerns(asker.person, share):
             raise NotFound(f"There is no grant {share_id} that you may know of.")
         grant = share.grant
-        answers = grant.subject.kind is SubjectKind.PORTAL_GROUP
-        answers = answers and self._known.answers(asker.person, grant.subject)
         with self._trail.acting(asker, Act("revoke", grant.resource, grant.subject, grant.action)) as act:
+            answers = self._known.answers(asker.person, grant.subject)
             giver = self._things.giver(asker.person, grant.resource)
             act.owner = giver.owner or ""
             take(giver, grant, answers=answers)

@@ -394,6 +394,17 @@ def test_a_probe_for_room_is_taken_away_again(root: Path) -> None:
     assert not is_shared(root)
 
 
+def test_a_directory_that_stands_where_a_probe_may_be_expected_is_not_one(root: Path) -> None:
+    """Who may write in the volume can move another directory of the owner's to any name."""
+    moved = root / f".sciserver-acl-probe-{os.getpid()}"
+    moved.mkdir(mode=0o750)
+    before = state(moved)
+    here = os.open(root, os.O_PATH)
+    assert acl_room.room(here, (acl.ACCESS,)) > 0
+    os.close(here)
+    assert list(root.iterdir()) == [moved] and state(moved) == before
+
+
 def test_half_an_acl_is_taken_back(root: Path) -> None:
     """Where the default ACL still fits beside what is there, and the access ACL does not any more."""
     here = os.open(root, os.O_PATH)

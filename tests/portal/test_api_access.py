@@ -83,7 +83,7 @@ def test_a_group_is_made_once_and_seen_by_its_members_alone(call: Callers) -> No
         "name": "survey", "source": "portal", "description": "Sky survey", "owner": "alice",
         "accessibility": "private", "created_at": "", "role": "owner", "member": True,
     }  # fmt: skip
-    assert "exists" in said(call("bob", "POST", "/groups", asked), 409)
+    assert "taken" in said(call("bob", "POST", "/groups", asked), 409)
     there, nowhere = (call("bob", "GET", f"/groups/{name}") for name in ("survey", "nothing"))
     assert said(there, 404).replace("survey", "nothing") == said(nowhere, 404)
     names = [(g["name"], g["source"]) for g in call.ok("alice", "GET", "/groups")["groups"]]
@@ -245,6 +245,37 @@ def test_nobody_hands_out_what_they_lack(call: Callers) -> None:
     assert call.ok("carol", "GET", "/shared-with-me")["grants"] == []
     assert call.grant(user("carol"), "read", by="bob").status_code == 201
     assert said(call.grant({"kind": "everyone", "name": ""}, "read"), 403)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_taking_back_tells_no_reader_who_else_was_granted(call: Callers, dry_run: bool) -> None:
+    call.grant(user("bob"), "read")
+    call.grant(user("carol"), "read", "write")
+    answers = set()
+    for asked in ({"subject": user("carol")}, {"subject": user("carol"), "actions": ["grant"]},
+                  {"subject": group("nobodys")}):  # fmt: skip
+        answer = call("bob", "POST", "/grants/revoke", {"resource": VOLUME, "dry_run": dry_run, **asked})
+        answers.add(said(answer, 403))
+    assert len(answers) == 1
+    assert len(call.ok("alice", "GET", "/grants", resource=ON_IT)["grants"]) == 3
+
+
+def test_who_lost_the_right_to_give_still_takes_back_their_own(call: Callers) -> None:
+    call.grant(user("bob"), "read", "grant")
+    call.grant(user("carol"), "read", by="bob")
+    call.grant(user("carol"), "read")
+    call.ok(
+        "alice", "POST", "/grants/revoke", {"resource": VOLUME, "subject": user("bob"), "actions": ["grant"]}
+    )
+    gone = call.ok("bob", "POST", "/grants/revoke", {"resource": VOLUME, "subject": user("carol")})
+    assert [grant["granted_by"] for grant in gone["grants"]] == ["bob"]
+
+
+def test_everyone_is_one_so_that_no_grant_reads_as_theirs_and_reaches_nobody(call: Callers) -> None:
+    asked = {"resource": {"kind": "image", "name": "secret"}, "actions": ["use"]}
+    named = {"kind": "everyone", "name": "x"}
+    assert "no name" in said(call("root1", "POST", "/grants", asked | {"subject": named}), 422)
+    assert call("root1", "POST", "/grants", asked | {"subject": {"kind": "everyone"}}).status_code == 201
 
 
 def test_a_dry_run_tells_and_changes_nothing(call: Callers) -> None:

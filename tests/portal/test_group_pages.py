@@ -60,6 +60,18 @@ def test_a_bad_name_is_told_at_its_field_and_the_rest_stays(
     assert re.search(r'value="public" checked', answer.text)
 
 
+@pytest.mark.parametrize(
+    ("name", "spelled"), [("1AB", "group lab"), ("a5tro", "a5-tro"), ("Surv.ey", "group survey")]
+)
+def test_a_hidden_groups_name_is_not_spelled_out_to_who_tries_one_like_it(
+    cast: Cast, name: str, spelled: str
+) -> None:
+    cast.groups.create(cast.asker("bob"), "a5-tro", "", Accessibility.PRIVATE)
+    answer = cast.house.browser("erin").post("/new/group", {"name": name})
+    assert answer.status_code == 409
+    assert (spelled in answer.text) is (name == "Surv.ey")
+
+
 def test_a_directory_that_is_away_keeps_what_was_typed(cast: Cast) -> None:
     browser = cast.house.browser("erin")
     cast.house.people.down = True

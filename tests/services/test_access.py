@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
 from sciserver_hpc.domain.audit import Asker, Outcome
 from sciserver_hpc.domain.errors import Conflict, NotFound, Refused, Unavailable
-from sciserver_hpc.domain.groups import Accessibility, Role
+from sciserver_hpc.domain.groups import Accessibility, Role, Status
 from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.volumes import VolumeMount
 from sciserver_hpc.render import Surroundings
+from sciserver_hpc.services.groups import Groups
 from sciserver_hpc.services.rendering import Renderer
+from sciserver_hpc.services.sharing import Sharing
 
 from .world import ALICE, BOB, CAROL, SITE, World, grant, shell
 
@@ -202,3 +207,55 @@ def test_ten_thousand_members_come_in_pages(shared: World) -> None:
         seen, after = seen + len(page), page[-1].member
     assert seen == 10_002
     assert len(shared.store.inside("survey")) == 10_002
+
+
+class LateTurn:
+    """The store of somebody who waits for their turn while `meanwhile` is done by others."""
+
+    def __init__(self, store: Any, meanwhile: Callable[[], None]) -> None:
+        self._store = store
+        self._meanwhile = meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def hold_access(self) -> None:
+        """Our turn, at last."""
+        self._meanwhile()
+        self._store.hold_access()
+
+
+@pytest.mark.parametrize("what", ["accept", "decline", "leave", "revoke", "revoke one"])
+def test_who_is_no_admin_any_more_when_their_turn_comes_answers_for_no_group(
+    shared: World, what: str
+) -> None:
+    team = Subject(kind="portal_group", name="team")
+    shared.groups.create(Asker(BOB), "other", "", Accessibility.PRIVATE)
+    shared.groups.invite(Asker(BOB), "other", team)
+    shared.sharing.give(Asker(BOB), PRIVATE, team, [Action.READ])
+    [share] = shared.store.shares_between(PRIVATE, team)
+
+    def demote() -> None:
+        own = shared.store.membership("team", CAROLS)
+        assert own is not None
+        shared.store.put_memberships([own.model_copy(update={"role": Role.MEMBER})])
+
+    store: Any = LateTurn(shared.store, demote)
+    carol = Asker(CAROL)
+    groups = Groups(store, shared.people, shared.clock, shared.waker)
+    sharing = Sharing(store, shared.people, shared.clock, shared.site, shared.waker)
+    acts: dict[str, Callable[[], object]] = {
+        "accept": lambda: groups.accept(carol, "other", team),
+        "decline": lambda: groups.decline(carol, "other", team),
+        "leave": lambda: groups.leave(carol, "survey", team),
+        "revoke": lambda: sharing.revoke(carol, PRIVATE, team),
+        "revoke one": lambda: sharing.revoke_one(carol, share.id),
+    }
+    with pytest.raises(Refused):
+        acts[what]()
+    there = {name: shared.store.membership(name, team) for name in ("other", "survey")}
+    assert {name: one and one.status for name, one in there.items()} == {
+        "other": Status.INVITED,
+        "survey": Status.ACCEPTED,
+    }
+    assert shared.store.shares_between(PRIVATE, team) == [share]

@@ -247,6 +247,9 @@ class Rules:
         mine = self.answers(who, subject)
         need(mine or self.knows_of(who, thing))
         keys = [key for key in self.grants if key[:3] == (subject, action, thing)]
+        if not (mine or self.owns(who, thing) or self.holds(who, "grant", thing)):
+            keys = [key for key in keys if key[3] == who]  # they may know of no others
+            need(bool(keys))
         need(all(mine or self.owns(who, thing) or key[3] == who for key in keys))
         for key in keys:
             del self.grants[key]
