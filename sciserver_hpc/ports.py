@@ -417,6 +417,10 @@ class Store(Protocol):
         """Living groups of both sources whose name reads like `name`."""
         ...
 
+    def count_owned(self, username: str) -> int:
+        """How many groups of the portal the person owns."""
+        ...
+
     def group_once(self, name: str) -> bool:
         """Was there a group of the portal that read like `name`, deleted since?"""
         ...

