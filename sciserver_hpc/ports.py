@@ -249,10 +249,11 @@ class Scheduler(Protocol):
         """
         ...
 
-    def ended(self, since: datetime) -> frozenset[str]:
+    def ended(self, since: datetime) -> frozenset[str] | None:
         """Uuids that the names of jobs carry which ended after `since`, asked without the controller.
 
-        A hint, worth a look: names can be forged. Never raises: empty when there is nothing to ask.
+        A hint, worth a look: names can be forged. Never raises: None when accounting does not answer, empty
+        where there is none.
         """
         ...
 

@@ -33,6 +33,9 @@ OVERLAP = timedelta(minutes=10)
 NEWS_FROM = timedelta(minutes=2)
 """How far back accounting is asked for news between two looks: its lag, and clocks that differ."""
 
+REST = timedelta(minutes=1)
+"""How long accounting that did not answer is not asked for news: a turn waits for it, and news can wait."""
+
 GRACE = timedelta(minutes=1)
 """How long results of a job that ended well may stay invisible (a shared filesystem's caches)."""
 
@@ -68,6 +71,7 @@ class Observer:
         self._answering_since: datetime | None = None
         self._missing_since: dict[str, datetime] = {}
         self._unfinished: frozenset[str] = frozenset()
+        self._silent_until: datetime | None = None
 
     def observe(self, jobs: Sequence[Job], endings: bool) -> Observation:
         """Look once and record what it means for `jobs`.
@@ -87,9 +91,13 @@ class Observer:
 
     def listen(self) -> bool:
         """Does accounting know the end of a job that the last look showed alive? Asks no controller."""
-        if not self._unfinished:
+        now = self._clock.now()
+        resting = self._silent_until is not None and now < self._silent_until
+        if resting or not self._unfinished:
             return False
-        return not self._unfinished.isdisjoint(self._scheduler.ended(self._clock.now() - NEWS_FROM))
+        ended = self._scheduler.ended(now - NEWS_FROM)
+        self._silent_until = now + REST if ended is None else None
+        return ended is not None and not self._unfinished.isdisjoint(ended)
 
     def _note_answer(self, seen: Observation) -> None:
         if not seen.live_complete:

@@ -73,10 +73,12 @@ class SlurmCommands:
             ended_problem=ended_problem,
         )
 
-    def ended(self, since: datetime) -> frozenset[str]:
+    def ended(self, since: datetime) -> frozenset[str] | None:
         """One sacct, without jobs' steps."""
         rows, _ = self._try(lambda: self._accounted([*sacct.ended_since(since), "--allocations"]))
-        return frozenset(uuid for row in rows or () if (uuid := uuid_of(row.name)))
+        if rows is None:
+            return None
+        return frozenset(uuid for row in rows if (uuid := uuid_of(row.name)))
 
     def look_up(self, jobs: Sequence[Job]) -> dict[str, Sighting] | None:
         """One squeue; sacct by name, which also finds copies nobody told us of, and by id, which finds what a

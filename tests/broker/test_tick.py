@@ -540,6 +540,22 @@ def test_between_two_looks_accounting_alone_is_asked_and_only_for_jobs(world: Wo
     assert (world.cluster.calls["ended"], world.cluster.calls["observe"]) == (5, 5)
 
 
+def test_accounting_that_does_not_answer_is_not_asked_for_news_for_a_while(world: World) -> None:
+    """A turn waits for it, up to its time-out, and submissions wait for the turn."""
+    half = INTERVAL.total_seconds() / 2
+    world.accept()
+    world.tick()
+    world.cluster.accounting_down = True
+    world.cluster.calls.clear()
+    for _ in range(40):
+        world.tick(half)
+    assert world.cluster.calls["ended"] == 1
+    world.cluster.accounting_down = False
+    for _ in range(60):
+        world.tick(half)
+    assert world.cluster.calls["ended"] > 10
+
+
 def test_news_of_an_end_that_a_look_has_shown_is_no_news(world: World) -> None:
     world.accept()
     world.tick()

@@ -180,10 +180,10 @@ class FakeScheduler:
             ended_problem="slurmdbd does not answer" if since and self.accounting_down else "",
         )
 
-    def ended(self, since: datetime) -> frozenset[str]:
+    def ended(self, since: datetime) -> frozenset[str] | None:
         self.calls["ended"] += 1
         if self.accounting_down:
-            return frozenset()
+            return None
         ends = (s for s in self._accounted() if s.ended_at and s.ended_at > since)
         return frozenset(s.uuid for s in ends if s.uuid)
 

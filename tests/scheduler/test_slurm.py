@@ -115,7 +115,7 @@ def test_hearing_of_endings_costs_accounting_one_call_and_the_controller_none(
 
 def test_nothing_is_heard_while_accounting_is_away(slurm: SlurmCommands, programs: Programs) -> None:
     programs.say("sacct", "exit 1")
-    assert slurm.ended(SINCE) == frozenset()
+    assert slurm.ended(SINCE) is None
 
 
 def test_look_up_asks_a_constant_number_of_times(slurm: SlurmCommands, programs: Programs) -> None:
