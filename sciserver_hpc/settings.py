@@ -170,7 +170,7 @@ class BrokerSettings(Section):
     """The loop that brings jobs to the scheduler."""
 
     tick_s: float = Field(
-        5,
+        4.2,
         gt=0,
         le=60,
         description="Seconds between two looks at the queue; accounting is asked for news halfway.",
