@@ -2,9 +2,9 @@
 
 All as alice, in one run, into a partition that starts nothing. Figures, both ratios of throughputs:
 
-- `submit.cli_vs_sbatch`: each client sends its share in requests of 25 jobs, as `Client.submit_many` does for
+- `submit.many_vs_sbatch`: each client sends its share in requests of 25 jobs, as `Client.submit_many` does for
   somebody who has hundreds;
-- `submit.one_by_one_vs_sbatch`: each client sends a request for every job and waits for its answer, as a loop
+- `submit.cli_vs_sbatch`: each client sends a request for every job and waits for its answer, as a loop
   of `sciserver-submit` does, which starts Python each time besides.
 
 sbatch knows only the second way: one program per job.
@@ -84,8 +84,8 @@ def main() -> int:
             many.append(by_api(place, many_at_once))
             single.append(by_api(place, one_by_one))
     tell(
-        _figure("submit.cli_vs_sbatch", many, sbatch, jobs_a_request=IN_ONE_REQUEST),
-        _figure("submit.one_by_one_vs_sbatch", single, sbatch, jobs_a_request=1),
+        _figure("submit.many_vs_sbatch", many, sbatch, jobs_a_request=IN_ONE_REQUEST),
+        _figure("submit.cli_vs_sbatch", single, sbatch, jobs_a_request=1),
     )
     return 0
 
