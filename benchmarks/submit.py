@@ -2,8 +2,8 @@
 
 All as alice, in one run, into a partition that starts nothing. Figures, both ratios of throughputs:
 
-- `submit.many_vs_sbatch`: each client sends its share in requests of 25 jobs, as `Client.submit_many` does for
-  somebody who has hundreds;
+- `submit.many_vs_sbatch`: each client sends its share in requests of 25 jobs, as `Client.submit_many` does
+  for somebody who has hundreds;
 - `submit.cli_vs_sbatch`: each client sends a request for every job and waits for its answer, as a loop
   of `sciserver-submit` does, which starts Python each time besides.
 
