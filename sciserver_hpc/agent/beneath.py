@@ -75,9 +75,13 @@ def directory(root: str | int, names: Sequence[str], make: bool = False) -> Iter
 
 def _step(here: int, name: str, make: bool) -> int:
     found = find(here, name)
-    if make:
+    try:
+        below = os.open(found, _STEP, dir_fd=here)
+    except FileNotFoundError:
+        if not make:
+            raise
         make_directory(here, found)
-    below = os.open(found, _STEP, dir_fd=here)
+        below = os.open(found, _STEP, dir_fd=here)
     os.close(here)
     return below
 
@@ -146,7 +150,8 @@ def write_new(parent: int, name: str, data: bytes, mode: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     handle = os.open(name, flags, 0o600, dir_fd=parent)
     try:
-        os.fchmod(handle, mode & 0o777)
+        if mode & 0o777 != 0o600:
+            os.fchmod(handle, mode & 0o777)
         view = memoryview(data)
         while view:
             view = view[os.write(handle, view) :]

@@ -4,8 +4,8 @@ An agent runs as its user, who can stop it, replace it, or make it answer just i
 errands and waits for all of one kind together no longer than `patience_s`; what is not back by then goes on
 in its thread, records its own outcome, and wakes the loop. Why nobody waits for another's agent:
 
-- **One errand of a kind at a time per owner.** However much work somebody has, their hanging agent holds one
-  thread of each kind.
+- **One errand of a kind at a time per owner.** However much work somebody has, their hanging agent holds no
+  more threads than one errand of each kind has (two for submitting).
 - **Places.** QUICK errands of each kind are under way at once, since more would only crowd the machine that
   sbatch runs on. One that is out longer than `patience_s` waits rather than works: it gives its place up. So
   agents that begin to hang all at once delay a prompt one by `patience_s` per QUICK of them, and once.
@@ -132,6 +132,10 @@ class Errands:
         with self._lock:
             out = self._out.get((kind, whose))
             return out is not None and not self._closed and self._runner.now() < out.tardy_at
+
+    def side_by_side(self, parts: Sequence[Callable[[], None]]) -> None:
+        """Asked by an errand: do its parts at once; back when all are over. Raises what one raised."""
+        self._runner.side_by_side(parts)
 
     def close(self) -> None:
         """Start nothing more; wait LAST_WORDS_S for what is out, then leave it behind as a kill would."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 
@@ -17,6 +18,10 @@ class Runner(Protocol):
 
     def start(self, errand: Callable[[], None]) -> None:
         """Begin it."""
+        ...
+
+    def side_by_side(self, parts: Sequence[Callable[[], None]]) -> None:
+        """Asked by an errand: do all of these, and come back when all are over; raise what one raised."""
         ...
 
     def wait(self, seconds: float) -> None:
@@ -43,6 +48,12 @@ class Threads:
             errand()
         finally:
             self._back.set()
+
+    def side_by_side(self, parts: Sequence[Callable[[], None]]) -> None:
+        """See `Runner`."""
+        with ThreadPoolExecutor(len(parts), "errand") as pool:
+            for part in [pool.submit(part) for part in parts]:
+                part.result()
 
     def wait(self, seconds: float) -> None:
         """See `Runner`."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from threading import Event
 
 import structlog
 
@@ -30,10 +31,13 @@ from .recording import record
 
 log = structlog.get_logger(__name__)
 
-BATCH = 64
-"""Jobs of one owner in one agent call, as many as it takes: fewer calls, fewer moments without an sbatch."""
+BATCH = 32
+"""Jobs of one owner in one agent call."""
 
-PER_TURN = 2 * BATCH
+LANES = 2
+"""Calls to one agent at a time: while one's outcomes are recorded, sbatch runs for the other."""
+
+PER_TURN = 4 * BATCH
 """Jobs of one owner submitted in one turn."""
 
 KIND = "submit"
@@ -115,22 +119,31 @@ class Submitter:
         return ready
 
     def _submit(self, one: Whose, ready: Sequence[tuple[Job, Readiness]]) -> bool:
-        """Batch by batch, each marked just before it goes; True while the agent does what it is asked.
+        """Batch by batch, LANES at a time; True while the agent does what it is asked.
 
-        The first batch that is late, or in vain, is the last: the rest is judged anew in a later turn.
+        After the first batch that is late, or in vain, no other begins: the rest is judged anew in a later
+        turn.
         """
-        answered = True
-        for start in range(0, len(ready), BATCH):
-            if not answered or (start and not self._errands.in_time(KIND, one)):
-                break
-            batch = ready[start : start + BATCH]
-            uuids = {job.uuid for job, _ in batch}
-            self._under_way.update(uuids)
-            try:
-                answered = self._submit_batch(*one, batch)
-            finally:
-                self._under_way.difference_update(uuids)
-        return answered
+        batches = deque(ready[start : start + BATCH] for start in range(0, len(ready), BATCH))
+        first, vain = iter(range(LANES)), Event()
+
+        def lane() -> None:
+            while batches and not vain.is_set():
+                if next(first, None) is None and not self._errands.in_time(KIND, one):
+                    break
+                if not self._submit_marked(one, batches.popleft()):
+                    vain.set()
+
+        self._errands.side_by_side([lane] * min(LANES, len(batches)))
+        return not vain.is_set()
+
+    def _submit_marked(self, one: Whose, batch: Sequence[tuple[Job, Readiness]]) -> bool:
+        uuids = {job.uuid for job, _ in batch}
+        self._under_way.update(uuids)
+        try:
+            return self._submit_batch(*one, batch)
+        finally:
+            self._under_way.difference_update(uuids)
 
     def _submit_batch(self, cluster: str, owner: Owner, batch: Sequence[tuple[Job, Readiness]]) -> bool:
         now = self._clock.now()

@@ -20,6 +20,7 @@ from .changing import change_anyhow
 from .keys import check_key
 from .launch import Launch
 from .rendering import Preview, Renderer
+from .together import Together
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,7 @@ class Jobs:
         self._waker = waker
         self._schedulers = schedulers
         self._acceptor = acceptor
+        self._together = Together(acceptor.accept_many)
         self._renderer = renderer
         self._launch = launch
 
@@ -55,20 +57,21 @@ class Jobs:
         Raises Invalid, Refused (every failing item), Conflict (`key` used for another request), Unavailable.
         """
         check_key(key)
-        [outcome] = self.submit_many(person, [(request, key)])
-        if isinstance(outcome, SciServerError):
-            raise outcome
-        return outcome
+        job, new = self._together.accept(person, (request, key))
+        self._tell(person, [job] if new else [])
+        return job, new
 
     def submit_many(self, person: Person, requests: Sequence[tuple[JobRequest, str | None]]) -> list[Outcome]:
         """Accept jobs, each judged for itself and with a key of its own: see `Acceptor.accept_many`."""
         outcomes = self._acceptor.accept_many(person, requests)
-        made = [outcome[0] for outcome in outcomes if isinstance(outcome, tuple) and outcome[1]]
+        self._tell(person, [outcome[0] for outcome in outcomes if isinstance(outcome, tuple) and outcome[1]])
+        return outcomes
+
+    def _tell(self, person: Person, made: Sequence[Job]) -> None:
         for job in made:
             log.info("job accepted", job=job.id, user=person.username, domain=job.domain)
         if made:
             self._waker.wake()
-        return outcomes
 
     def preview(self, person: Person, request: JobRequest) -> Preview:
         """What would become of the request, without making anything. Raises Invalid, Refused."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 WRITES = "sciserver_writes"
 """Execution option of a connection that is going to write."""
@@ -60,7 +60,12 @@ def _sqlite(url: URL, timeout_s: float) -> Engine:
         # A transaction that starts as a reader and writes later fails at once when another wrote in between,
         # whatever the timeout (sqlite.org/isolation.html): writers take the lock first, and wait for it.
         writes = connection.get_execution_options().get(WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        # Straight to the driver: a statement of SQLAlchemy's costs more than the whole of a short read.
+        statement = "BEGIN IMMEDIATE" if writes else "BEGIN"
+        try:
+            connection.connection.execute(statement)
+        except sqlite3.Error as error:
+            raise OperationalError(statement, None, error) from error
 
     return engine
 

@@ -89,6 +89,10 @@ class Strands:
     def start(self, errand: Callable[[], None]) -> None:
         self._follow(Strand(errand), Strand.begin)
 
+    def side_by_side(self, parts: Sequence[Callable[[], None]]) -> None:
+        for part in parts:
+            part()
+
     def wait(self, seconds: float) -> None:
         if not self._back:
             self.waited += seconds
