@@ -53,6 +53,11 @@ class Door:
         """No job of mine waits to be submitted."""
         return not self.ask("GET", "/jobs?state=ACCEPTED,SUBMITTING&limit=1")["jobs"]
 
+    def all_over(self) -> bool:
+        """No job of mine is unfinished."""
+        unfinished = "ACCEPTED,SUBMITTING,PENDING,RUNNING,COMPLETING"
+        return not self.ask("GET", f"/jobs?state={unfinished}&limit=1")["jobs"]
+
 
 def _shell(name: str, command: str, domain: str) -> dict[str, Any]:
     return {"kind": "shell", "command": command, "name": name, "domain": domain}

@@ -54,9 +54,15 @@ class Place:
         try:
             yield
         finally:
-            until(self.door().all_in_slurm, 300)
-            self.run(["scancel", f"--partition={partition}"])
+            self.empty(partition)
             self.run(["scontrol", "update", f"partition={partition}", "state=UP"])
+
+    def empty(self, partition: str = "batch") -> None:
+        """Cancel what is queued in `partition`, and wait until nobody counts it as live any more."""
+        door = self.door()
+        until(door.all_in_slurm, 300)
+        self.run(["scancel", f"--partition={partition}"])
+        until(door.all_over, 300)
 
     def metrics(self) -> str:
         """The portal's metrics, which nginx shows to nobody."""

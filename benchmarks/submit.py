@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from .door import Door
 from .figure import Figure, tell
@@ -24,6 +25,7 @@ from .place import Place, until
 
 JOBS = 500
 CLIENTS = 8
+ROUNDS = 2
 IN_ONE_REQUEST = 25
 
 Way = Callable[[Door, list[str]], None]
@@ -39,7 +41,7 @@ def by_api(place: Place, way: Way) -> float:
     with ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(way, clients, shares))
     posted = time.monotonic() - begun
-    until(watcher.all_in_slurm, 300, pause_s=0.03)
+    until(watcher.all_in_slurm, 300, pause_s=0.1)
     took = time.monotonic() - begun
     print(f"API, {way.__name__}: {JOBS} posted in {posted:.2f} s, all in Slurm after {took:.2f} s")
     return JOBS / took
@@ -75,14 +77,21 @@ def by_sbatch() -> float:
 
 
 def main() -> int:
-    """Measure all three, twice in turn, and take the better of each."""
+    """Measure all three in turn, each with nothing of the others in the queue; take the better of each."""
     place = Place()
+    sbatch: list[float] = []
+    many: list[float] = []
+    single: list[float] = []
+    measured: list[tuple[list[float], Callable[[], float]]] = [
+        (sbatch, by_sbatch),
+        (many, partial(by_api, place, many_at_once)),
+        (single, partial(by_api, place, one_by_one)),
+    ]
     with place.held():
-        sbatch, many, single = [], [], []
-        for _ in range(2):
-            sbatch.append(by_sbatch())
-            many.append(by_api(place, many_at_once))
-            single.append(by_api(place, one_by_one))
+        for _ in range(ROUNDS):
+            for figures, measure in measured:
+                place.empty()
+                figures.append(measure())
     tell(
         _figure("submit.many_vs_sbatch", many, sbatch, jobs_a_request=IN_ONE_REQUEST),
         _figure("submit.cli_vs_sbatch", single, sbatch, jobs_a_request=1),
