@@ -25,6 +25,10 @@ class Turns:
         self.count = 0
         self.failures = list(failures)
         self.turned = threading.Semaphore(0)
+        self.begun = 0
+
+    def begin(self) -> None:
+        self.begun += 1
 
     def tick(self) -> TickReport:
         self.count += 1
