@@ -541,7 +541,6 @@ def test_between_two_looks_accounting_alone_is_asked_and_only_for_jobs(world: Wo
 
 
 def test_accounting_that_does_not_answer_is_not_asked_for_news_for_a_while(world: World) -> None:
-    """A turn waits for it, up to its time-out, and submissions wait for the turn."""
     half = INTERVAL.total_seconds() / 2
     world.accept()
     world.tick()
