@@ -93,7 +93,8 @@ class Looker:
     def _ask(self, jobs: Sequence[Job], begun_at: datetime, whole: bool) -> Look:
         seen = self._scheduler.observe(begun_at - OVERLAP if whole else None)
         look = Look(jobs, begun_at, self._clock.now(), whole, seen, copies_of(jobs, seen))
-        return self._look_up(look) if whole and seen.live_complete else look
+        # Without accounting's half there is no certainty, and nothing to be had but one more time-out.
+        return self._look_up(look) if seen.live_complete and seen.ended_complete else look
 
     def _look_up(self, look: Look) -> Look:
         """Ask for jobs that it did not show."""

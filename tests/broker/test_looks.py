@@ -115,7 +115,7 @@ def test_one_look_at_a_time(world: World) -> None:
     hang(world, "seen")
     world.cluster.calls.clear()
     for _ in range(20):
-        world.tick()
+        world.tick(HALF_S)
     assert (world.cluster.calls["observe"], world.cluster.calls["ended"]) == (0, 0)
     free(world)
     world.tick()
@@ -143,17 +143,20 @@ def test_looks_that_take_their_time_are_no_more_frequent(world: World) -> None:
 
 
 def test_accounting_that_hangs_leaves_time_for_looks_at_the_queue_alone(world: World) -> None:
+    whole, observe = [], world.cluster.observe
+
+    def noting(since: datetime | None) -> Observation:
+        whole.append(since is not None)
+        return observe(since)
+
     submitted(world)
+    world.cluster.observe = noting  # type: ignore[method-assign]
     hang(world, "seen")
     world.clock.advance(20)
     free(world)
-    told = world.store.notes()
-    for _ in range(7):  # 14 s
+    for _ in range(8):  # 16 s
         world.tick()
-    assert world.store.notes()["accounting:default"] == told["accounting:default"]
-    assert world.store.notes()["cluster:default"]["at"] == world.now.isoformat()
-    world.tick()
-    assert world.store.notes()["accounting:default"]["at"] == world.now.isoformat()
+    assert whole == [True, *[False] * 8, True]
 
 
 def test_accounting_that_hangs_between_looks_holds_up_no_look_and_is_asked_once(world: World) -> None:
@@ -174,6 +177,19 @@ def test_news_that_comes_late_brings_the_next_look_forward(world: World) -> None
     assert world.job(job).state is JobState.PENDING
     free(world)
     assert world.job(job).state is JobState.CANCELLED
+
+
+def test_news_that_comes_while_a_look_is_out_spends_no_early_look(world: World) -> None:
+    submitted(world)
+    world.cluster.advance(1001, JobState.CANCELLED, cancelled_by=0)
+    shut(world, "ended")
+    world.tick(HALF_S)
+    shut(world, "seen")
+    world.tick(HALF_S)
+    listening, looking = world.strands.standing
+    assert (listening.at, looking.at) == ("ended", "seen")
+    world.strands.resume(listening)
+    assert not world.tick(0.0).observed
 
 
 # an old answer is no news ----------------------------------------------------------------------------------
@@ -310,6 +326,20 @@ def test_a_look_that_is_never_answered_is_told_as_an_outage_and_another_begins(
     assert world.job(job).slurm_id == 1001
     given_up = world.now
     turn_until(world, lambda: world.job(job).slurm_id != 1001)
+    assert world.now - given_up >= QUIET
+
+
+@pytest.mark.parametrize("place", ["look", "seen", "found"])
+def test_a_look_that_is_never_answered_begins_the_quiet_period_anew(world: World, place: str) -> None:
+    job = world.accept()
+    world.cluster.script(Reply.LOSE_NOT_QUEUED)
+    world.tick(0.1)
+    world.tick(QUIET_S - 1)
+    hang(world, place)
+    world.gate.open_all()
+    world.tick(OVERDUE_S)
+    given_up = world.now
+    turn_until(world, lambda: world.job(job).slurm_id is not None)
     assert world.now - given_up >= QUIET
 
 

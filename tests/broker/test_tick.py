@@ -114,6 +114,7 @@ def test_without_accounting_a_doubt_is_not_resolved(world: World) -> None:
     for _ in range(200):
         world.tick()
     assert world.cluster.found(job.uuid) == []
+    assert world.cluster.calls["look_up"] == 0, "it would wait for accounting as the look did"
     world.cluster.accounting_down = False
     for _ in range(40):
         world.tick()
