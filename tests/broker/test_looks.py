@@ -109,6 +109,17 @@ def test_a_late_answer_wakes_the_loop_and_is_recorded_in_the_next_turn(world: Wo
     assert (world.job(job).state, report.observed) == (JobState.RUNNING, False)
 
 
+def test_the_look_that_begins_in_that_turn_speaks_of_rows_as_the_late_one_left_them(world: World) -> None:
+    job = submitted(world)
+    world.run(1001)
+    hang(world, "seen")
+    world.end(1001)
+    world.gate.open_all()
+    world.strands.resume_all()
+    world.tick()
+    assert world.job(job).state is JobState.SUCCEEDED
+
+
 # the pace -----------------------------------------------------------------------------------------------
 def test_one_look_at_a_time(world: World) -> None:
     submitted(world)
@@ -285,6 +296,19 @@ def test_a_job_is_missing_up_to_the_last_question(world: World, place: str) -> N
     world.clock.advance(2 * QUIET_S)
     answer(world)
     assert world.job(job).slurm_id == 1001
+
+
+def test_time_in_which_accounting_is_away_does_not_count_as_missing(world: World) -> None:
+    job = submitted(world)
+    world.tick(2 * QUIET_S)
+    world.cluster.purge(1001)
+    world.tick(20)
+    world.cluster.accounting_down = True
+    world.tick(2 * QUIET_S)
+    world.cluster.accounting_down = False
+    back = world.now
+    turn_until(world, lambda: world.job(job).slurm_id != 1001)
+    assert world.now - back >= QUIET
 
 
 def test_one_that_leads_anew_does_not_read_what_it_asked_before(world: World) -> None:
