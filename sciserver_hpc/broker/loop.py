@@ -113,6 +113,7 @@ class Loop:
         if leading != self._leading:
             log.info("leading" if leading else "standing by", holder=self._holder)
             if leading:
+                self._broker.begin()
                 self._wake.open()
             else:
                 self._wake.close()

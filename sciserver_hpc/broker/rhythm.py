@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-ENDINGS_EVERY = timedelta(seconds=15)
-"""Accounting's whole answer is asked for less often: ended jobs stay in the queue's for minutes anyway."""
-
 EXTRA = 2
 """Early looks that may follow each other before the budget is used up."""
 
@@ -26,7 +23,6 @@ class Rhythm:
         self._every = every
         self._looked_at: datetime | None = None
         self._listened_at: datetime | None = None
-        self._endings_at: datetime | None = None
         self._budget = float(EXTRA)
 
     def look_due(self, now: datetime) -> bool:
@@ -49,13 +45,6 @@ class Rhythm:
         due = last is not None and now - last >= self._every / 2
         if due:
             self._listened_at = now
-        return due
-
-    def endings_due(self, now: datetime) -> bool:
-        """Is accounting's whole answer due, with a look at the queue? Asking takes it."""
-        due = self._endings_at is None or now - self._endings_at >= ENDINGS_EVERY
-        if due:
-            self._endings_at = now
         return due
 
     def pause(self, now: datetime) -> timedelta:

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ..domain.jobs import Job
-from ..domain.scheduling import Observation
 from ..domain.states import JobState
 from ..ports import Agents, Clock, Scheduler, Store
 from .cancelling import Canceller
 from .errands import Errands
+from .listening import Listener
+from .looking import Look, Looker
 from .observing import Observer
 from .projecting import Projector, Work
+from .question import Question
 from .rhythm import Rhythm
-from .runner import Runner
+from .runner import Runner, Threads
 from .submitting import Renderer, Submitter
 
 PATIENCE_S = 1.0
@@ -32,6 +34,7 @@ class TickReport:
     more: bool
     """More is ready, of people who are not waited for already: the next turn should come at once."""
     observed: bool
+    """Looks at the clusters were due."""
     took_s: float
     pause_s: float
     """Nothing is due for so long."""
@@ -62,37 +65,50 @@ class Broker:
     ) -> None:
         self._store = store
         self._clock = clock
+        self._schedulers = schedulers
+        self._agents = agents
+        self._quiet = quiet
+        self._wake = wake
+        self._runner = runner or Threads()
         self._rhythm = Rhythm(interval)
-        self._errands = Errands(patience_s, wake, runner)
+        self._errands = Errands(patience_s, wake, self._runner)
         self._submitter = Submitter(store, clock, schedulers, render, self._errands, quiet, hand_over)
         self._canceller = Canceller(clock, schedulers, self._errands)
         self._projector = Projector(disk, self._errands)
-        under_way = self._submitter.under_way
-        self._observers = {
-            cluster: Observer(store, clock, scheduler, agents, self._errands, under_way, quiet)
-            for cluster, scheduler in schedulers.items()
-        }
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin to lead: what was seen or asked before, perhaps under another leader, tells nothing now."""
+        self._observers = {cluster: self._observer(it) for cluster, it in self._schedulers.items()}
+
+    def _observer(self, scheduler: Scheduler) -> Observer:
+        looks: Question[Look] = Question(self._runner, self._wake)
+        looker = Looker(self._clock, scheduler, looks, self._submitter.under_way)
+        listener = Listener(self._clock, scheduler, Question(self._runner, self._wake))
+        return Observer(self._store, self._clock, looker, listener, self._agents, self._errands, self._quiet)
 
     def tick(self) -> TickReport:
-        """Submit what is ready, send cancels, look at the clusters where a look is due, and let filesystems
-        follow grants.
+        """Submit what is ready, record what looks at the clusters showed, send cancels, begin looks that are
+        due, and let filesystems follow grants.
 
         Raises Unavailable when the database is away; nothing is lost then, the next turn does the same work.
         """
         begun = time.monotonic()
         waiting = self._store.waiting_jobs()
         submitted, more = self._submitter.submit_ready(waiting)
-        cancels, observed = any(job.cancel_requested for job in waiting), self._look_now()
+        self._settle()
+        cancels, look = any(job.cancel_requested for job in waiting), self._look_now()
         # All active jobs are read only where they are needed: a turn comes with every job that is accepted.
-        jobs = self._store.active_jobs() if cancels or observed else waiting
+        jobs = self._store.active_jobs() if cancels or look else waiting
         if cancels:
             more |= self._canceller.cancel_requested(jobs)
-        if observed:
-            self._observe(jobs)
+        if look:
+            self._look(jobs)
+        self._settle()
         self._projector.start()
         pause = self._rhythm.pause(self._clock.now())
         took_s = time.monotonic() - begun
-        return TickReport(len(jobs), submitted, more, observed, took_s, pause.total_seconds())
+        return TickReport(len(jobs), submitted, more, look, took_s, pause.total_seconds())
 
     def close(self) -> None:
         """Wait a little for errands under way; what is not back then is left as a kill would leave it."""
@@ -101,27 +117,32 @@ class Broker:
     def _look_now(self) -> bool:
         """Is it time for a look at the clusters, or has accounting news of one?"""
         now = self._clock.now()
-        return self._rhythm.look_due(now) or (
-            self._rhythm.listen_due(now) and self._is_news() and self._rhythm.hurry(now)
-        )
+        if self._rhythm.look_due(now):
+            return True
+        if self._rhythm.listen_due(now):
+            for observer in self._observers.values():
+                observer.listen()
+        news = [observer.is_news() for observer in self._observers.values()]
+        return any(news) and self._rhythm.hurry(now)
 
-    def _is_news(self) -> bool:
-        return any(observer.listen() for observer in self._observers.values())
-
-    def _observe(self, jobs: list[Job]) -> None:
-        """Now and then also where no job is: that a cluster is away, or back, is told before work comes."""
-        endings = self._rhythm.endings_due(self._clock.now())
+    def _look(self, jobs: list[Job]) -> None:
+        """A cluster whose last look is out still is passed over."""
         for cluster, observer in self._observers.items():
-            mine = [job for job in jobs if job.cluster == cluster and job.state is not JobState.ACCEPTED]
-            if mine or endings:
-                self._tell(cluster, observer.observe(mine, endings), endings)
+            observer.look([j for j in jobs if j.cluster == cluster and j.state is not JobState.ACCEPTED])
 
-    def _tell(self, cluster: str, seen: Observation, endings: bool) -> None:
+    def _settle(self) -> None:
+        for cluster, observer in self._observers.items():
+            look = observer.settle()
+            if look is not None:
+                self._tell(cluster, look)
+
+    def _tell(self, cluster: str, look: Look) -> None:
         """Leave word for the portal's banner on whether the cluster and, where it was asked, its accounting
         answers."""
-        self._note(f"cluster:{cluster}", seen, seen.problem)
-        if endings:
-            self._note(f"accounting:{cluster}", seen, seen.ended_problem)
+        self._note(f"cluster:{cluster}", look.seen.problem)
+        if look.whole:
+            self._note(f"accounting:{cluster}", look.seen.ended_problem)
 
-    def _note(self, key: str, seen: Observation, problem: str) -> None:
-        self._store.note(key, {"ok": not problem, "problem": problem, "at": seen.at.isoformat()})
+    def _note(self, key: str, problem: str) -> None:
+        at = self._clock.now().isoformat()
+        self._store.note(key, {"ok": not problem, "problem": problem, "at": at})

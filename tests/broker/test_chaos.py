@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.scheduling import Owner
@@ -28,7 +28,8 @@ class Cluster(RuleBasedStateMachine):
         self.jobs: list[Job] = []
         self.ran: dict[str, list[tuple[int, JobState]]] = {}
         self.running: dict[int, str] = {}
-        self.late: list[tuple[int, int]] = []
+        self.queued_late: set[str] = set()
+        """Uuids of which Slurm was given a copy when nobody could know any more."""
 
     # work
     @rule()
@@ -93,6 +94,7 @@ class Cluster(RuleBasedStateMachine):
     def a_stalled_controller_queues_an_old_request_again(self) -> None:
         oldest = self.world.cluster.submissions[min(self.world.cluster.submissions)]
         [job] = [job for job in self.jobs if job.uuid == oldest.uuid]
+        self.queued_late.add(job.uuid)
         self.world.cluster.queue(oldest, Owner(username=job.owner, uid=job.uid, gid=job.uid))
 
     # faults
@@ -111,6 +113,13 @@ class Cluster(RuleBasedStateMachine):
     @rule(down=st.booleans())
     def agents(self, down: bool) -> None:
         self.world.folders.down = down
+
+    @invariant()
+    def what_slurm_has_and_shows_is_not_submitted_again(self) -> None:
+        """The fence is for copies that a look could not show."""
+        for job in getattr(self, "jobs", ()):
+            alive = self.world.cluster.alive(job.uuid)
+            assert len(alive) <= 1 or job.uuid in self.queued_late, f"job {job.id}: {alive}"
 
     # the end
     def teardown(self) -> None:

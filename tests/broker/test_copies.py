@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sciserver_hpc.broker.observing import _copies_of
+from sciserver_hpc.broker.looking import copies_of
 from sciserver_hpc.domain.scheduling import Observation, Sighting
 from sciserver_hpc.domain.states import JobState
 from tests.fakes.jobs import NOON, make_job
@@ -15,7 +15,7 @@ def test_a_claimed_id_hides_nobodys_job() -> None:
     seen = Sighting(slurm_id=7, uuid=None, uid=alices.uid, state=JobState.RUNNING)
     look = Observation(at=NOON, sightings=(seen,), live_complete=True, ended_complete=True)
     for jobs in ([alices, bobs], [bobs, alices]):
-        assert _copies_of(jobs, look) == {alices.uuid: [seen], bobs.uuid: []}
+        assert copies_of(jobs, look) == {alices.uuid: [seen], bobs.uuid: []}
 
 
 def test_while_the_controller_is_away_only_the_copy_that_claimed_its_start_is_believed() -> None:
@@ -23,5 +23,5 @@ def test_while_the_controller_is_away_only_the_copy_that_claimed_its_start_is_be
     job = make_job(state=JobState.RUNNING, slurm_id=7)
     seen = Sighting(slurm_id=7, uuid=job.uuid, uid=job.uid, state=JobState.SUCCEEDED)
     look = Observation(at=NOON, sightings=(seen,), live_complete=False, ended_complete=True)
-    assert _copies_of([job], look) == {job.uuid: []}
-    assert _copies_of([job.model_copy(update={"claimed_by": 7})], look) == {job.uuid: [seen]}
+    assert copies_of([job], look) == {job.uuid: []}
+    assert copies_of([job.model_copy(update={"claimed_by": 7})], look) == {job.uuid: [seen]}

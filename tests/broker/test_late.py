@@ -8,9 +8,11 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from sciserver_hpc.domain.lifecycle import in_doubt
 from tests.broker.test_chaos import Cluster
+from tests.broker.world import SLURM
 from tests.fakes.strands import Crash, Strand
 
 PLACES = ["submit", "answer", "cancel", "end records"]
+LOOKS = ["look", "seen", "found", "ended"]
 UIDS = {"alice": 2001, "bob": 2002}
 
 
@@ -32,6 +34,19 @@ class Late(Cluster):
     @rule(place=st.sampled_from(PLACES), who=st.sampled_from(list(UIDS)))
     def agent_is_well(self, place: str, who: str) -> None:
         self.world.gate.open(place, UIDS[who])
+
+    @rule(place=st.sampled_from(LOOKS))
+    def slurm_hangs(self, place: str) -> None:
+        self.world.gate.shut(place, SLURM.uid)
+
+    @rule(place=st.sampled_from(LOOKS))
+    def slurm_is_well(self, place: str) -> None:
+        self.world.gate.open(place, SLURM.uid)
+
+    @rule()
+    def another_led_for_a_moment(self) -> None:
+        """What the broker asked before may be answered in its new term."""
+        self.world.broker.begin()
 
     @precondition(lambda self: self.world.strands.standing)
     @rule()
@@ -69,6 +84,7 @@ class Late(Cluster):
     def what_a_dead_broker_asked_for_is_done(self) -> None:
         strand = self.orphans.pop(0)
         assert strand.owner is not None
+        self.queued_late |= {job.uuid for job in strand.jobs}
         self.world.cluster.submit(strand.owner, strand.jobs)
 
     @invariant()

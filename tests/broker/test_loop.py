@@ -25,6 +25,10 @@ class Turns:
         self.count = 0
         self.failures = list(failures)
         self.turned = threading.Semaphore(0)
+        self.begun = 0
+
+    def begin(self) -> None:
+        self.begun += 1
 
     def tick(self) -> TickReport:
         self.count += 1
@@ -57,6 +61,7 @@ def test_it_turns_at_once_and_again_when_woken(world: World, tmp_path: Path) -> 
     with turning(world, turns, tmp_path) as waker:
         assert turns.turned.acquire(timeout=30)
         assert until_turned(turns, waker.wake)
+    assert turns.begun == 1
 
 
 def until_turned(turns: Turns, nudge: Callable[[], None]) -> bool:
@@ -88,9 +93,11 @@ def test_while_another_leads_it_stands_by_and_leaves_the_leaders_socket_alone(
     turns = Turns()
     with turning(world, turns, tmp_path, interval_s=0.01):
         assert not turns.turned.acquire(timeout=0.3)
+        assert turns.begun == 0
         assert (tmp_path / SOCKET_NAME).exists()
         world.clock.advance(LEASE.total_seconds() + 1)
         assert turns.turned.acquire(timeout=30)
+        assert turns.begun == 1
     leader.close()
 
 

@@ -114,6 +114,7 @@ def test_without_accounting_a_doubt_is_not_resolved(world: World) -> None:
     for _ in range(200):
         world.tick()
     assert world.cluster.found(job.uuid) == []
+    assert world.cluster.calls["look_up"] == 0, "it would wait for accounting as the look did"
     world.cluster.accounting_down = False
     for _ in range(40):
         world.tick()
@@ -541,7 +542,6 @@ def test_between_two_looks_accounting_alone_is_asked_and_only_for_jobs(world: Wo
 
 
 def test_accounting_that_does_not_answer_is_not_asked_for_news_for_a_while(world: World) -> None:
-    """A turn waits for it, up to its time-out, and submissions wait for the turn."""
     half = INTERVAL.total_seconds() / 2
     world.accept()
     world.tick()

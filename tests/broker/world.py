@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,15 @@ from sciserver_hpc.broker.runner import Runner, Threads
 from sciserver_hpc.broker.tick import Broker, TickReport
 from sciserver_hpc.domain.errors import Unavailable
 from sciserver_hpc.domain.jobs import Job
-from sciserver_hpc.domain.scheduling import EndRecord, Owner, Submission, SubmitOutcome, mark
+from sciserver_hpc.domain.scheduling import (
+    EndRecord,
+    Observation,
+    Owner,
+    Sighting,
+    Submission,
+    SubmitOutcome,
+    mark,
+)
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.services.projecting import Address, Waiting
 from sciserver_hpc.store.sql_store import SqlStore
@@ -24,6 +33,8 @@ from tests.fakes.strands import Crash, Gate, Strands
 QUIET = timedelta(seconds=60)
 INTERVAL = timedelta(seconds=2)
 DIGEST = "d" * 64
+SLURM = Owner(username="slurm", uid=64030, gid=64030)
+"""For whom the gate is shut where Slurm itself hangs."""
 
 
 class Folders:
@@ -53,8 +64,11 @@ class Reader:
         return found
 
 
-class ThroughAgents:
-    """`cluster` as it is reached through people's agents, which hang where the gate is shut."""
+class Hanging:
+    """`cluster` as the broker reaches it: people's agents and Slurm's answers hang where the gate is shut.
+
+    A look hangs before it looks ("look"), or with what it has seen ("seen", "found", "ended").
+    """
 
     def __init__(self, cluster: FakeScheduler, gate: Gate) -> None:
         self._cluster = cluster
@@ -73,6 +87,22 @@ class ThroughAgents:
     def cancel(self, owner: Owner, slurm_ids: Sequence[int]) -> None:
         self._gate.stand("cancel", owner)
         self._cluster.cancel(owner, slurm_ids)
+
+    def observe(self, since: datetime | None) -> Observation:
+        self._gate.stand("look", SLURM)
+        seen = self._cluster.observe(since)
+        self._gate.stand("seen", SLURM)
+        return seen
+
+    def look_up(self, jobs: Sequence[Job]) -> dict[str, Sighting] | None:
+        found = self._cluster.look_up(jobs)
+        self._gate.stand("found", SLURM)
+        return found
+
+    def ended(self, since: datetime) -> frozenset[str] | None:
+        ended = self._cluster.ended(since)
+        self._gate.stand("ended", SLURM)
+        return ended
 
 
 class NoDisk:
@@ -146,16 +176,17 @@ class World:
         self.strands = Strands(self.clock)
         self.gate = Gate(self.strands)
         self.wakes = 0
+        self.woken = threading.Semaphore(0)
         self.disk: Any = NoDisk()
         self.store: Any = SqlStore(new_database(folder / "world.db"), now=self.clock.now)
         self.cluster = FakeScheduler(self.clock)
         self.folders = Folders(self.gate)
-        self.agents_cluster = ThroughAgents(self.cluster, self.gate)
+        self.hanging_cluster = Hanging(self.cluster, self.gate)
         self.fuse = Fuse()
         self.broker = self._new_broker()
 
     def _new_broker(self, runner: Runner | None = None, patience_s: float = 1.0) -> Broker:
-        outside = (self.store, self.agents_cluster, self.folders)
+        outside = (self.store, self.hanging_cluster, self.folders)
         store, cluster, folders = (Fused(it, self.fuse) for it in outside)
         return Broker(
             store,
@@ -174,6 +205,7 @@ class World:
 
     def _woken(self) -> None:
         self.wakes += 1
+        self.woken.release()
 
     def crash(self, after_calls: int) -> None:
         """One turn that dies at its `after_calls`-th step to the outside, if it gets so far; a new broker."""
@@ -252,6 +284,10 @@ class World:
         found = self.store.job(job.id)
         assert found is not None
         return found  # type: ignore[no-any-return]
+
+    @staticmethod
+    def owner_of(job: Job) -> Owner:
+        return Owner(username=job.owner, uid=job.uid, gid=job.spec.gid)
 
     def uuid_of(self, slurm_id: int) -> str:
         return self.cluster.submissions[slurm_id].uuid

@@ -11,6 +11,7 @@
     cluster.queue(submission, other_owner)            # submitted by hand, perhaps under a forged name
     cluster.calls["observe"]                          # how often each method was called
     cluster.found(uuid)                               # ids of all copies of a job
+    cluster.alive(uuid)                               # of those that a look shows, not over yet
 
 It answers like the real adapters (tests/scheduler/test_contract.py runs on all of them) and never sleeps.
 """
@@ -123,6 +124,10 @@ class FakeScheduler:
     def found(self, uuid: str) -> list[int]:
         """Slurm ids of all jobs that carry `uuid`, in order of submission."""
         return [i for i, record in self._records.items() if record.sighting.uuid == uuid]
+
+    def alive(self, uuid: str) -> list[int]:
+        """Of those the ones that the controller knows and that are not over."""
+        return [i for i in self.found(uuid) if self._records[i].live and not _over(self._records[i].sighting)]
 
     def state(self, slurm_id: int) -> JobState | None:
         """The job's true state."""
