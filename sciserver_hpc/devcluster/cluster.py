@@ -29,6 +29,8 @@ from .state import State
 
 Step = Callable[[Namespace], None]
 
+_AGAIN = "make room, or mend what stands there, then run it again: what runs already is kept"
+
 
 def nothing(namespace: Namespace) -> None:
     """The step of a part that needs none."""
@@ -115,11 +117,14 @@ def up(state: State, say: Callable[[str], None]) -> Namespace:
 def _start(namespace: Namespace, part: Part, say: Callable[[str], None]) -> None:
     name = part.daemon(namespace).name
     live = namespace.records.live().get(name)
-    if not live:
-        part.prepare(namespace)
-    if start(namespace, part.daemon(namespace)):
-        part.after(namespace)
-        say(f"{name} answers")
+    try:
+        if not live:
+            part.prepare(namespace)
+        if start(namespace, part.daemon(namespace)):
+            part.after(namespace)
+            say(f"{name} answers")
+    except OSError as error:
+        raise Failed(name, f"{error.strerror}: {error.filename}", _AGAIN) from error
 
 
 def down(state: State, say: Callable[[str], None]) -> None:
