@@ -29,7 +29,14 @@ ENDINGS_EVERY = timedelta(seconds=15)
 counts from the last answer: while accounting hangs, looks at the queue alone come in between."""
 
 OVERLAP = timedelta(minutes=10)
-"""Accounting lags behind the controller; looks overlap so far that no ending falls between two."""
+"""Accounting lags behind the controller, by minutes after it was away; every few whole looks, one reaches
+back so far that no ending falls between two such."""
+
+OVERLAPS_EVERY = timedelta(minutes=3)
+
+LATELY = timedelta(minutes=2)
+"""How far the other whole looks reach back: accounting answers for everybody's jobs, with a query for the
+steps of each."""
 
 FAILED = "a look at it broke off, or was never answered"
 
@@ -38,13 +45,15 @@ FAILED = "a look at it broke off, or was never answered"
 class Look:
     """What one look showed of `jobs`, whose rows were read before `begun_at`.
 
-    `answered_at`: when the queue's answer was there; `whole`: accounting was asked too.
+    `answered_at`: when the queue's answer was there; `whole`: accounting was asked too, `overlaps`: for all
+    of OVERLAP.
     """
 
     jobs: Sequence[Job]
     begun_at: datetime
     answered_at: datetime
     whole: bool
+    overlaps: bool
     seen: Observation
     copies: Mapping[str, Sequence[Sighting]]
     """Sightings of each job by uuid: more than one when a doubted submission was queued after all."""
@@ -67,6 +76,7 @@ class Looker:
         self._question = question
         self._under_way = under_way
         self._whole_at: datetime | None = None
+        self._overlapped_at: datetime | None = None
 
     @property
     def looking(self) -> bool:
@@ -88,11 +98,17 @@ class Looker:
         look = self._question.take()
         if look is not None and look.whole:
             self._whole_at = self._clock.now()
+            if not look.seen.ended_complete:
+                self._overlapped_at = None
+            elif look.overlaps:
+                self._overlapped_at = look.begun_at
         return look
 
     def _ask(self, jobs: Sequence[Job], begun_at: datetime, whole: bool) -> Look:
-        seen = self._scheduler.observe(begun_at - OVERLAP if whole else None)
-        look = Look(jobs, begun_at, self._clock.now(), whole, seen, copies_of(jobs, seen))
+        last = self._overlapped_at
+        overlaps = whole and (last is None or begun_at - last >= OVERLAPS_EVERY)
+        seen = self._scheduler.observe(begun_at - (OVERLAP if overlaps else LATELY) if whole else None)
+        look = Look(jobs, begun_at, self._clock.now(), whole, overlaps, seen, copies_of(jobs, seen))
         # Without accounting's half there is no certainty, and nothing to be had but one more time-out.
         return self._look_up(look) if seen.live_complete and seen.ended_complete else look
 
@@ -149,4 +165,4 @@ def _failed(jobs: Sequence[Job], begun_at: datetime, whole: bool) -> Look:
         problem=FAILED,
         ended_problem=FAILED if whole else "",
     )
-    return Look(jobs, begun_at, begun_at, whole, seen, copies_of(jobs, seen))
+    return Look(jobs, begun_at, begun_at, whole, False, seen, copies_of(jobs, seen))

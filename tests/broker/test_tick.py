@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from sciserver_hpc.broker.looking import LATELY, OVERLAP
 from sciserver_hpc.domain.jobs import Dependency, DependencyType, Usage
-from sciserver_hpc.domain.scheduling import EndRecord, Owner, Submission, SubmitOutcome
+from sciserver_hpc.domain.scheduling import EndRecord, Observation, Owner, Submission, SubmitOutcome
 from sciserver_hpc.domain.states import JobState
 from tests.broker.world import INTERVAL, QUIET, World
 from tests.fakes.jobs import change_job, make_spec
@@ -383,6 +384,47 @@ def test_what_it_used_is_told_when_accounting_knows(world: World) -> None:
     world.cluster.advance(1001, JobState.SUCCEEDED, usage=used)
     world.tick(20)
     assert world.job(job).usage == used
+
+
+def test_what_it_used_is_told_when_accounting_lags_by_minutes(world: World) -> None:
+    job = world.accept()
+    world.tick()
+    world.run(1001)
+    world.end(1001)
+    world.tick()
+    assert world.job(job).state is JobState.SUCCEEDED
+    used = Usage(elapsed_s=3, cpu_s=2.5, max_rss=10_000_000)
+    world.cluster.accounting_lag = timedelta(minutes=5)
+    world.cluster.advance(1001, JobState.SUCCEEDED, usage=used)
+    world.cluster.purge(1001)
+    for _ in range(100):
+        world.tick(5)
+    assert world.job(job).usage == used
+
+
+def test_accounting_is_asked_for_little_but_now_and_then(world: World) -> None:
+    """It answers for everybody's jobs."""
+    spans: list[timedelta] = []
+    observe = world.cluster.observe
+
+    def noting(since: datetime | None) -> Observation:
+        if since is not None:
+            spans.append(world.clock.now() - since)
+        return observe(since)
+
+    world.cluster.observe = noting
+    world.accept()
+    for _ in range(200):
+        world.tick(3)
+    assert sum(span > LATELY for span in spans) <= 4
+    assert max(spans) == OVERLAP
+    assert len(spans) >= 30
+    world.cluster.accounting_down = True
+    world.tick(20)
+    world.cluster.accounting_down = False
+    spans.clear()
+    world.tick(20)
+    assert spans == [OVERLAP]
 
 
 def test_who_cancelled_it_is_told_when_accounting_knows(world: World) -> None:
