@@ -311,6 +311,10 @@ class Store(Protocol):
         """Those who logged in here with one of these uids, in no order."""
         ...
 
+    def seen_last(self, usernames: Sequence[str]) -> dict[str, datetime]:
+        """When a token of theirs was last used, or made; those without any are left out."""
+        ...
+
     # tokens and lockout ---------------------------------------------------------------------------
     def add_token(
         self,
@@ -379,6 +383,10 @@ class Store(Protocol):
 
     def add_user_volume(self, root: str, owner: str, name: str, description: str) -> UserVolume:
         """Insert, or return the one that is there."""
+        ...
+
+    def count_user_volumes(self, root: str) -> int:
+        """How many there are in a root volume."""
         ...
 
     # groups ---------------------------------------------------------------------------------------
@@ -592,6 +600,10 @@ class Store(Protocol):
 
     def count_jobs(self, owner: str, states: Sequence[JobState]) -> int:
         """How many jobs of `owner` stand in one of `states`; from an index, without loading them."""
+        ...
+
+    def count_jobs_of(self, owners: Sequence[str], states: Sequence[JobState]) -> dict[str, int]:
+        """The same for several; owners without any are left out."""
         ...
 
     def loads(self, owner: str, states: Sequence[JobState]) -> list[Load]:

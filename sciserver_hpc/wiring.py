@@ -36,9 +36,12 @@ from .render import Surroundings
 from .scheduler.local import LocalScheduler
 from .scheduler.slurm import SlurmCommands
 from .services.accepting import Acceptor
+from .services.administering import Administering
+from .services.administration import Administration
 from .services.audit import Audit
 from .services.catalogue import Catalogue
 from .services.disk import Disks
+from .services.editing import Editing
 from .services.entitled import Entitled
 from .services.explaining import Explaining
 from .services.facts import Gatherer
@@ -77,6 +80,8 @@ class Services:
     audit: Audit
     projecting: Projecting
     disks: Disks
+    administration: Administration
+    administering: Administering
 
     def close(self) -> None:
         """Hang up on agents and database."""
@@ -103,6 +108,7 @@ def build(settings: Settings) -> Services:
     sharing = Sharing(store, directory, clock, site, waker, everyone)
     entitled = Entitled(store, directory, clock, everyone)
     every = timedelta(hours=settings.sharing.look_hours)
+    administration = Administration()
     return Services(
         settings=settings,
         clock=clock,
@@ -120,7 +126,14 @@ def build(settings: Settings) -> Services:
         audit=Audit(store, groups, sharing),
         projecting=Projecting(store, agents, clock, entitled, every),
         disks=Disks(store, clock, sharing, entitled),
+        administration=administration,
+        administering=Administering(store, build_editing(settings, store, clock), administration),
     )
+
+
+def build_editing(settings: Settings, store: SqlStore, clock: Clock) -> Editing:
+    """Edits of the site's declaration, by page or command."""
+    return Editing(store, clock, image_files.ImageFiles(sif=settings.images.apptainer is not None))
 
 
 def build_store(settings: Settings) -> SqlStore:

@@ -40,15 +40,9 @@ class ComputeDomain(Model):
     defaults: Resources = Resources()
 
 
-class Image(Model):
-    """A SIF file of the catalogue.
+class ImageNumbers(Model):
+    """What tells an image's file from another: `sha256` is its digest; a file that differs is refused."""
 
-    `sha256` is the digest of the file; a file that differs is refused.
-    """
-
-    name: Slug
-    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}\z")
-    path: str = Field(pattern=r"^/")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}\z")
     size: int = Field(ge=0)
     """Bytes."""
@@ -57,12 +51,32 @@ class Image(Model):
     """The file's modification time when its digest was taken: while size and time stand, the digest
     stands."""
 
+
+class ImageWords(Model):
+    """What people say of an image."""
+
+    name: Slug
+    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}\z")
+    path: str = Field(pattern=r"^/")
     title: str = ""
     description: str = ""
     kernels: tuple[str, ...] = ()
     """Jupyter kernel names for notebook jobs (`python3`, `ir`, `octave`)."""
 
     apps: tuple[str, ...] = ()
+
+
+class ImageDraft(ImageWords):
+    """An image as it is entered: size, time and digest are taken from its file.
+
+    sha256: the digest the file must have; "": that of the entry there is with this path, else any.
+    """
+
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?\z")
+
+
+class Image(ImageNumbers, ImageWords):
+    """A SIF file of the catalogue."""
 
 
 class Site(Model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 
 from ..domain.tokens import Scope, Token, TokenKind
+from .columns import Instant
 from .part import Part
 from .schema import login_failures, tokens
 
@@ -69,6 +71,13 @@ class Tokens(Part):
         live = select(tokens).where(tokens.c.username == username, tokens.c.expires_at > now)
         with self._database.reading() as connection:
             return [_token(row) for row in connection.execute(live.order_by(tokens.c.id.desc()))]
+
+    def seen_last(self, usernames: Sequence[str]) -> dict[str, datetime]:
+        """See `ports.Store`."""
+        at = func.max(func.coalesce(tokens.c.last_used_at, tokens.c.created_at), type_=Instant())
+        wanted = select(tokens.c.username, at).where(tokens.c.username.in_(usernames))
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(wanted.group_by(tokens.c.username))}
 
     def revoke_token(self, username: str, token_id: int) -> bool:
         """See `ports.Store`."""

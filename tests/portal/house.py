@@ -19,11 +19,15 @@ from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.resources import Limits
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.volumes import DataVolume, RootKind, RootVolume
+from sciserver_hpc.image_files import ImageFiles
 from sciserver_hpc.render import Surroundings
 from sciserver_hpc.services.accepting import Acceptor
+from sciserver_hpc.services.administering import Administering
+from sciserver_hpc.services.administration import Administration
 from sciserver_hpc.services.audit import Audit
 from sciserver_hpc.services.catalogue import Catalogue
 from sciserver_hpc.services.disk import Disks
+from sciserver_hpc.services.editing import Editing
 from sciserver_hpc.services.entitled import Entitled
 from sciserver_hpc.services.explaining import Explaining
 from sciserver_hpc.services.facts import Gatherer
@@ -180,6 +184,8 @@ class House:
         groups = Groups(self.store, self.people, self.clock, waker)
         sharing = Sharing(self.store, self.people, self.clock, site, waker)
         entitled = Entitled(self.store, self.people, self.clock)
+        administration = Administration()
+        editing = Editing(self.store, self.clock, ImageFiles())
         return Services(
             settings=settings(folder, url),
             clock=self.clock,
@@ -197,6 +203,8 @@ class House:
             audit=Audit(self.store, groups, sharing),
             projecting=Projecting(self.store, self.disk, self.clock, entitled, timedelta(days=1)),
             disks=Disks(self.store, self.clock, sharing, entitled),
+            administration=administration,
+            administering=Administering(self.store, editing, administration),
         )
 
 
