@@ -36,6 +36,7 @@ from .render import Surroundings
 from .scheduler.local import LocalScheduler
 from .scheduler.slurm import SlurmCommands
 from .services.accepting import Acceptor
+from .services.administration import Administration
 from .services.audit import Audit
 from .services.catalogue import Catalogue
 from .services.disk import Disks
@@ -77,6 +78,7 @@ class Services:
     audit: Audit
     projecting: Projecting
     disks: Disks
+    administration: Administration
 
     def close(self) -> None:
         """Hang up on agents and database."""
@@ -120,6 +122,7 @@ def build(settings: Settings) -> Services:
         audit=Audit(store, groups, sharing),
         projecting=Projecting(store, agents, clock, entitled, every),
         disks=Disks(store, clock, sharing, entitled),
+        administration=Administration(store, clock),
     )
 
 

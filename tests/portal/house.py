@@ -21,6 +21,7 @@ from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.volumes import DataVolume, RootKind, RootVolume
 from sciserver_hpc.render import Surroundings
 from sciserver_hpc.services.accepting import Acceptor
+from sciserver_hpc.services.administration import Administration
 from sciserver_hpc.services.audit import Audit
 from sciserver_hpc.services.catalogue import Catalogue
 from sciserver_hpc.services.disk import Disks
@@ -197,6 +198,7 @@ class House:
             audit=Audit(self.store, groups, sharing),
             projecting=Projecting(self.store, self.disk, self.clock, entitled, timedelta(days=1)),
             disks=Disks(self.store, self.clock, sharing, entitled),
+            administration=Administration(self.store, self.clock),
         )
 
 
