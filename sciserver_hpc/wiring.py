@@ -108,7 +108,7 @@ def build(settings: Settings) -> Services:
     sharing = Sharing(store, directory, clock, site, waker, everyone)
     entitled = Entitled(store, directory, clock, everyone)
     every = timedelta(hours=settings.sharing.look_hours)
-    administration = Administration()
+    administration = Administration(store, clock)
     return Services(
         settings=settings,
         clock=clock,

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import Field
 
-from .access import Grant, Resource, ResourceKind
+from .access import EVERYONE, THE_SITE, Grant, Resource, ResourceKind
 from .errors import Invalid
 from .limits import Limit
 from .model import Model
@@ -110,11 +110,14 @@ def check(site: Site) -> None:
     for subject, action, resource in _twice(end[:3] for end in ends):
         words = f"{action} on {resource} to {subject} is there twice, with two ends; keep one."
         raise Invalid({"grants": words})
+    if any(one.resource.kind is ResourceKind.SITE and one.subject == EVERYONE for one in site.grants):
+        raise Invalid({"grants": "powers over the site are for people and groups, not for everyone."})
 
 
 def loose(site: Site) -> list[str]:
     """What the site names and does not hold, a sentence each: most likely slips of the pen."""
     there = {kind: {entry.name for entry in getattr(site, field)} for field, kind in NAMED.items()}
+    there[ResourceKind.SITE] = {THE_SITE.name}
     named = [
         (f"domain {domain.name}", NAMED[field], name)
         for domain in site.domains

@@ -125,7 +125,7 @@ class Sharing:
                 if not found:
                     raise Refused({str(resource): NOT_YOURS})
             for share in found:
-                take(giver, share.grant, answers=answers)
+                take(giver, share.grant, self._clock.now(), answers=answers)
             if found and not dry_run:
                 self._store.drop_grants([share.id for share in found])
             act.told = bool(found) and not dry_run
@@ -143,7 +143,7 @@ class Sharing:
             answers = self._known.answers(asker.person, grant.subject)
             giver = self._things.giver(asker.person, grant.resource)
             act.owner = giver.owner or ""
-            take(giver, grant, answers=answers)
+            take(giver, grant, self._clock.now(), answers=answers)
             act.told = self._store.drop_grants([share_id]) > 0
         self._nudge(grant.resource)
 

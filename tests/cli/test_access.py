@@ -254,7 +254,7 @@ def test_the_words_offered_are_those_there_are() -> None:
         (["share"], "", {"give", "list", "revoke", "with-me"}),
         (["share", "give", SHARED, "bob"], "wr", {"write", "writer"}),
         (["share", "give"], "--dr", {"--dry-run"}),
-        (["why"], "re", {"read"}),
+        (["why"], "re", {"read", "read_audit"}),
     ],
 )
 def test_the_shell_completes(words: list[str], begun: str, offered: set[str]) -> None:

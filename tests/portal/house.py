@@ -184,7 +184,7 @@ class House:
         groups = Groups(self.store, self.people, self.clock, waker)
         sharing = Sharing(self.store, self.people, self.clock, site, waker)
         entitled = Entitled(self.store, self.people, self.clock)
-        administration = Administration()
+        administration = Administration(self.store, self.clock)
         editing = Editing(self.store, self.clock, ImageFiles())
         return Services(
             settings=settings(folder, url),
