@@ -10,8 +10,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import (
     access_log,
+    administration,
     api,
     audit,
+    declaration,
     deeds,
     errors,
     filters,
@@ -57,8 +59,24 @@ BLUEPRINTS = (
     sharing.bp,
     why.bp,
     audit.bp,
+    administration.bp,
+    declaration.bp,
     me.bp,
 )
+
+PARTS = (
+    access_log,
+    metrics,
+    security,
+    guard,
+    errors,
+    filters,
+    rights,
+    deeds,
+    notices,
+    administration,
+)
+"""What every page and answer has of these, in this order."""
 
 
 def create_app(services: Services) -> Flask:
@@ -85,7 +103,7 @@ def create_app(services: Services) -> Flask:
         TITLE=settings.title,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    for part in (access_log, metrics, security, guard, errors, filters, rights, deeds, notices):
+    for part in PARTS:
         part.init_app(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

@@ -36,14 +36,15 @@ class Shape(StrEnum):
 @dataclass(frozen=True)
 class EntryField:
     """name: dotted, as in a problem; required: may not be empty; nullable: empty means None, else the model's
-    own default; choices: of a CHOICE; least: of a NUMBER."""
+    own default; default: that, as a text; choices: of a CHOICE; least: of a NUMBER."""
 
     name: str
     shape: Shape
     required: bool
     nullable: bool
-    choices: tuple[str, ...] = ()
-    least: int | None = None
+    choices: tuple[str, ...]
+    least: int | None
+    default: str
 
 
 def fields(model: type[BaseModel], before: str = "") -> Iterator[EntryField]:
@@ -58,7 +59,7 @@ def fields(model: type[BaseModel], before: str = "") -> Iterator[EntryField]:
 
 def texts(entry: Model) -> dict[str, str]:
     """Every field of `entry` as `read` reads it."""
-    return {field.name: _written(field, _at(entry, field.name)) for field in fields(type(entry))}
+    return {field.name: _written(field.shape, _at(entry, field.name)) for field in fields(type(entry))}
 
 
 def read(model: type[M], given: Mapping[str, str]) -> M:
@@ -97,7 +98,8 @@ def _field(name: str, inner: Any, info: FieldInfo, nullable: bool) -> EntryField
     else:
         shape = Shape.TEXT
     least = next((one.ge for one in info.metadata if isinstance(getattr(one, "ge", None), int)), None)
-    return EntryField(name, shape, info.is_required(), nullable, choices, least)
+    default = "" if info.is_required() else _written(shape, info.default)
+    return EntryField(name, shape, info.is_required(), nullable, choices, least, default)
 
 
 def _plain(annotation: Any) -> tuple[Any, bool]:
@@ -131,14 +133,14 @@ def _at(entry: Model, name: str) -> Any:
     return value
 
 
-def _written(field: EntryField, value: Any) -> str:
+def _written(shape: Shape, value: Any) -> str:
     if value is None:
         return ""
-    if field.shape is Shape.LIST:
+    if shape is Shape.LIST:
         return ", ".join(value)
-    if field.shape is Shape.FLAG:
+    if shape is Shape.FLAG:
         return "true" if value else "false"
-    return time_text(value) if field.shape is Shape.TIME else str(value)
+    return time_text(value) if shape is Shape.TIME else str(value)
 
 
 def _owner(known: Mapping[str, EntryField], name: str) -> str:

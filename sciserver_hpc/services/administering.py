@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..domain.access import Resource, ResourceKind
 from ..domain.administration import Power
 from ..domain.audit import Asker
 from ..domain.catalogue import Image, ImageDraft, Site, loose
@@ -18,6 +20,23 @@ from .administration import Administration
 from .editing import Editing, Proposal
 
 PEOPLE_SHOWN = 50
+
+
+@dataclass(frozen=True)
+class Attention:
+    """A sentence on what looks wrong, and the entry it is about, where it is about one."""
+
+    sentence: str
+    section: Section | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Of each part that one looks after how many entries there are; and what asks for attention."""
+
+    counts: Mapping[Section, int]
+    attention: tuple[Attention, ...]
 
 
 @dataclass(frozen=True)
@@ -44,7 +63,7 @@ class Administering:
         powers = self._administration.powers(person)
         return [section for section, part in PARTS.items() if part.power in powers]
 
-    def may_see_people(self, person: Person) -> bool:
+    def sees_people(self, person: Person) -> bool:
         """May they look people up?"""
         return Power.MANAGE_GROUPS in self._administration.powers(person)
 
@@ -54,9 +73,44 @@ class Administering:
             raise Refused({"administration": "you look after no part of this site; ask an administrator"})
         return self._editing.site()
 
-    def slips(self, person: Person) -> list[str]:
-        """What the declaration names and does not hold, a sentence each. Raises Refused."""
-        return loose(self.site(person))
+    def overview(self, person: Person) -> Overview:
+        """How much there is of what the person looks after, and what of it asks for attention. Raises Refused
+        for those who look after nothing."""
+        mine = self.sections(person)
+        if not mine and self.sees_people(person):
+            return Overview({}, ())
+        site = self.site(person)
+        found = [Attention(sentence) for sentence in loose(site)] + [*self._idle(site), *self._ill(site)]
+        counts = {section: len(entries(site, section)) for section in mine}
+        return Overview(counts, tuple(one for one in found if one.section in (None, *mine)))
+
+    def _idle(self, site: Site) -> Iterator[Attention]:
+        """What is there and can be used by nobody."""
+        shares = self._store.shares_on_each(
+            [Resource(kind=ResourceKind.DOMAIN, name=domain.name) for domain in site.domains]
+        )
+        granted = {share.grant.resource.name for share in shares}
+        for domain in site.domains:
+            why = (
+                "takes neither jobs nor sessions"
+                if not (domain.batch or domain.interactive)
+                else "has no image"
+                if not domain.images
+                else ""
+                if domain.name in granted
+                else "is granted to nobody"
+            )
+            if why:
+                yield Attention(f"domain {domain.name} {why}", Section.DOMAINS, domain.name)
+        offered = {image for domain in site.domains for image in domain.images}
+        for image in site.images:
+            if image.name not in offered:
+                yield Attention(f"image {image.name} is in no domain", Section.IMAGES, image.name)
+
+    def _ill(self, site: Site) -> Iterator[Attention]:
+        for image in site.images:
+            if problem := self._editing.problem(image):
+                yield Attention(f"image {image.name}: {problem}", Section.IMAGES, image.name)
 
     def entries(self, person: Person, section: Section) -> tuple[Entry, ...]:
         """All of one part, in the site's order. Raises Refused."""

@@ -30,6 +30,10 @@ class Files(Protocol):
         """What the catalogue keeps of a file. Raises Invalid when it cannot be an image."""
         ...
 
+    def problem(self, image: Image) -> str:
+        """What is wrong with an image's file, in half a sentence; "" when it is the catalogued one."""
+        ...
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -69,6 +73,10 @@ class Editing:
             words = "its file changed since it was catalogued: put a new version under a new path"
             raise Invalid({"path": f"{words}, or give its digest to take it as it is."})
         return Image(**draft.model_dump(exclude={"sha256"}), **numbers.model_dump())
+
+    def problem(self, image: Image) -> str:
+        """What is wrong with an image's file, in half a sentence; "" when nothing is."""
+        return self._files.problem(image)
 
     def propose(self, edit: Edit) -> Proposal:
         """What it would change. Raises Invalid, NotFound, Conflict."""
