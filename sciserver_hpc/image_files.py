@@ -8,11 +8,11 @@ import stat
 import threading
 from pathlib import Path
 
-from .domain.catalogue import Image, ImageNumbers
+from .domain.catalogue import TELL, Image, ImageNumbers
 from .domain.errors import Invalid
 
-_CHANGED = "its file changed since it was catalogued; tell an administrator"
-_UNREADABLE = "its file cannot be read ({reason}); tell an administrator"
+_CHANGED = f"its file changed since it was catalogued{TELL}"
+_UNREADABLE = "its file cannot be read ({reason})"
 _SIF_AT, _SIF = 32, b"SIF_MAGIC"
 """What every SIF file has behind its launcher (github.com/apptainer/sif, docs of its header)."""
 
@@ -37,7 +37,7 @@ class ImageFiles:
             mark = (status.st_ino, status.st_size, status.st_mtime_ns)
             return "" if self._digest(image.path, mark) == image.sha256 else _CHANGED
         except OSError as error:
-            return _UNREADABLE.format(reason=error.strerror)
+            return _UNREADABLE.format(reason=error.strerror) + TELL
 
     def numbers(self, path: str) -> ImageNumbers:
         """What the catalogue keeps of a file; reads all of it, once. Raises Invalid when it is no image."""

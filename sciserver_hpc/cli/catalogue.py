@@ -15,6 +15,7 @@ from ..domain.errors import Invalid
 from ..domain.sharing import NO_EVERYONE, storable
 from ..ports import Store
 from ..services.applying import Applying
+from ..services.withdrawing import consequences
 from .table import clean
 from .verb import print_json
 
@@ -42,7 +43,7 @@ def apply(store: Store, site: Site, source: Path, *, diff: bool, yes: bool, as_j
 
     Raises Invalid, Conflict, click.Abort.
     """
-    for sentence in loose(site):
+    for sentence in [*loose(site), *consequences(store, store.site(), site)]:
         click.echo(f"warning: {sentence}.", err=True)
     applying = Applying(store, SystemClock())
     found = applying.differences(site)

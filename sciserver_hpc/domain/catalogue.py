@@ -18,6 +18,9 @@ from .volumes import DataVolume, RootVolume
 
 T = TypeVar("T")
 
+TELL = "; tell an administrator"
+"""Ends what is told to people who cannot mend it."""
+
 
 class ComputeDomain(Model):
     """Where work may run: a cluster's partition with account, QOS, limits, images and mountable root

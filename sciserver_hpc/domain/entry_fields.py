@@ -17,8 +17,6 @@ from .problems import problems
 from .sbatch import seconds, time_text
 
 M = TypeVar("M", bound=Model)
-NONE = "none"
-"""Clears a field on a command line, as leaving it empty does in a form."""
 
 
 class Shape(StrEnum):
@@ -119,7 +117,7 @@ def _put(values: dict[str, Any], field: EntryField, text: str) -> None:
         values = values.setdefault(part, {})
     if field.shape is Shape.LIST:
         values[name] = text.replace(",", " ").split()
-    elif text in ("", NONE):
+    elif not text:
         if field.nullable:
             values[name] = None
     else:

@@ -9,13 +9,14 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from .access import Resource, ResourceKind
+from .access import Resource, ResourceKind, Subject
 from .administration import Power
 from .catalogue import ComputeDomain, Image, ImageDraft, Site
 from .errors import Conflict, Invalid, NotFound
 from .limits import Limit
 from .model import Model
-from .notation import named, subject
+from .notation import named
+from .notation import subject as read_subject
 from .volumes import DataVolume, RootVolume
 
 Entry = ComputeDomain | Image | RootVolume | DataVolume | Limit
@@ -83,10 +84,18 @@ def entries(site: Site, section: Section) -> tuple[Entry, ...]:
 
 def key(entry: Entry) -> str:
     """What names an entry in its part: its name; of a limit `everyone`, `group:survey@gpu`."""
-    if not isinstance(entry, Limit):
-        return entry.name
-    who = named(entry.subject)
-    return f"{who}@{entry.domain or ALL_DOMAINS}" if entry.domain or "@" in who else who
+    return _limit_key(entry.subject, entry.domain) if isinstance(entry, Limit) else entry.name
+
+
+def canonical(section: Section, name: str) -> str:
+    """A key as `key` writes it: `user:alice@*` is `alice`. What is no key stays as it is."""
+    if section is not Section.LIMITS:
+        return name
+    try:
+        found = identity(section, name)
+    except Invalid:
+        return name
+    return _limit_key(Subject.model_validate(found["subject"]), found["domain"])
 
 
 def identity(section: Section, name: str) -> dict[str, Any]:
@@ -95,7 +104,7 @@ def identity(section: Section, name: str) -> dict[str, Any]:
         return {"name": name}
     who, at, domain = name.rpartition("@")
     try:
-        whom = subject(who if at else name)
+        whom = read_subject(who if at else name)
     except (ValueError, ValidationError) as error:
         raise Invalid({"subject": f"{error}."}) from error
     return {"subject": whom.model_dump(), "domain": domain if at and domain != ALL_DOMAINS else None}
@@ -103,8 +112,9 @@ def identity(section: Section, name: str) -> dict[str, Any]:
 
 def find(site: Site, section: Section, name: str) -> Entry:
     """One entry by its key. Raises NotFound."""
+    wanted = canonical(section, name)
     for entry in entries(site, section):
-        if key(entry) == name:
+        if key(entry) == wanted:
             return entry
     raise NotFound(f"There is no {PARTS[section].noun} {name[:80]}.")
 
@@ -171,6 +181,11 @@ class Disable:
 
 
 Edit = Put | Remove | Disable
+
+
+def _limit_key(subject: Subject, domain: str | None) -> str:
+    who = named(subject)
+    return f"{who}@{domain or ALL_DOMAINS}" if domain or "@" in who else who
 
 
 def _unoffered(site: Site, section: Section, name: str) -> Site:

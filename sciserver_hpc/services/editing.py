@@ -8,19 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..domain.access import SITE, SubjectKind
-from ..domain.catalogue import Image, ImageDraft, ImageNumbers, Site, loose
+from ..domain.access import SubjectKind
+from ..domain.catalogue import TELL, Image, ImageDraft, ImageNumbers, Site, loose
 from ..domain.differences import Difference
 from ..domain.errors import Conflict, Invalid, Refused
 from ..domain.limits import Limit
 from ..domain.sections import PARTS, Edit, Put, Remove
-from ..domain.states import ACTIVE
-from ..domain.withdrawal import gone, sentences, stranded, takes
+from ..domain.withdrawal import sentences
 from ..ports import Clock, Store
 from .applying import Applying
-
-MOST_JOBS = 100_000
-"""Unfinished jobs that a removal is compared with."""
+from .withdrawing import consequences, needed
 
 
 class Files(Protocol):
@@ -76,7 +73,7 @@ class Editing:
 
     def problem(self, image: Image) -> str:
         """What is wrong with an image's file, in half a sentence; "" when nothing is."""
-        return self._files.problem(image)
+        return self._files.problem(image).removesuffix(TELL)
 
     def propose(self, edit: Edit) -> Proposal:
         """What it would change. Raises Invalid, NotFound, Conflict."""
@@ -84,7 +81,7 @@ class Editing:
         new = edit.made(old)
         found = self._applying.differences(new)
         return Proposal(
-            new, tuple(found), (*_slips(old, new), *self.consequences(old, new), *self._whom(edit))
+            new, tuple(found), (*_slips(old, new), *consequences(self._store, old, new), *self._whom(edit))
         )
 
     def save(self, edit: Edit, who: str, seen: str, request_id: str = "") -> Proposal:
@@ -105,30 +102,12 @@ class Editing:
         if not isinstance(edit, Remove):
             return
         old = self._store.site()
-        jobs, volumes = self._needed(old, edit.made(old))
-        needed = sentences(jobs, volumes, {})
+        jobs, volumes = needed(self._store, old, edit.made(old))
+        found = sentences(jobs, volumes, {})
         if jobs:
-            needed.append("wait for these jobs to end or cancel them, and disable it meanwhile")
-        if needed:
-            raise Refused({f"{PARTS[edit.section].noun} {edit.name}": "; ".join(needed)})
-
-    def consequences(self, old: Site, new: Site) -> list[str]:
-        """What else follows for jobs, volumes and grants from the step from `old` to `new`, in sentences."""
-        lost = gone(old, new)
-        shares = self._store.shares_on_each(lost) if lost else []
-        mine = [share.grant.resource for share in shares if share.grant.granted_by != SITE]
-        grants = {thing: mine.count(thing) for thing in dict.fromkeys(mine)}
-        return sentences(*self._needed(old, new), grants)
-
-    def _needed(self, old: Site, new: Site) -> tuple[dict[str, int], dict[str, int]]:
-        if not takes(old, new):
-            return {}, {}
-        live = self._store.jobs(states=ACTIVE, limit=MOST_JOBS)
-        roots = [
-            one.name for one in old.root_volumes if one.name not in {root.name for root in new.root_volumes}
-        ]
-        volumes = {root: count for root in roots if (count := self._store.count_user_volumes(root))}
-        return stranded(old, new, (job.spec for job in live)), volumes
+            found.append("wait for these jobs to end or cancel them, and disable it meanwhile")
+        if found:
+            raise Refused({f"{PARTS[edit.section].noun} {edit.name}": "; ".join(found)})
 
     def _whom(self, edit: Edit) -> list[str]:
         """A limit for a group that is not there is most likely a slip."""

@@ -67,6 +67,14 @@ TABLE: dict[str, str] = {
     "GET /why": PAGE,
     "GET /audit": PAGE,
     "GET /audit/export": PAGE,
+    "GET /admin": PAGE,
+    "GET /admin/people": PAGE,
+    "GET /admin/export": PAGE,
+    "GET /admin/<section>": PAGE,
+    "GET /admin/new/<section>": PAGE,
+    "POST /admin/new/<section>": PAGE,
+    "GET /admin/<section>/<path:name>": PAGE,
+    "POST /admin/<section>/<path:name>": PAGE,
     "GET /me": OWN_PAGE,
     "POST /me/tokens": OWN_PAGE,
     "POST /me/tokens/<int:token_id>/revoke": OWN_PAGE,
@@ -119,6 +127,16 @@ TABLE: dict[str, str] = {
     "GET /api/v1/explain": Scope.GRANTS_READ,
     "GET /api/v1/audit": Scope.GRANTS_READ,
     "GET /api/v1/audit/export": Scope.GRANTS_READ,
+    **{
+        f"{verb} /api/v1/admin/{part}{rest}": OWN
+        for part in ("domains", "images", "volumes", "roots", "limits")
+        for verb, rest in (
+            ("GET", ""),
+            *((verb, "/<path:name>") for verb in ("GET", "PUT", "DELETE")),
+            *([("POST", "/<name>/disable")] if part != "limits" else []),
+        )
+    },
+    "GET /api/v1/admin/export": OWN,
     "GET /api/v1/jobs/<int:job_id>/files": Scope.FILES_READ,
     "GET /api/v1/jobs/<int:job_id>/files/content": Scope.FILES_READ,
 }
@@ -159,6 +177,7 @@ def call(house: House, route: str, secret: str | None = None, job_id: int = 1, n
     method, _, rule = route.partition(" ")
     path = rule.replace("<int:job_id>", str(job_id)).replace("<int:token_id>", "1")
     path = path.replace("<path:filename>", "portal.css").replace("<kind>/<path:name>", "image/python")
+    path = path.replace("<section>", "domains").replace("<path:name>", "batch")
     path = path.replace("<name>", name).replace("<int:share_id>", "1").replace("<int:grant_id>", str(job_id))
     headers = {"Authorization": f"Bearer {secret}"} if secret else {}
     body = BODIES.get(route)
