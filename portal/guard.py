@@ -15,6 +15,7 @@ from flask_login import LoginManager, UserMixin, current_user
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Request, Response
 
+from sciserver_hpc.domain.administration import Power
 from sciserver_hpc.domain.audit import Asker
 from sciserver_hpc.domain.errors import Unavailable
 from sciserver_hpc.domain.people import Person
@@ -74,6 +75,13 @@ def person() -> Person:
     return cast(Person, current_user.person)
 
 
+def powers() -> frozenset[Power]:
+    """Which powers over the site who asks has; looked up once a request."""
+    if "powers" not in g:
+        g.powers = services.administration.powers(person())
+    return cast("frozenset[Power]", g.powers)
+
+
 def asker() -> Asker:
     """Who asks, for what keeps a trail."""
     return Asker(person(), request_id())
@@ -95,6 +103,7 @@ def init_app(app: Flask) -> None:
     manager = LoginManager(app)
     manager.session_protection = None  # nothing of the login lives in Flask's session
     manager.request_loader(_load_user)
+    app.jinja_env.globals.update(powers=powers)
     csrf.init_app(app)
     app.before_request(_enforce)
 

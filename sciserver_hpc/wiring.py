@@ -104,6 +104,7 @@ def build(settings: Settings) -> Services:
     everyone = settings.sharing.everyone_group
     sharing = Sharing(store, directory, clock, site, waker, everyone)
     entitled = Entitled(store, directory, clock, everyone)
+    administration = Administration(store, clock)
     every = timedelta(hours=settings.sharing.look_hours)
     return Services(
         settings=settings,
@@ -119,10 +120,10 @@ def build(settings: Settings) -> Services:
         groups=groups,
         sharing=sharing,
         explaining=Explaining(store, directory, clock, site),
-        audit=Audit(store, groups, sharing),
+        audit=Audit(store, groups, sharing, administration),
         projecting=Projecting(store, agents, clock, entitled, every),
         disks=Disks(store, clock, sharing, entitled),
-        administration=Administration(store, clock),
+        administration=administration,
     )
 
 

@@ -96,17 +96,18 @@ def test_a_power_with_an_end_gives_until_that_end_at_most() -> None:
             give(giver, CAROL, [Action.USE], end, NOW)
 
 
-def test_nobody_hands_a_power_on_and_nobody_gives_one_to_everyone() -> None:
+def test_nobody_hands_a_power_on_and_none_goes_to_whom_others_choose() -> None:
     mine = [power(one.action) for one in Power]
     with pytest.raises(Refused):
         give(Giver(acting("ops"), THE_SITE, mine), CAROL, [Action.SUPPORT], None, NOW)
     root = Giver(acting(admin=True), THE_SITE, [])
     with pytest.raises(Invalid):
         give(root, CAROL, [Action.GRANT], None, NOW)
-    with pytest.raises(Refused, match="people and groups"):
-        give(root, EVERYONE, [Action.SUPPORT], None, NOW)
-    with pytest.raises(Invalid, match="people and groups"):
-        check(Site(grants=(power(Action.SUPPORT, subject=EVERYONE),)))
+    for many in (EVERYONE, Subject(kind="portal_group", name="survey")):
+        with pytest.raises(Refused, match="people and groups of the directory"):
+            give(root, many, [Action.SUPPORT], None, NOW)
+        with pytest.raises(Invalid, match="people and groups of the directory"):
+            check(Site(grants=(power(Action.SUPPORT, subject=many),)))
 
 
 def test_a_grant_on_another_site_leads_nowhere() -> None:

@@ -180,6 +180,7 @@ class House:
         waker = FakeWaker()
         groups = Groups(self.store, self.people, self.clock, waker)
         sharing = Sharing(self.store, self.people, self.clock, site, waker)
+        administration = Administration(self.store, self.clock)
         entitled = Entitled(self.store, self.people, self.clock)
         return Services(
             settings=settings(folder, url),
@@ -195,10 +196,10 @@ class House:
             groups=groups,
             sharing=sharing,
             explaining=Explaining(self.store, self.people, self.clock, site),
-            audit=Audit(self.store, groups, sharing),
+            audit=Audit(self.store, groups, sharing, administration),
             projecting=Projecting(self.store, self.disk, self.clock, entitled, timedelta(days=1)),
             disks=Disks(self.store, self.clock, sharing, entitled),
-            administration=Administration(self.store, self.clock),
+            administration=administration,
         )
 
 

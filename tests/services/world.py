@@ -20,6 +20,7 @@ from sciserver_hpc.domain.scheduling import Submission
 from sciserver_hpc.domain.volumes import DataVolume, RootKind, RootVolume
 from sciserver_hpc.render import Surroundings
 from sciserver_hpc.services.accepting import Acceptor
+from sciserver_hpc.services.administration import Administration
 from sciserver_hpc.services.audit import Audit
 from sciserver_hpc.services.catalogue import Catalogue
 from sciserver_hpc.services.disk import Disks
@@ -191,7 +192,8 @@ class World:
         self.results = Results(self.jobs, self.agents)
         self.groups = Groups(self.store, self.people, self.clock, self.waker)
         self.sharing = Sharing(self.store, self.people, self.clock, self.site, self.waker)
-        self.audit = Audit(self.store, self.groups, self.sharing)
+        self.administration = Administration(self.store, self.clock)
+        self.audit = Audit(self.store, self.groups, self.sharing, self.administration)
         self.entitled = Entitled(self.store, self.people, self.clock)
         every = timedelta(days=1)
         self.projecting = Projecting(self.store, self.agents, self.clock, self.entitled, every)
