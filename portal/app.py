@@ -31,6 +31,7 @@ from . import (
     security,
     shares,
     sharing,
+    support,
     volumes,
     why,
 )
@@ -57,6 +58,7 @@ BLUEPRINTS = (
     sharing.bp,
     why.bp,
     audit.bp,
+    support.bp,
     me.bp,
 )
 
@@ -79,6 +81,7 @@ def create_app(services: Services) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         LOGIN_COOKIE_NAME="__Host-login" if https else "sciserver-login",
+        SUPPORT_COOKIE_NAME="__Host-support" if https else "sciserver-support",
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_CHECK_DEFAULT=False,
         SEND_FILE_MAX_AGE_DEFAULT=300,

@@ -53,6 +53,7 @@ from .services.rendering import Renderer
 from .services.results import Results
 from .services.sharing import Sharing
 from .services.site import Site
+from .services.support import Support
 from .settings import ClusterSettings, Settings, check_secrets
 from .store.sql_store import SqlStore
 from .waking import DatagramWaker
@@ -79,6 +80,7 @@ class Services:
     projecting: Projecting
     disks: Disks
     administration: Administration
+    support: Support
 
     def close(self) -> None:
         """Hang up on agents and database."""
@@ -104,7 +106,9 @@ def build(settings: Settings) -> Services:
     everyone = settings.sharing.everyone_group
     sharing = Sharing(store, directory, clock, site, waker, everyone)
     entitled = Entitled(store, directory, clock, everyone)
-    administration = Administration(store, clock)
+    administration, login = Administration(store, clock), Login(store, directory, clock, homes)
+    longest = timedelta(minutes=settings.support.minutes)
+    support = Support(store, clock, login, administration, longest)
     every = timedelta(hours=settings.sharing.look_hours)
     return Services(
         settings=settings,
@@ -113,17 +117,18 @@ def build(settings: Settings) -> Services:
         directory=directory,
         agents=agents,
         schedulers=schedulers,
-        login=Login(store, directory, clock, homes),
+        login=login,
         jobs=jobs,
         results=Results(jobs, agents),
         catalogue=Catalogue(store, site),
         groups=groups,
         sharing=sharing,
         explaining=Explaining(store, directory, clock, site),
-        audit=Audit(store, groups, sharing, administration),
+        audit=Audit(store, groups, sharing, administration, support),
         projecting=Projecting(store, agents, clock, entitled, every),
         disks=Disks(store, clock, sharing, entitled),
         administration=administration,
+        support=support,
     )
 
 

@@ -14,6 +14,7 @@ from ..ports import Store
 from .administration import Administration
 from .groups import Groups
 from .sharing import Sharing
+from .support import Support
 
 LONGEST_PAGE = 1000
 ALL = Sieve()
@@ -27,9 +28,15 @@ class Audit:
     """
 
     def __init__(
-        self, store: Store, groups: Groups, sharing: Sharing, administration: Administration
+        self,
+        store: Store,
+        groups: Groups,
+        sharing: Sharing,
+        administration: Administration,
+        support: Support,
     ) -> None:
         self._store = store
+        self._support = support
         self._administration = administration
         self._groups = groups
         self._sharing = sharing
@@ -46,6 +53,7 @@ class Audit:
         everything = self._administration.has(person, Power.READ_AUDIT)
         if not everything and on is not None:
             self._check(person, on)
+        self._support.settle()  # the end of a session whose time is over is told by the next who looks
         about = None if everything or on is not None else person.username
         return self._store.audit(
             on=on, about=about, before=before, limit=max(1, min(limit, LONGEST_PAGE + 1)), sieve=sieve
