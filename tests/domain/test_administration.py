@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sciserver_hpc.domain.access import (
     ACTIONS,
@@ -126,3 +128,23 @@ def test_it_is_explained_by_the_way_the_power_takes() -> None:
         "You are in directory group ops, which root1 granted manage_images (which includes grant)"
         " on the site."
     )
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda one, who, hours: power(
+                one.action, None if hours is None else NOW + timedelta(hours=hours), who
+            ),
+            st.sampled_from(Power),
+            st.sampled_from(
+                [OPS, CAROL, Subject(kind="group", name="other"), Subject(kind="user", name="bob")]
+            ),
+            st.sampled_from([None, -1, 0, 1]),
+        )
+    )
+)
+def test_powers_are_what_live_grants_to_oneself_say_whatever_else_stands(grants: list[Grant]) -> None:
+    mine = {OPS, Subject(kind="user", name="bob")}
+    live = {str(one.action) for one in grants if one.subject in mine and one.lives(NOW)}
+    assert {str(one) for one in powers(acting("ops"), grants, NOW)} == live

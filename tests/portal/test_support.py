@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sciserver_hpc.domain.access import THE_SITE, Action
+from sciserver_hpc.domain.administration import Power
 from sciserver_hpc.domain.audit import Outcome
 from sciserver_hpc.domain.groups import user
 
@@ -206,3 +207,28 @@ def test_me_tells_of_ones_powers(house: House, cast: Cast) -> None:
     assert api(house, "GET", house.token("alice"), "me").json["user"]["powers"] == []
     assert 'href="/support"' in house.browser("erin").get("/me").text
     assert 'href="/support"' not in house.browser("alice").get("/me").text
+
+
+def test_the_page_of_powers_gives_them_to_people_and_directory_groups(house: House, cast: Cast) -> None:
+    browser = house.browser("root1")
+    assert 'href="/share/site/site"' in browser.get("/sharing/site").text
+    page = browser.get("/share/site/site")
+    assert "Powers over the site" in page.text and "may look as others, for support" in page.text
+    form = {"q": "erin", "whom": "user:erin", "right": "support", "action": "give"}
+    assert browser.post("/share/site/site", form).status_code == 303
+    assert house.services.administration.powers(cast.people["erin"]) == {Power.SUPPORT}
+    for q, value in (("survey", "portal_group:survey"), ("everyone", "everyone")):
+        page = browser.post("/share/site/site", form | {"q": q, "whom": value})
+        assert page.status_code in (403, 422)
+    assert house.browser("erin").get("/share/site/site").status_code == 403
+
+
+def test_who_manages_images_alone_sees_these_and_shares_them_with_everyone(house: House, cast: Cast) -> None:
+    cast.sharing.give(cast.asker("root1"), THE_SITE, user("erin"), [Action.MANAGE_IMAGES])
+    erin = house.browser("erin")
+    page = erin.get("/sharing/site").text
+    assert "/share/image/secret" in page and "/share/domain/" not in page
+    form = {"q": "everyone", "whom": "everyone", "right": "use", "action": "give"}
+    assert erin.post("/share/image/secret", form).status_code == 303
+    assert erin.post("/share/domain/batch", form).status_code == 403
+    assert "What you did with groups and rights" in erin.get("/audit").text
