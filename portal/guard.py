@@ -32,6 +32,8 @@ csrf = CSRFProtect()
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110 section 9.2.1)."""
 
+SUPPORT_IS_OVER = "You looked as somebody else, and that is over: you are yourself again. Nothing was done."
+
 
 @dataclass(frozen=True)
 class Access:
@@ -219,10 +221,7 @@ def _check_support(access: Access) -> None:
     changes = request.method not in SAFE and not access.ends_support
     if session is None:
         if changes and g.get("support_is_over"):
-            abort(
-                403,
-                "You looked as somebody else, and that is over: you are yourself again. Nothing was done.",
-            )
+            abort(403, SUPPORT_IS_OVER)
         return
     g.user, g.looks_as = session.actor, session.username
     if changes:
@@ -244,8 +243,10 @@ def _group() -> str:
 
 
 def _forget_support(response: Response) -> Response:
-    """A browser whose session is over brings its cookie no more."""
-    if g.get("support_is_over"):
+    """A browser whose session is over brings its cookie no more, once it shows a whole page of its own: until
+    then the other's page is what one sees, and nothing may be sent from it."""
+    whole = request.headers.get("Sec-Fetch-Dest", "document") == "document"
+    if g.get("support_is_over") and whole:
         set_cookie(response, support_cookie(), "", timedelta(0))
     return response
 

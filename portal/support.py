@@ -39,7 +39,7 @@ def begin() -> Response | tuple[str, int]:
     """Look as them from now on, in this browser."""
     fields = {key: request.form.get(key, "").strip() for key in FIELDS}
     try:
-        secret, session = services.support.begin(
+        secret, _ = services.support.begin(
             asker(), login_token(), _username(fields["user"]), fields["reason"]
         )
     except Invalid as error:
@@ -48,7 +48,8 @@ def begin() -> Response | tuple[str, int]:
         services.administration.demand(person(), Power.SUPPORT)
         return _show(fields, {"user": str(error)}, error)
     response = redirect("/", 303)
-    set_cookie(response, support_cookie(), secret, session.expires_at - services.clock.now())
+    # Longer than the session, so that what is sent from the other's page after its end is known as such.
+    set_cookie(response, support_cookie(), secret, login_token().expires_at - services.clock.now())
     return response
 
 

@@ -99,6 +99,7 @@ def test_it_ends_by_its_time_and_what_is_sent_then_does_nothing(house: House, ca
     house.clock.advance(30 * 60 - 1)
     assert BANNER in browser.get("/").text
     house.clock.advance(1)
+    browser.get("/", headers={"Sec-Fetch-Dest": "empty"})  # the page asks for news of itself
     form, headers = {"csrf_token": token, "name": "mine"}, {"Referer": f"{URL}/"}
     late = browser.client.post("/new/group", base_url=URL, data=form, headers=headers)
     assert (late.status_code, "that is over" in late.text) == (403, True)
@@ -111,6 +112,14 @@ def test_its_end_is_told_though_nobody_came_back(house: House, cast: Cast) -> No
     looking(house)
     house.clock.advance(3600)
     assert "no longer looks as" in house.browser("alice").get("/audit").text
+    assert cast.people
+
+
+def test_the_cookie_outlives_the_session_and_not_the_login(house: House, cast: Cast) -> None:
+    browser = house.browser("root1")
+    sent = browser.post("/support", ASKED).headers["Set-Cookie"]
+    assert sent.startswith("__Host-support=shs_") and f"Max-Age={24 * 3600};" in sent
+    assert all(word in sent for word in ("Secure", "HttpOnly", "SameSite=Lax", "Path=/"))
     assert cast.people
 
 
