@@ -3,22 +3,21 @@ the power."""
 
 from __future__ import annotations
 
-from typing import cast
-
-from flask import Blueprint, Flask, Response, g, render_template, request, url_for
+from flask import Blueprint, Flask, Response, render_template, request, url_for
 from flask_login import current_user
 
+from sciserver_hpc.domain.administration import Power
 from sciserver_hpc.domain.catalogue import Site
 from sciserver_hpc.domain.declaration import written
 from sciserver_hpc.domain.errors import Unavailable
 from sciserver_hpc.domain.sections import PARTS, Section, key
 from sciserver_hpc.services.administering import PEOPLE_SHOWN
 
-from .guard import Access, allow, person
+from .guard import Access, allow, person, powers, support_session
 from .services import services
 
 bp = Blueprint("administration", __name__)
-PAGE = Access(page=True)
+PAGE = Access(page=True, own_login=True)
 TITLES = {
     Section.DOMAINS: "Domains",
     Section.IMAGES: "Images",
@@ -37,25 +36,20 @@ def init_app(app: Flask) -> None:
 
 
 def administers() -> bool:
-    """Is there anything here for who is logged in? Asked once a page; no while the database is away."""
-    if not current_user.is_authenticated:
+    """Is there anything here for who is logged in? No while they look as another, or the database is away."""
+    if not current_user.is_authenticated or support_session() is not None:
         return False
-    if "administers" not in g:
-        try:
-            g.administers = bool(tabs())
-        except Unavailable:
-            g.administers = False
-    return cast(bool, g.administers)
+    try:
+        return bool(tabs())
+    except Unavailable:
+        return False
 
 
 def tabs() -> list[tuple[str, str, str]]:
     """Key, title and address of each page that the asker may open, but the overview."""
-    if "tabs" not in g:
-        mine = services.administering.sections(person())
-        g.tabs = [(one, TITLES[one], url_for("declaration.table", section=one)) for one in mine]
-        if services.administering.sees_people(person()):
-            g.tabs.append(("people", "People", "/admin/people"))
-    return cast(list[tuple[str, str, str]], g.tabs)
+    mine = [section for section, part in PARTS.items() if part.power in powers()]
+    found = [(str(one), TITLES[one], url_for("declaration.table", section=one)) for one in mine]
+    return [*found, ("people", "People", "/admin/people")] if Power.MANAGE_GROUPS in powers() else found
 
 
 def domains_with(site: Site, field: str, name: str) -> list[str]:

@@ -33,6 +33,7 @@ from . import (
     security,
     shares,
     sharing,
+    support,
     volumes,
     why,
 )
@@ -61,6 +62,7 @@ BLUEPRINTS = (
     audit.bp,
     administration.bp,
     declaration.bp,
+    support.bp,
     me.bp,
 )
 
@@ -97,6 +99,7 @@ def create_app(services: Services) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         LOGIN_COOKIE_NAME="__Host-login" if https else "sciserver-login",
+        SUPPORT_COOKIE_NAME="__Host-support" if https else "sciserver-support",
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_CHECK_DEFAULT=False,
         SEND_FILE_MAX_AGE_DEFAULT=300,

@@ -16,7 +16,7 @@ from .guard import Access, allow, asker, person
 from .services import services
 
 bp = Blueprint("declaration", __name__)
-PAGE = Access(page=True)
+PAGE = Access(page=True, own_login=True)
 Answer = Response | tuple[str, int]
 EXPECTED = (Invalid, Refused, Conflict)
 

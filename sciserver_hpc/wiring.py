@@ -55,6 +55,7 @@ from .services.rendering import Renderer
 from .services.results import Results
 from .services.sharing import Sharing
 from .services.site import Site
+from .services.support import Support
 from .settings import ClusterSettings, Settings, check_secrets
 from .store.sql_store import SqlStore
 from .waking import DatagramWaker
@@ -82,6 +83,7 @@ class Services:
     disks: Disks
     administration: Administration
     administering: Administering
+    support: Support
 
     def close(self) -> None:
         """Hang up on agents and database."""
@@ -107,8 +109,10 @@ def build(settings: Settings) -> Services:
     everyone = settings.sharing.everyone_group
     sharing = Sharing(store, directory, clock, site, waker, everyone)
     entitled = Entitled(store, directory, clock, everyone)
+    administration, login = Administration(store, clock), Login(store, directory, clock, homes)
+    longest = timedelta(minutes=settings.support.minutes)
+    support = Support(store, clock, login, administration, longest)
     every = timedelta(hours=settings.sharing.look_hours)
-    administration = Administration(store, clock)
     return Services(
         settings=settings,
         clock=clock,
@@ -116,18 +120,19 @@ def build(settings: Settings) -> Services:
         directory=directory,
         agents=agents,
         schedulers=schedulers,
-        login=Login(store, directory, clock, homes),
+        login=login,
         jobs=jobs,
         results=Results(jobs, agents),
         catalogue=Catalogue(store, site),
         groups=groups,
         sharing=sharing,
         explaining=Explaining(store, directory, clock, site),
-        audit=Audit(store, groups, sharing),
+        audit=Audit(store, groups, sharing, administration, support),
         projecting=Projecting(store, agents, clock, entitled, every),
         disks=Disks(store, clock, sharing, entitled),
         administration=administration,
         administering=Administering(store, build_editing(settings, store, clock), administration),
+        support=support,
     )
 
 

@@ -16,6 +16,7 @@ from . import (
     jobs,
     memberships,
     sharing,
+    support,
     tokens,
 )
 from .routes import Route, register
@@ -31,6 +32,7 @@ ROUTES: tuple[Route, ...] = (
     *disk.ROUTES,
     *audit.ROUTES,
     *administration.ROUTES,
+    *support.ROUTES,
     *claim.ROUTES,
     *document.ROUTES,
 )

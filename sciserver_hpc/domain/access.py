@@ -234,6 +234,11 @@ def _own_subjects(username: str, groups: frozenset[str]) -> frozenset[Subject]:
     return frozenset((Subject(kind=SubjectKind.USER, name=username), EVERYONE, *named))
 
 
+def empowered(subject: Subject) -> bool:
+    """May a power over the site be for `subject`? Not where others than the directory choose who is in."""
+    return subject.kind in (SubjectKind.USER, SubjectKind.GROUP)
+
+
 def nameable(group: str) -> bool:
     """Can a grant name this group of the directory? Anything may stand there."""
     try:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import Field
 
-from .access import EVERYONE, THE_SITE, Grant, Resource, ResourceKind
+from .access import THE_SITE, Grant, Resource, ResourceKind, empowered
 from .errors import Invalid
 from .limits import Limit
 from .model import Model
@@ -113,8 +113,10 @@ def check(site: Site) -> None:
     for subject, action, resource in _twice(end[:3] for end in ends):
         words = f"{action} on {resource} to {subject} is there twice, with two ends; keep one."
         raise Invalid({"grants": words})
-    if any(one.resource.kind is ResourceKind.SITE and one.subject == EVERYONE for one in site.grants):
-        raise Invalid({"grants": "powers over the site are for people and groups, not for everyone."})
+    for one in site.grants:
+        if one.resource.kind is ResourceKind.SITE and not empowered(one.subject):
+            words = "powers over the site are for people and groups of the directory"
+            raise Invalid({"grants": f"{one.action} to {one.subject}: {words}."})
 
 
 def loose(site: Site) -> list[str]:

@@ -21,11 +21,17 @@ from .access import (
     Subject,
     SubjectKind,
     decide,
+    empowered,
     enough,
     owner_of,
 )
 from .errors import Invalid, Refused
 from .model import Model
+
+NO_POWERS = (
+    "powers over the site are for people and groups of the directory; "
+    "who is in a group of the portal its own admins decide, who would hand the power on"
+)
 
 
 class Share(Model):
@@ -143,17 +149,11 @@ def _check_form(
         raise Invalid(problems)
     if subject.kind is SubjectKind.USER and subject.name == (giver.owner or owner_of(resource)):
         raise Refused({str(subject): f"owns {resource} and may do all of that"})
-    if subject.kind is SubjectKind.EVERYONE:
-        _check_everyone(giver, now)
-
-
-def _check_everyone(giver: Giver, now: datetime) -> None:
-    """Raises Refused: it takes an administrator, or the power by which such things are given."""
-    everyone, power = "everyone", giver.resource.kind in GIVEN_BY and giver.rules(now)
-    if giver.resource.kind is ResourceKind.SITE:
-        raise Refused({everyone: "powers over the site are for people and groups"})
-    if not (giver.acting.person.admin or power):
-        raise Refused({everyone: "only administrators share with everyone; name people or groups"})
+    if resource.kind is ResourceKind.SITE and not empowered(subject):
+        raise Refused({str(subject): NO_POWERS})
+    by_power = resource.kind in GIVEN_BY and giver.rules(now)
+    if subject.kind is SubjectKind.EVERYONE and not (giver.acting.person.admin or by_power):
+        raise Refused({str(subject): "only administrators share with everyone; name people or groups"})
 
 
 def _why_not(giver: Giver, action: Action, expires: datetime | None, now: datetime) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, exists, func, insert, select, update
 
 from ..domain.tokens import Scope, Token, TokenKind
 from .columns import Instant
@@ -65,6 +65,12 @@ class Tokens(Part):
     def _note_use(self, token_id: int, now: datetime) -> None:
         with self._database.writing() as connection:
             connection.execute(update(tokens).where(tokens.c.id == token_id).values(last_used_at=now))
+
+    def token_lives(self, token_id: int, now: datetime) -> bool:
+        """See `ports.Store`."""
+        live = exists().where(tokens.c.id == token_id, tokens.c.expires_at > now)
+        with self._database.reading() as connection:
+            return bool(connection.execute(select(live)).scalar_one())
 
     def tokens(self, username: str, now: datetime) -> list[Token]:
         """See `ports.Store`."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sciserver_hpc.domain.access import (
     ACTIONS,
@@ -96,17 +98,18 @@ def test_a_power_with_an_end_gives_until_that_end_at_most() -> None:
             give(giver, CAROL, [Action.USE], end, NOW)
 
 
-def test_nobody_hands_a_power_on_and_nobody_gives_one_to_everyone() -> None:
+def test_nobody_hands_a_power_on_and_none_goes_to_whom_others_choose() -> None:
     mine = [power(one.action) for one in Power]
     with pytest.raises(Refused):
         give(Giver(acting("ops"), THE_SITE, mine), CAROL, [Action.SUPPORT], None, NOW)
     root = Giver(acting(admin=True), THE_SITE, [])
     with pytest.raises(Invalid):
         give(root, CAROL, [Action.GRANT], None, NOW)
-    with pytest.raises(Refused, match="people and groups"):
-        give(root, EVERYONE, [Action.SUPPORT], None, NOW)
-    with pytest.raises(Invalid, match="people and groups"):
-        check(Site(grants=(power(Action.SUPPORT, subject=EVERYONE),)))
+    for many in (EVERYONE, Subject(kind="portal_group", name="survey")):
+        with pytest.raises(Refused, match="people and groups of the directory"):
+            give(root, many, [Action.SUPPORT], None, NOW)
+        with pytest.raises(Invalid, match="people and groups of the directory"):
+            check(Site(grants=(power(Action.SUPPORT, subject=many),)))
 
 
 def test_a_grant_on_another_site_leads_nowhere() -> None:
@@ -125,3 +128,23 @@ def test_it_is_explained_by_the_way_the_power_takes() -> None:
         "You are in directory group ops, which root1 granted manage_images (which includes grant)"
         " on the site."
     )
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda one, who, hours: power(
+                one.action, None if hours is None else NOW + timedelta(hours=hours), who
+            ),
+            st.sampled_from(Power),
+            st.sampled_from(
+                [OPS, CAROL, Subject(kind="group", name="other"), Subject(kind="user", name="bob")]
+            ),
+            st.sampled_from([None, -1, 0, 1]),
+        )
+    )
+)
+def test_powers_are_what_live_grants_to_oneself_say_whatever_else_stands(grants: list[Grant]) -> None:
+    mine = {OPS, Subject(kind="user", name="bob")}
+    live = {str(one.action) for one in grants if one.subject in mine and one.lives(NOW)}
+    assert {str(one) for one in powers(acting("ops"), grants, NOW)} == live

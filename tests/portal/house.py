@@ -41,6 +41,7 @@ from sciserver_hpc.services.rendering import Renderer
 from sciserver_hpc.services.results import Results
 from sciserver_hpc.services.sharing import Sharing
 from sciserver_hpc.services.site import Site
+from sciserver_hpc.services.support import Support
 from sciserver_hpc.settings import Settings
 from sciserver_hpc.store.sql_store import SqlStore
 from sciserver_hpc.wiring import Services
@@ -183,8 +184,9 @@ class House:
         waker = FakeWaker()
         groups = Groups(self.store, self.people, self.clock, waker)
         sharing = Sharing(self.store, self.people, self.clock, site, waker)
-        entitled = Entitled(self.store, self.people, self.clock)
         administration = Administration(self.store, self.clock)
+        support = Support(self.store, self.clock, login, administration, timedelta(minutes=30))
+        entitled = Entitled(self.store, self.people, self.clock)
         editing = Editing(self.store, self.clock, ImageFiles())
         return Services(
             settings=settings(folder, url),
@@ -200,11 +202,12 @@ class House:
             groups=groups,
             sharing=sharing,
             explaining=Explaining(self.store, self.people, self.clock, site),
-            audit=Audit(self.store, groups, sharing),
+            audit=Audit(self.store, groups, sharing, administration, support),
             projecting=Projecting(self.store, self.disk, self.clock, entitled, timedelta(days=1)),
             disks=Disks(self.store, self.clock, sharing, entitled),
             administration=administration,
             administering=Administering(self.store, editing, administration),
+            support=support,
         )
 
 
