@@ -37,6 +37,7 @@ def _write(response: Response) -> Response:
         "request",
         request_id=request_id(),
         user=g.get("user", "-"),
+        **({"looks_as": g.looks_as} if "looks_as" in g else {}),
         method=request.method,
         route=route(),
         status=response.status_code,

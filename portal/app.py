@@ -10,8 +10,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import (
     access_log,
+    administration,
     api,
     audit,
+    declaration,
     deeds,
     errors,
     filters,
@@ -31,6 +33,7 @@ from . import (
     security,
     shares,
     sharing,
+    support,
     volumes,
     why,
 )
@@ -57,8 +60,25 @@ BLUEPRINTS = (
     sharing.bp,
     why.bp,
     audit.bp,
+    administration.bp,
+    declaration.bp,
+    support.bp,
     me.bp,
 )
+
+PARTS = (
+    access_log,
+    metrics,
+    security,
+    guard,
+    errors,
+    filters,
+    rights,
+    deeds,
+    notices,
+    administration,
+)
+"""What every page and answer has of these, in this order."""
 
 
 def create_app(services: Services) -> Flask:
@@ -79,13 +99,14 @@ def create_app(services: Services) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         LOGIN_COOKIE_NAME="__Host-login" if https else "sciserver-login",
+        SUPPORT_COOKIE_NAME="__Host-support" if https else "sciserver-support",
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_CHECK_DEFAULT=False,
         SEND_FILE_MAX_AGE_DEFAULT=300,
         TITLE=settings.title,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    for part in (access_log, metrics, security, guard, errors, filters, rights, deeds, notices):
+    for part in PARTS:
         part.init_app(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

@@ -42,6 +42,15 @@ DEEDS = {
     "group.transfer": Deed("Handed a group over", "handed", "hand", "{on} over to {whom}"),
     "disk.applied": Deed("Applied rights on disk", "applied on disk", "apply on disk", "{on}: {detail}"),
     "disk.repaired": Deed("Repaired rights on disk", "repaired on disk", "repair on disk", "{on}: {detail}"),
+    "support.begin": Deed(
+        "Began to look as somebody", "began to look as", "look as", "{whom}, for support: {detail}"
+    ),
+    "support.look": Deed(
+        "Looked as somebody", "looked as", "look as", "{whom} at pages of the group {detail}"
+    ),
+    "support.end": Deed(
+        "Ended to look as somebody", "no longer looks as", "end to look as", "{whom}: {detail}"
+    ),
     "site.add": Deed("Added to the site", "added", "add", "{on} to the site"),
     "site.change": Deed("Changed the site", "changed", "change", "{on}: {detail}"),
     "site.remove": Deed("Removed from the site", "removed", "remove", "{on} from the site"),

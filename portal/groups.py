@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
 from sciserver_hpc.domain.access import Resource, ResourceKind, Subject
+from sciserver_hpc.domain.administration import Power
 from sciserver_hpc.domain.errors import Conflict, Invalid, NotFound, SciServerError, Unavailable
 from sciserver_hpc.domain.groups import Group, Membership, Role, Source
 from sciserver_hpc.domain.problems import problems
@@ -16,7 +17,7 @@ from sciserver_hpc.services.groups import GroupSeen
 
 from .api.access_models import GroupRequest
 from .errors import status_of
-from .guard import Access, allow, asker, person
+from .guard import Access, allow, asker, person, powers
 from .rights import subject_of, thing
 from .services import services
 from .whom import TYPED, Whom
@@ -96,15 +97,17 @@ def page(name: str, draft: Draft) -> tuple[str, int]:
     """A group's page with what stands in its forms. Raises NotFound."""
     this = on_group(name)
     seen = services.groups.get(person(), name)
-    admin = person().admin or seen.role in (Role.ADMIN, Role.OWNER)
-    members, after = _members(seen) if seen.member or person().admin else ([], None)
+    steward = Power.MANAGE_GROUPS in powers()
+    admin = steward or seen.role in (Role.ADMIN, Role.OWNER)
+    members, after = _members(seen) if seen.member or steward else ([], None)
     shown = render_template(
         "group.html",
         group=seen.group,
         role=seen.role,
         member=seen.member,
         admin=admin,
-        owner=person().admin or seen.role is Role.OWNER,
+        owner=steward or seen.role is Role.OWNER,
+        steward=steward,
         invited=[one for one in services.groups.invited(person()) if one.group == name],
         members=members,
         after=after,
@@ -142,7 +145,7 @@ def _new(draft: Draft) -> tuple[str, int]:
 
 def _standing(group: Group, seen: GroupSeen) -> dict[str, object]:
     """What the group is in, and what that gives its members; nothing for those who are not."""
-    if not (seen.member or person().admin):
+    if not (seen.member or Power.MANAGE_GROUPS in powers()):
         return {"above": [], "granted": [], "more": 0}
     found = services.sharing.to_group(person(), group.subject)
     return {

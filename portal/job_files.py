@@ -16,7 +16,7 @@ from .job_views import shown
 from .services import services
 
 bp = Blueprint("job_files", __name__)
-PAGE = Access(page=True)
+PAGE = Access(page=True, files=True)
 MAX_TEXT = 200_000
 MAX_IMAGE = 8_000_000
 MAX_NOTEBOOK = 16_000_000

@@ -101,7 +101,7 @@ def script(job_id: int) -> str:
 
 
 @bp.get("/jobs/<int:job_id>/provenance")
-@allow(PAGE)
+@allow(Access(page=True, files=True))
 def provenance(job_id: int) -> str:
     """What ran, on what, and the record the job, or a task of it, left."""
     job = services.jobs.get(person(), job_id)

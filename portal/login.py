@@ -11,8 +11,10 @@ from werkzeug.wrappers import Response
 from sciserver_hpc.domain.errors import BadCredentials, LockedOut, Unavailable
 
 from . import redirects
+from .cookies import set_cookie
 from .errors import status_of
-from .guard import Access, allow, login_cookie, token
+from .guard import Access, allow, login_cookie, login_token, support_cookie
+from .security import request_id
 from .services import services
 
 bp = Blueprint("login", __name__)
@@ -38,18 +40,20 @@ def enter() -> Response:
         return make_response(render_template("login.html", problem=_sentence(error)), status_of(error))
     session.clear()
     response = redirect(redirects.local(request.values.get("next")), 303)
-    _set_cookie(response, secret, row.expires_at - services.clock.now())
+    set_cookie(response, login_cookie(), secret, row.expires_at - services.clock.now())
     return response
 
 
 @bp.post("/logout")
-@allow(Access(page=True))
+@allow(Access(page=True, ends_support=True))
 def leave() -> Response:
-    """End the token's life here and in the browser."""
-    services.login.logout(token())
+    """End the token's life here and in the browser, and with it whatever was begun as somebody else."""
+    services.support.end_all(login_token(), request_id())
+    services.login.logout(login_token())
     session.clear()
     response = redirect("/login", 303)
-    _set_cookie(response, "", timedelta(0))
+    for name in (login_cookie(), support_cookie()):
+        set_cookie(response, name, "", timedelta(0))
     return response
 
 
@@ -59,16 +63,3 @@ def _sentence(error: BadCredentials | LockedOut | Unavailable) -> str:
         return str(error)
     silent = "database" if error.system == "database" else "directory of people"
     return f"Your password could not be checked: the {silent} does not answer. Try again in a minute."
-
-
-def _set_cookie(response: Response, secret: str, lifetime: timedelta) -> None:
-    """`__Host-`: this host only, whole site, TLS only (RFC 6265bis)."""
-    response.set_cookie(
-        login_cookie(),
-        secret,
-        max_age=lifetime,
-        path="/",
-        secure=login_cookie().startswith("__Host-"),
-        httponly=True,
-        samesite="Lax",
-    )

@@ -20,6 +20,13 @@ RIGHTS = {
     Action.CREATE: "may make volumes in it",
     Action.MANAGE: "may manage",
     Action.GRANT: "may give to others",
+    Action.MANAGE_DOMAINS: "may manage domains",
+    Action.MANAGE_IMAGES: "may manage images",
+    Action.MANAGE_VOLUMES: "may manage root and data volumes",
+    Action.MANAGE_LIMITS: "may set limits",
+    Action.MANAGE_GROUPS: "may repair any group",
+    Action.READ_AUDIT: "may read the whole trail",
+    Action.SUPPORT: "may look as others, for support",
 }
 THINGS = {
     ResourceKind.DOMAIN: "Compute domain",
@@ -31,6 +38,7 @@ THINGS = {
     ResourceKind.JOB: "Job",
     ResourceKind.SESSION: "Session",
     ResourceKind.DATABASE: "Database",
+    ResourceKind.SITE: "Site",
 }
 SHAREABLE = frozenset(
     {
@@ -40,6 +48,7 @@ SHAREABLE = frozenset(
         ResourceKind.USER_VOLUME,
         ResourceKind.DATA_VOLUME,
         ResourceKind.JOB,
+        ResourceKind.SITE,
     }
 )
 """Kinds with a sharing page: what is there today, and is not shared by membership."""

@@ -8,12 +8,13 @@ from typing import TypeVar
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from sciserver_hpc.domain.access import Action, Grant, Resource, ResourceKind, owner_of
+from sciserver_hpc.domain.access import GIVEN_BY, Action, Grant, Resource, ResourceKind, owner_of
+from sciserver_hpc.domain.administration import Power
 from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.sharing import Share
 
 from . import redirects
-from .guard import Access, allow, asker, person
+from .guard import Access, allow, asker, person, powers
 from .services import services
 
 bp = Blueprint("shares", __name__)
@@ -36,6 +37,12 @@ def with_me() -> str:
 def by_me() -> str:
     """What I granted."""
     return _listed("sharing_mine.html", services.sharing.by_me(person(), _after(), PER_PAGE + 1))
+
+
+@bp.app_template_global()
+def gives_for_the_site() -> bool:
+    """Does who asks give rights to any of the site's things?"""
+    return person().admin or not powers().isdisjoint(Power(power) for power in GIVEN_BY.values())
 
 
 @bp.get("/sharing/site")

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from sciserver_hpc.domain.access import (
     ACTIONS,
+    GIVEN_BY,
     OF_THE_SITE,
     Action,
     Resource,
@@ -18,6 +19,7 @@ from sciserver_hpc.domain.access import (
     SubjectKind,
     owner_of,
 )
+from sciserver_hpc.domain.administration import Power
 from sciserver_hpc.domain.applied import Applied
 from sciserver_hpc.domain.errors import Invalid, NotFound, Refused
 from sciserver_hpc.domain.sharing import Share
@@ -25,7 +27,7 @@ from sciserver_hpc.services.disk import Disk, GrantOnDisk
 
 from . import whom
 from .errors import status_of
-from .guard import Access, allow, asker, person
+from .guard import Access, allow, asker, person, powers
 from .rights import SHAREABLE, command, thing, value_of
 from .services import services
 from .shares import grouped, job_names
@@ -66,7 +68,7 @@ def give(kind: str, name: str) -> Response | tuple[str, int]:
     """Look for somebody, tell what would happen, or give. What was typed stays when something is wrong."""
     resource = _thing(kind, name)
     services.sharing.need(person(), Action.GRANT, resource)
-    draft = _typed()
+    draft = _typed(resource.kind)
     if request.form.get("action") == "find":
         draft.problems = {whom.TYPED: draft.whom.problem} if draft.whom.problem else {}
         return _show(resource, draft)
@@ -93,16 +95,20 @@ def _thing(kind: str, name: str) -> Resource:
     return resource
 
 
-def _typed() -> Draft:
-    found = whom.asked(request.form, _kinds())
+def _typed(kind: ResourceKind) -> Draft:
+    found = whom.asked(request.form, _kinds(kind))
     return Draft(
         found, tuple(dict.fromkeys(request.form.getlist("right"))), request.form.get("until", "").strip()
     )
 
 
-def _kinds() -> frozenset[SubjectKind]:
-    """Whom one may share with: with everyone only administrators."""
-    return frozenset(SubjectKind) if person().admin else frozenset(SubjectKind) - {SubjectKind.EVERYONE}
+def _kinds(kind: ResourceKind) -> frozenset[SubjectKind]:
+    """Whom one may share such a thing with: with everyone only administrators; see `empowered`."""
+    if kind is ResourceKind.SITE:
+        return frozenset({SubjectKind.USER, SubjectKind.GROUP})
+    power = GIVEN_BY.get(kind)
+    widely = person().admin or (power is not None and Power(power) in powers())
+    return frozenset(SubjectKind) if widely else frozenset(SubjectKind) - {SubjectKind.EVERYONE}
 
 
 def _give(resource: Resource, draft: Draft, *, dry_run: bool) -> list[Share]:

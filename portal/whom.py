@@ -61,7 +61,7 @@ def asked(form: Mapping[str, str], kinds: Collection[SubjectKind]) -> Whom:
         found += [Match(group) for group in services.groups.like(person(), typed)]
     except Invalid as error:
         return Whom(typed, chosen, problem="; ".join(error.problems.values()))
-    if person().admin and "everyone".startswith(typed.lower()):
+    if SubjectKind.EVERYONE in kinds and "everyone".startswith(typed.lower()):
         found.append(Match(EVERYONE, "who can log in"))
     matches = tuple(match for match in found if match.subject.kind in kinds)
     return Whom(typed, chosen, matches, "" if matches else NOBODY)

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 import threading
 from pathlib import Path
 
-from .domain.catalogue import Image
+from .domain.catalogue import TELL, Image, ImageNumbers
+from .domain.errors import Invalid
 
-_CHANGED = "its file changed since it was catalogued; tell an administrator"
-_UNREADABLE = "its file cannot be read ({reason}); tell an administrator"
+_CHANGED = f"its file changed since it was catalogued{TELL}"
+_UNREADABLE = "its file cannot be read ({reason})"
+_SIF_AT, _SIF = 32, b"SIF_MAGIC"
+"""What every SIF file has behind its launcher (github.com/apptainer/sif, docs of its header)."""
 
 
 class ImageFiles:
-    """Checks image files; a digest once taken counts while the file's identity, size and time stand."""
+    """Checks image files; a digest once taken counts while the file's identity, size and time stand.
 
-    def __init__(self) -> None:
+    sif: whether only a SIF file is an image.
+    """
+
+    def __init__(self, *, sif: bool = True) -> None:
+        self._sif = sif
         self._lock = threading.Lock()
         self._digests: dict[str, tuple[tuple[int, int, int], str]] = {}
 
@@ -28,7 +37,21 @@ class ImageFiles:
             mark = (status.st_ino, status.st_size, status.st_mtime_ns)
             return "" if self._digest(image.path, mark) == image.sha256 else _CHANGED
         except OSError as error:
-            return _UNREADABLE.format(reason=error.strerror)
+            return _UNREADABLE.format(reason=error.strerror) + TELL
+
+    def numbers(self, path: str) -> ImageNumbers:
+        """What the catalogue keeps of a file; reads all of it, once. Raises Invalid when it is no image."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe must not hold us
+            with os.fdopen(descriptor, "rb") as file:
+                found = os.fstat(descriptor)
+                regular = stat.S_ISREG(found.st_mode)
+                if not regular or (self._sif and file.read(_SIF_AT + len(_SIF))[_SIF_AT:] != _SIF):
+                    raise Invalid({"path": "is no SIF file." if regular else "is no file."})
+            digest = self._digest(path, (found.st_ino, found.st_size, found.st_mtime_ns))
+        except OSError as error:
+            raise Invalid({"path": f"cannot be read by the portal: {error.strerror}."}) from error
+        return ImageNumbers(sha256=digest, size=found.st_size, mtime_ns=found.st_mtime_ns)
 
     def _digest(self, path: str, mark: tuple[int, int, int]) -> str:
         with self._lock:

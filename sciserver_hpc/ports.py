@@ -33,6 +33,7 @@ from .domain.scheduling import (
 )
 from .domain.sharing import Share
 from .domain.states import JobState
+from .domain.support import SupportSession
 from .domain.tokens import Scope, Token, TokenKind
 from .domain.upkeep import Due, Upkeep
 from .domain.volumes import DataVolume, RootVolume, UserVolume
@@ -311,6 +312,10 @@ class Store(Protocol):
         """Those who logged in here with one of these uids, in no order."""
         ...
 
+    def seen_last(self, usernames: Sequence[str]) -> dict[str, datetime]:
+        """When a token of theirs was last used, or made; those without any are left out."""
+        ...
+
     # tokens and lockout ---------------------------------------------------------------------------
     def add_token(
         self,
@@ -332,12 +337,40 @@ class Store(Protocol):
         """
         ...
 
+    def token_lives(self, token_id: int, now: datetime) -> bool:
+        """Is the token there, and not expired?"""
+        ...
+
     def tokens(self, username: str, now: datetime) -> list[Token]:
         """A person's live tokens, newest first."""
         ...
 
     def revoke_token(self, username: str, token_id: int) -> bool:
         """Delete; True when there was one."""
+        ...
+
+    def add_support(self, session: SupportSession) -> SupportSession:
+        """Store a support session with an id of its own."""
+        ...
+
+    def support(self, digest: str) -> SupportSession | None:
+        """The session with this hash that has not ended; its time may be over."""
+        ...
+
+    def supports_open(self) -> list[SupportSession]:
+        """All that have not ended, oldest first."""
+        ...
+
+    def supports_over(self, now: datetime) -> list[SupportSession]:
+        """Those of them whose time is over, or whose login ended."""
+        ...
+
+    def end_support(self, session_id: int, now: datetime) -> bool:
+        """End it; True when it had not ended before."""
+        ...
+
+    def note_seen(self, session_id: int, group: str) -> bool:
+        """Note that a group of pages was looked at; True when it was not before."""
         ...
 
     def count_failure(self, key: str, now: datetime) -> None:
@@ -379,6 +412,10 @@ class Store(Protocol):
 
     def add_user_volume(self, root: str, owner: str, name: str, description: str) -> UserVolume:
         """Insert, or return the one that is there."""
+        ...
+
+    def count_user_volumes(self, root: str) -> int:
+        """How many there are in a root volume."""
         ...
 
     # groups ---------------------------------------------------------------------------------------
@@ -592,6 +629,10 @@ class Store(Protocol):
 
     def count_jobs(self, owner: str, states: Sequence[JobState]) -> int:
         """How many jobs of `owner` stand in one of `states`; from an index, without loading them."""
+        ...
+
+    def count_jobs_of(self, owners: Sequence[str], states: Sequence[JobState]) -> dict[str, int]:
+        """The same for several; owners without any are left out."""
         ...
 
     def loads(self, owner: str, states: Sequence[JobState]) -> list[Load]:

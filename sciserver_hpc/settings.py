@@ -223,6 +223,12 @@ class SharingSettings(Section):
     )
 
 
+class SupportSettings(Section):
+    """Administrators who look at the portal as a user, reading only."""
+
+    minutes: int = Field(30, ge=1, le=240, description="The longest one such session lasts, in minutes.")
+
+
 class CatalogueSettings(Section):
     """What the site offers."""
 
@@ -253,6 +259,7 @@ class Settings(BaseSettings):
     images: ImagesSettings = ImagesSettings()
     jobs: JobsSettings = JobsSettings()
     sharing: SharingSettings = SharingSettings()
+    support: SupportSettings = SupportSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
 
     @classmethod

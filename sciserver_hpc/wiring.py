@@ -36,9 +36,12 @@ from .render import Surroundings
 from .scheduler.local import LocalScheduler
 from .scheduler.slurm import SlurmCommands
 from .services.accepting import Acceptor
+from .services.administering import Administering
+from .services.administration import Administration
 from .services.audit import Audit
 from .services.catalogue import Catalogue
 from .services.disk import Disks
+from .services.editing import Editing
 from .services.entitled import Entitled
 from .services.explaining import Explaining
 from .services.facts import Gatherer
@@ -52,6 +55,7 @@ from .services.rendering import Renderer
 from .services.results import Results
 from .services.sharing import Sharing
 from .services.site import Site
+from .services.support import Support
 from .settings import ClusterSettings, Settings, check_secrets
 from .store.sql_store import SqlStore
 from .waking import DatagramWaker
@@ -77,6 +81,9 @@ class Services:
     audit: Audit
     projecting: Projecting
     disks: Disks
+    administration: Administration
+    administering: Administering
+    support: Support
 
     def close(self) -> None:
         """Hang up on agents and database."""
@@ -102,6 +109,9 @@ def build(settings: Settings) -> Services:
     everyone = settings.sharing.everyone_group
     sharing = Sharing(store, directory, clock, site, waker, everyone)
     entitled = Entitled(store, directory, clock, everyone)
+    administration, login = Administration(store, clock), Login(store, directory, clock, homes)
+    longest = timedelta(minutes=settings.support.minutes)
+    support = Support(store, clock, login, administration, longest)
     every = timedelta(hours=settings.sharing.look_hours)
     return Services(
         settings=settings,
@@ -110,17 +120,25 @@ def build(settings: Settings) -> Services:
         directory=directory,
         agents=agents,
         schedulers=schedulers,
-        login=Login(store, directory, clock, homes),
+        login=login,
         jobs=jobs,
         results=Results(jobs, agents),
         catalogue=Catalogue(store, site),
         groups=groups,
         sharing=sharing,
         explaining=Explaining(store, directory, clock, site),
-        audit=Audit(store, groups, sharing),
+        audit=Audit(store, groups, sharing, administration, support),
         projecting=Projecting(store, agents, clock, entitled, every),
         disks=Disks(store, clock, sharing, entitled),
+        administration=administration,
+        administering=Administering(store, build_editing(settings, store, clock), administration),
+        support=support,
     )
+
+
+def build_editing(settings: Settings, store: SqlStore, clock: Clock) -> Editing:
+    """Edits of the site's declaration, by page or command."""
+    return Editing(store, clock, image_files.ImageFiles(sif=settings.images.apptainer is not None))
 
 
 def build_store(settings: Settings) -> SqlStore:

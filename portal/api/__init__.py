@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from . import audit, catalogue, claim, disk, document, files, groups, jobs, memberships, sharing, tokens
+from . import (
+    administration,
+    audit,
+    catalogue,
+    claim,
+    disk,
+    document,
+    files,
+    groups,
+    jobs,
+    memberships,
+    sharing,
+    support,
+    tokens,
+)
 from .routes import Route, register
 
 ROUTES: tuple[Route, ...] = (
@@ -17,6 +31,8 @@ ROUTES: tuple[Route, ...] = (
     *sharing.ROUTES,
     *disk.ROUTES,
     *audit.ROUTES,
+    *administration.ROUTES,
+    *support.ROUTES,
     *claim.ROUTES,
     *document.ROUTES,
 )

@@ -244,6 +244,21 @@ class ExplainAnswer(Model):
     explanation: Explanation
 
 
+class SupportRequest(Model):
+    """As whom to look, and why; they read the reason."""
+
+    user: Username
+    reason: str = Field(max_length=2000)
+
+
+class SupportAnswer(Model):
+    """`token` is a bearer token that reads as `user`; it is shown once."""
+
+    token: str
+    user: str
+    expires_at: AwareDatetime
+
+
 class ExportQuery(Model):
     """One thing's or group's trail, or all the asker may read."""
 

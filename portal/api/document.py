@@ -87,10 +87,10 @@ def _content(model: type[BaseModel], description: str | None = None) -> dict[str
 
 
 def _in_path(route: Route) -> list[dict[str, Any]]:
-    types = {"int:": "integer", "": "string"}
+    types = {"int:": "integer", "path:": "string", "": "string"}
     return [
         {"name": name, "in": "path", "required": True, "schema": {"type": types[converter]}}
-        for converter, name in re.findall(r"<(int:|)(\w+)>", route.rule)
+        for converter, name in re.findall(r"<(int:|path:|)(\w+)>", route.rule)
     ]
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, SkipValidation
 
+from sciserver_hpc.domain.administration import Power
 from sciserver_hpc.domain.arrays import MAX_INDEX
 from sciserver_hpc.domain.catalogue import ComputeDomain
 from sciserver_hpc.domain.files import FileEntry
@@ -43,6 +44,7 @@ class UserAnswer(Model):
     email: str
     groups: tuple[str, ...]
     admin: bool
+    powers: tuple[Power, ...] = ()
 
 
 class LoginAnswer(Model):

@@ -10,6 +10,7 @@ from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.tokens import Token
 
 from ..guard import Access, person, token
+from ..security import request_id
 from ..services import services
 from .models import (
     LoginAnswer,
@@ -35,6 +36,7 @@ def log_in() -> LoginAnswer:
 
 def log_out() -> Response:
     """End the token's life."""
+    services.support.end_all(token(), request_id())
     services.login.logout(token())
     return Response(status=204)
 
@@ -66,7 +68,8 @@ def revoke_token(token_id: int) -> Response:
 
 def _user(known: Person) -> UserAnswer:
     fields = known.model_dump(include={"username", "full_name", "email", "admin"})
-    return UserAnswer(**fields, groups=tuple(sorted(known.groups)))
+    powers = sorted(services.administration.powers(known))
+    return UserAnswer(**fields, groups=tuple(sorted(known.groups)), powers=tuple(powers))
 
 
 def _token(row: Token) -> TokenAnswer:

@@ -72,7 +72,7 @@ def whoami(as_json: bool) -> None:
             ("name", me.full_name),
             ("mail", me.email),
             ("groups", ", ".join(me.groups)),
-            ("role", "administrator" if me.admin else ""),
+            ("role", "administrator" if me.admin else ", ".join(me.powers)),
             ("portal", client.url),
         )
     )

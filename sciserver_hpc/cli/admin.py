@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .administer import administer
 from .verb import FAILED, Verbs, json_option, leave, print_json
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ CHECKS = ("secrets", "db", "ldap", "slurm", "images", "volumes", "agent", "proxy
 EPILOG = """\b
 Examples:
   sciserver-hpc check all --user alice
+  sciserver-hpc admin limits set everyone jobs=200
   sciserver-hpc db upgrade && sciserver-hpc db apply --diff
   SCISERVER_CONFIG=./site/sciserver.toml sciserver-hpc serve
 """
@@ -148,3 +150,6 @@ def apply(file: Path | None, diff: bool, yes: bool, as_json: bool) -> None:
     catalogue.check(site, settings.sharing.everyone_group)
     with contextlib.closing(wiring.build_store(settings)) as store:
         catalogue.apply(store, site, source, diff=diff, yes=yes, as_json=as_json)
+
+
+admin.add_command(administer)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import pwd
-import tomllib
 from pathlib import Path
 
 import click
-from pydantic import ValidationError
 
 from ..clock import SystemClock
+from ..domain import declaration
 from ..domain.catalogue import Site, loose
 from ..domain.errors import Invalid
-from ..domain.problems import problems
 from ..domain.sharing import NO_EVERYONE, storable
 from ..ports import Store
 from ..services.applying import Applying
+from ..services.withdrawing import consequences
 from .table import clean
 from .verb import print_json
 
@@ -24,13 +23,12 @@ from .verb import print_json
 def load(file: Path) -> Site:
     """The catalogue written in `file`. Raises Invalid naming what is wrong where."""
     try:
-        return Site.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+        text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise Invalid({str(file): f"it cannot be read: {error.strerror}."}) from error
-    except ValidationError as error:
-        raise Invalid({f"{file}: {field}": text for field, text in problems(error).items()}) from error
-    except ValueError as error:
+    except UnicodeDecodeError as error:
         raise Invalid({str(file): f"it is not TOML: {error}."}) from error
+    return declaration.read(text, str(file))
 
 
 def check(site: Site, everyone_group: str) -> None:
@@ -45,7 +43,7 @@ def apply(store: Store, site: Site, source: Path, *, diff: bool, yes: bool, as_j
 
     Raises Invalid, Conflict, click.Abort.
     """
-    for sentence in loose(site):
+    for sentence in [*loose(site), *consequences(store, store.site(), site)]:
         click.echo(f"warning: {sentence}.", err=True)
     applying = Applying(store, SystemClock())
     found = applying.differences(site)

@@ -11,11 +11,24 @@ import click
 
 from .table import clean, moment, show
 from .verb import Verbs, connect, json_option, print_json
+from .why import POWERS
 
 if TYPE_CHECKING:
     from ..client import GrantInfo
 
-RIGHTS = ("read", "write", "use", "create", "grant", "reader", "writer", "user", "creator", "manager")
+RIGHTS = (
+    "read",
+    "write",
+    "use",
+    "create",
+    "grant",
+    *POWERS,
+    "reader",
+    "writer",
+    "user",
+    "creator",
+    "manager",
+)
 """Actions, then the roles that bundle them; not every thing knows all."""
 
 EPILOG = """\b
@@ -30,7 +43,9 @@ RESOURCE is <Root>/<owner>/<name> for a user volume, or job:17, image:python,
 domain:batch, data:sunspots, root:Storage. SUBJECT is a user name, group:NAME for
 a group of the portal, directory:NAME for a Unix group, or everyone. RIGHT is an
 action (read, write, use, create, grant) or a role: reader, writer (read and
-write), user, creator, manager (all, and grant).
+write), user, creator, manager (all, and grant). What administrators may do with
+site:site are powers: manage_domains, manage_images, manage_volumes, manage_limits,
+manage_groups, read_audit, support.
 """
 
 _number = click.option(

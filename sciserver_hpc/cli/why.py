@@ -8,7 +8,18 @@ from click.shell_completion import CompletionItem
 from .table import clean
 from .verb import Verb, connect, json_option, print_json
 
-ACTIONS = ("use", "read", "write", "create", "manage", "grant")
+POWERS = (
+    "manage_domains",
+    "manage_images",
+    "manage_volumes",
+    "manage_limits",
+    "manage_groups",
+    "read_audit",
+    "support",
+)
+"""What one may do with `site:site`."""
+
+ACTIONS = ("use", "read", "write", "create", "manage", "grant", *POWERS)
 
 
 def _complete(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -31,8 +42,8 @@ Examples:
 def why(words: tuple[str, ...], as_json: bool) -> None:
     """Tell why PERSON (default: me) may, or may not, do ACTION with RESOURCE.
 
-    About others it tells those who may share the thing. ACTION: use, read, write, create, manage, grant.
-    RESOURCE as in `sciserver share`.
+    About others it tells those who may share the thing. ACTION: use, read, write, create, manage, grant; with
+    site:site a power, as support. RESOURCE as in `sciserver share`.
     """
     person, action, resource = _split(words)
     answer = connect().explain(action, resource, person)

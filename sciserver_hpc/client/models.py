@@ -38,6 +38,7 @@ class Me(Model):
     email: str = ""
     groups: tuple[str, ...] = ()
     admin: bool = False
+    powers: tuple[str, ...] = ()
 
 
 class ImageInfo(Model):

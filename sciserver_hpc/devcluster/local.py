@@ -13,6 +13,7 @@ import click
 
 from ..client import Client
 from ..directory import static
+from ..domain import toml
 from ..domain.access import Action, Grant, Resource, Subject
 from ..domain.catalogue import ComputeDomain, Site
 from ..domain.errors import SciServerError
@@ -20,7 +21,7 @@ from ..domain.people import Person
 from ..domain.resources import Limits
 from ..domain.states import JobState
 from ..domain.volumes import RootVolume
-from . import broker, commands, demo, runtime, site, toml
+from . import broker, commands, demo, runtime, site
 from .daemon import Daemon, listens, start
 from .errors import Failed
 from .mounts import CHECKOUT

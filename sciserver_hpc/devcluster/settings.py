@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from . import apptainer, ca, postgres, slapd, toml
+from ..domain import toml
+from . import apptainer, ca, postgres, slapd
 from .accounts import ADMIN_GROUP, SERVICE, owner
 from .mounts import AGENT
 from .state import State, directory

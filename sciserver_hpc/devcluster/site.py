@@ -7,11 +7,12 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..domain import toml
 from ..domain.access import Action, Grant, Resource, Subject
 from ..domain.catalogue import ComputeDomain, Image, Site
 from ..domain.resources import Limits, Resources
 from ..domain.volumes import DataVolume, RootKind, RootVolume
-from . import data, images, sharedfs, slurm, toml
+from . import data, images, sharedfs, slurm
 from .accounts import GROUPS, base
 from .namespace import Namespace
 from .state import State, directory

@@ -27,6 +27,13 @@ class Action(StrEnum):
     CREATE = "create"
     MANAGE = "manage"
     GRANT = "grant"
+    MANAGE_DOMAINS = "manage_domains"
+    MANAGE_IMAGES = "manage_images"
+    MANAGE_VOLUMES = "manage_volumes"
+    MANAGE_LIMITS = "manage_limits"
+    MANAGE_GROUPS = "manage_groups"
+    READ_AUDIT = "read_audit"
+    SUPPORT = "support"
 
 
 class ResourceKind(StrEnum):
@@ -41,6 +48,8 @@ class ResourceKind(StrEnum):
     JOB = "job"
     SESSION = "session"
     DATABASE = "database"
+    SITE = "site"
+    """The site itself: what may be done with it are the powers of its administrators. There is one."""
 
 
 _GRANT = "Give others what one may do oneself."
@@ -74,6 +83,15 @@ ACTIONS: Mapping[ResourceKind, Mapping[Action, str]] = {
         Action.WRITE: "Change its tables; includes reading.",
         Action.GRANT: _GRANT,
     },
+    ResourceKind.SITE: {
+        Action.MANAGE_DOMAINS: "Change compute domains, and give rights to them.",
+        Action.MANAGE_IMAGES: "Change images, and give rights to them.",
+        Action.MANAGE_VOLUMES: "Change root and data volumes, and give rights to them.",
+        Action.MANAGE_LIMITS: "Set what people may have at once.",
+        Action.MANAGE_GROUPS: "See and repair any group of the portal.",
+        Action.READ_AUDIT: "Read the whole audit trail, and ask why anybody may.",
+        Action.SUPPORT: "Look at the portal as somebody else, for support: reading only.",
+    },
 }
 """What may be done with each kind of thing; an action that stands not here is never allowed."""
 
@@ -85,16 +103,18 @@ _BUNDLES = {
     "manager": frozenset({Action.USE, Action.CREATE, Action.READ, Action.WRITE, Action.GRANT}),
 }
 
-OF_THE_SITE = frozenset(
-    {
-        ResourceKind.DOMAIN,
-        ResourceKind.IMAGE,
-        ResourceKind.ROOT_VOLUME,
-        ResourceKind.DATA_VOLUME,
-        ResourceKind.DATABASE,
-    }
-)
-"""Kinds nobody owns: administrators of the site give rights to them, and ask for none to do so."""
+GIVEN_BY: Mapping[ResourceKind, Action] = {
+    ResourceKind.DOMAIN: Action.MANAGE_DOMAINS,
+    ResourceKind.IMAGE: Action.MANAGE_IMAGES,
+    ResourceKind.ROOT_VOLUME: Action.MANAGE_VOLUMES,
+    ResourceKind.DATA_VOLUME: Action.MANAGE_VOLUMES,
+    ResourceKind.DATABASE: Action.MANAGE_VOLUMES,
+}
+"""The power by which one gives rights to things of a kind, without holding them. The powers themselves are
+given by the directory's administrators alone."""
+
+OF_THE_SITE = frozenset((*GIVEN_BY, ResourceKind.SITE))
+"""Kinds nobody owns: administrators give rights to them, and ask for none to do so."""
 
 
 def roles(kind: ResourceKind) -> dict[str, frozenset[Action]]:
@@ -124,7 +144,12 @@ class Resource(Model):
         return cls(kind=ResourceKind(kind), name=printable(name))
 
     def __str__(self) -> str:
+        if self == THE_SITE:
+            return SITE
         return f"{self.kind.replace('_', ' ')} {self.name}"
+
+
+THE_SITE = Resource(kind=ResourceKind.SITE, name="site")
 
 
 class SubjectKind(StrEnum):
@@ -209,6 +234,11 @@ def _own_subjects(username: str, groups: frozenset[str]) -> frozenset[Subject]:
     return frozenset((Subject(kind=SubjectKind.USER, name=username), EVERYONE, *named))
 
 
+def empowered(subject: Subject) -> bool:
+    """May a power over the site be for `subject`? Not where others than the directory choose who is in."""
+    return subject.kind in (SubjectKind.USER, SubjectKind.GROUP)
+
+
 def nameable(group: str) -> bool:
     """Can a grant name this group of the directory? Anything may stand there."""
     try:
@@ -238,18 +268,25 @@ def decide(
 ) -> Decision:
     """Decide whether `acting` may do `action` to `resource` under `grants` at `now`.
 
-    Owners may do anything with their own; administrators of the site may give rights to what is the site's;
-    everything else needs a grant. `owner`: of a job or session; a user volume's stands in its address.
+    Owners may do anything with their own; administrators of the site have every power over it and may give
+    rights to what is the site's, as may who was granted the power to; everything else needs a grant. grants:
+    on the resource and, where rights are given, on the site. `owner`: of a job or session; a user volume's
+    stands in its address.
     """
-    if action not in ACTIONS[resource.kind]:
+    of_site = resource.kind is ResourceKind.SITE
+    if action not in ACTIONS[resource.kind] and not (of_site and action is Action.GRANT):
         return Decision(allowed=False, reason=f"there is no {action} for a {resource.kind.replace('_', ' ')}")
     if acting.person.username == (owner or owner_of(resource)):
         return Decision(allowed=True, reason="you own it")
-    if acting.person.admin and action is Action.GRANT and resource.kind in OF_THE_SITE:
+    gives = action is Action.GRANT
+    if acting.person.admin and (of_site or (gives and resource.kind in OF_THE_SITE)):
         return Decision(allowed=True, reason="you administer this site")
-    wanted = enough(action)
+    wanted, power = enough(action), GIVEN_BY.get(resource.kind) if gives else None
     matching = [
-        g for g in grants if g.resource == resource and g.action in wanted and g.subject in acting.subjects
+        g
+        for g in grants
+        if ((g.action in wanted and g.resource == resource) or (g.action is power and g.resource == THE_SITE))
+        and g.subject in acting.subjects
     ]
     live = next((grant for grant in matching if grant.lives(now)), None)
     if live is not None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import Field
 
-from .access import Grant, Resource, ResourceKind
+from .access import THE_SITE, Grant, Resource, ResourceKind, empowered
 from .errors import Invalid
 from .limits import Limit
 from .model import Model
@@ -17,6 +17,9 @@ from .resources import Limits, Resources
 from .volumes import DataVolume, RootVolume
 
 T = TypeVar("T")
+
+TELL = "; tell an administrator"
+"""Ends what is told to people who cannot mend it."""
 
 
 class ComputeDomain(Model):
@@ -40,15 +43,9 @@ class ComputeDomain(Model):
     defaults: Resources = Resources()
 
 
-class Image(Model):
-    """A SIF file of the catalogue.
+class ImageNumbers(Model):
+    """What tells an image's file from another: `sha256` is its digest; a file that differs is refused."""
 
-    `sha256` is the digest of the file; a file that differs is refused.
-    """
-
-    name: Slug
-    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}\z")
-    path: str = Field(pattern=r"^/")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}\z")
     size: int = Field(ge=0)
     """Bytes."""
@@ -57,12 +54,32 @@ class Image(Model):
     """The file's modification time when its digest was taken: while size and time stand, the digest
     stands."""
 
+
+class ImageWords(Model):
+    """What people say of an image."""
+
+    name: Slug
+    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}\z")
+    path: str = Field(pattern=r"^/")
     title: str = ""
     description: str = ""
     kernels: tuple[str, ...] = ()
     """Jupyter kernel names for notebook jobs (`python3`, `ir`, `octave`)."""
 
     apps: tuple[str, ...] = ()
+
+
+class ImageDraft(ImageWords):
+    """An image as it is entered: size, time and digest are taken from its file.
+
+    sha256: the digest the file must have; "": that of the entry there is with this path, else any.
+    """
+
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?\z")
+
+
+class Image(ImageNumbers, ImageWords):
+    """A SIF file of the catalogue."""
 
 
 class Site(Model):
@@ -96,11 +113,16 @@ def check(site: Site) -> None:
     for subject, action, resource in _twice(end[:3] for end in ends):
         words = f"{action} on {resource} to {subject} is there twice, with two ends; keep one."
         raise Invalid({"grants": words})
+    for one in site.grants:
+        if one.resource.kind is ResourceKind.SITE and not empowered(one.subject):
+            words = "powers over the site are for people and groups of the directory"
+            raise Invalid({"grants": f"{one.action} to {one.subject}: {words}."})
 
 
 def loose(site: Site) -> list[str]:
     """What the site names and does not hold, a sentence each: most likely slips of the pen."""
     there = {kind: {entry.name for entry in getattr(site, field)} for field, kind in NAMED.items()}
+    there[ResourceKind.SITE] = {THE_SITE.name}
     named = [
         (f"domain {domain.name}", NAMED[field], name)
         for domain in site.domains

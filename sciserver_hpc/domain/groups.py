@@ -96,16 +96,20 @@ class Membership(Model):
 
 @dataclass(frozen=True)
 class Standing:
-    """Who asks, about which group. `own`: the asker's own membership in it."""
+    """Who asks, about which group.
+
+    own: the asker's own membership in it; steward: may they repair any group (the power manage_groups)?
+    """
 
     person: Person
     group: Group
     own: Membership | None = None
+    steward: bool = False
 
     def has(self, least: Role) -> bool:
-        """May the asker do what `least` may? Administrators of the site may in every group of the portal."""
+        """May the asker do what `least` may? Stewards may in every group of the portal."""
         role = self.own.role if self.own is not None and self.own.counts else None
-        return self.person.admin or (role is not None and _RANK[role] >= _RANK[least])
+        return self.steward or (role is not None and _RANK[role] >= _RANK[least])
 
     def need(self, least: Role) -> None:
         """Raise Refused unless the asker may do what `least` may."""

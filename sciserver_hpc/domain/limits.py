@@ -45,6 +45,8 @@ class Limit(Model):
     def _limits_something(self) -> Limit:
         if all(self.most(measure) is None for measure in Measure):
             raise ValueError(f"give at least one of: {', '.join(Measure)}")
+        if self.subject.kind is not SubjectKind.EVERYONE and not self.subject.name:
+            raise ValueError("name the group or person it is for")
         return self
 
     def most(self, measure: Measure) -> int | None:

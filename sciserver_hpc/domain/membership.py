@@ -50,15 +50,16 @@ def create(
     owned: int,
     once_used: bool,
     granted: bool,
+    steward: bool = False,
 ) -> Change:
     """A new group of the portal, owned by `person`.
 
     alike: groups whose name reads like its own; owned: how many the person owns; once_used: a group of that
     name was deleted; granted: some grant names it already, so that whoever makes it would get what was meant
-    for others.
+    for others; steward: see `Standing`.
     """
     name = group.name
-    if owned >= MOST_OWNED and not person.admin:
+    if owned >= MOST_OWNED and not steward:
         raise Refused({f"group {name}": f"you own {owned} groups, the most one person may; delete one first"})
     if likeness(name) in map(likeness, RESERVED):
         raise Conflict(f"The name {name} is kept for the site; choose another.")
@@ -69,7 +70,7 @@ def create(
         raise Conflict(f"{name} reads like {like}; choose another name.")
     if once_used:
         raise Conflict(f"A group {name} was deleted, and no name is given twice; choose another.")
-    if granted and not person.admin:
+    if granted and not steward:
         raise Conflict(f"Grants wait for a group {name} already; an administrator has to make it.")
     owner = Membership(
         group=name,
@@ -115,9 +116,7 @@ def invite(
         raise Refused({str(member): "a group is handed over to a member, not by invitation"})
     if member.kind is not SubjectKind.USER and role is not Role.MEMBER:
         raise Refused({str(member): "only people can be admins of a group"})
-    if member.kind is SubjectKind.GROUP and not (
-        standing.person.admin or member.name in standing.person.groups
-    ):
+    if member.kind is SubjectKind.GROUP and not (standing.steward or member.name in standing.person.groups):
         raise Refused({str(member): "only one of its own people, or an administrator, may bring it in"})
     refuse_circle(name, member, above)
     if before is not None and before.counts:
@@ -263,7 +262,7 @@ def may_see(standing: Standing, *, reached: bool, asked: bool) -> bool:
     """May the asker know of the group? `reached`: they are in, at any depth; asked: invited, or answering for
     a group that is."""
     public = standing.group.accessibility is Accessibility.PUBLIC
-    return public or reached or asked or standing.person.admin
+    return public or reached or asked or standing.steward
 
 
 def _open(group: Group, invitation: Membership | None) -> Membership:

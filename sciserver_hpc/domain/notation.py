@@ -17,6 +17,7 @@ THINGS = {
     "session": ResourceKind.SESSION,
     "group": ResourceKind.GROUP,
     "database": ResourceKind.DATABASE,
+    "site": ResourceKind.SITE,
 }
 """What stands before the colon."""
 

@@ -11,12 +11,18 @@ _BY_FIELD = {
     "filename": "a plain file name: letters, digits, spaces and _.,%+=@-",
     "stdout": "a plain file name: letters, digits, spaces and _.,%+=@-",
     "stderr": "a plain file name: letters, digits, spaces and _.,%+=@-",
+    "name": "letters, digits and ._- only, a letter or digit first, 64 at most",
+    "partition": "a partition of Slurm: letters, digits and ._- only",
+    "version": "a version, as in 1.2: letters, digits and _.+- only",
+    "path": "an absolute path",
+    "sha256": "64 hexadecimal digits in lower case",
     "volume": "<Root>/<owner>/<name>, or a data volume's name",
 }
 _BY_KIND = {
     "missing": "is required",
     "extra_forbidden": "is no known field; check its spelling",
     "string_too_short": "is empty",
+    "int_parsing": "is no whole number",
     "string_too_long": "has more than {max_length} characters",
 }
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import Field, field_validator
 
 from .model import Model
+
+UNLIMITED = "none"
+"""Stands in a site's file for no limit where leaving the field out means one."""
 
 
 class Resources(Model):
@@ -37,6 +42,11 @@ class Limits(Model):
     memory_mb: int | None = Field(default=None, ge=1)
     time_limit_s: int | None = Field(default=None, ge=60)
     gpus: int = Field(default=0, ge=0)
+
+    @field_validator("nodes", mode="before")
+    @classmethod
+    def _unlimited(cls, value: Any) -> Any:
+        return None if value == UNLIMITED else value
 
 
 def over_limit(asked: Resources, limits: Limits, domain: str) -> dict[str, str]:

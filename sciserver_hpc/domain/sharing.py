@@ -10,6 +10,7 @@ from pydantic import AwareDatetime
 
 from .access import (
     ACTIONS,
+    GIVEN_BY,
     OF_THE_SITE,
     SITE,
     Acting,
@@ -20,11 +21,17 @@ from .access import (
     Subject,
     SubjectKind,
     decide,
+    empowered,
     enough,
     owner_of,
 )
 from .errors import Invalid, Refused
 from .model import Model
+
+NO_POWERS = (
+    "powers over the site are for people and groups of the directory; "
+    "who is in a group of the portal its own admins decide, who would hand the power on"
+)
 
 
 class Share(Model):
@@ -37,7 +44,10 @@ class Share(Model):
 
 @dataclass(frozen=True)
 class Giver:
-    """Who gives or takes rights on one thing. `grants`: those on it that reach them; owner: the thing's."""
+    """Who gives or takes rights on one thing.
+
+    grants: those on it, and for what is the site's also on the site, that reach them; owner: the thing's.
+    """
 
     acting: Acting
     resource: Resource
@@ -49,6 +59,11 @@ class Giver:
         """Do they give as the owner, or for the site?"""
         person, owner = self.acting.person, self.owner or owner_of(self.resource)
         return owner == person.username or (person.admin and self.resource.kind in OF_THE_SITE)
+
+    def rules(self, now: datetime) -> bool:
+        """Do they give for the site by a power over such things, or as `owns`?"""
+        power = GIVEN_BY.get(self.resource.kind)
+        return self.owns or (power is not None and self.until(power, now) != now)
 
     def until(self, action: Action, now: datetime) -> datetime | None:
         """How long their own right to `action` lasts: None for ever; `now` when they have none."""
@@ -101,17 +116,17 @@ def storable(resource: Resource, subject: Subject) -> bool:
     return resource.kind is not ResourceKind.USER_VOLUME or subject.kind is not SubjectKind.EVERYONE
 
 
-def take(giver: Giver, grant: Grant, *, answers: bool) -> None:
+def take(giver: Giver, grant: Grant, now: datetime, *, answers: bool) -> None:
     """May the grant be revoked? Raises Refused.
 
-    By the thing's owner (administrators, for what is the site's), by who gave it, and by those it is for.
+    By the thing's owner (who administers it, for what is the site's), by who gave it, and by those it is for.
     `answers`: the asker administers the group it is for.
     """
     me = giver.acting.person.username
     if grant.granted_by == SITE:
         raise Refused({str(grant.resource): "this grant stands in the site's catalogue; change it there"})
     mine = grant.subject == Subject(kind=SubjectKind.USER, name=me) or answers
-    if not (giver.owns or mine or grant.granted_by == me):
+    if not (giver.rules(now) or mine or grant.granted_by == me):
         raise Refused({str(grant.resource): NOT_YOURS})
 
 
@@ -134,7 +149,10 @@ def _check_form(
         raise Invalid(problems)
     if subject.kind is SubjectKind.USER and subject.name == (giver.owner or owner_of(resource)):
         raise Refused({str(subject): f"owns {resource} and may do all of that"})
-    if subject.kind is SubjectKind.EVERYONE and not giver.acting.person.admin:
+    if resource.kind is ResourceKind.SITE and not empowered(subject):
+        raise Refused({str(subject): NO_POWERS})
+    by_power = resource.kind in GIVEN_BY and giver.rules(now)
+    if subject.kind is SubjectKind.EVERYONE and not (giver.acting.person.admin or by_power):
         raise Refused({str(subject): "only administrators share with everyone; name people or groups"})
 
 
@@ -142,11 +160,20 @@ def _why_not(giver: Giver, action: Action, expires: datetime | None, now: dateti
     """Why `action` is not the giver's to give; "" when it is."""
     if giver.owns:
         return ""
+    power = GIVEN_BY.get(giver.resource.kind)
+    if power is not None and giver.rules(now):
+        return _too_long(giver.until(power, now), expires)
     for needed in (Action.GRANT, action):
         decision = decide(giver.acting, needed, giver.resource, giver.grants, now, giver.owner)
         if not decision:
             return "you may not give what you lack yourself" if needed is action else decision.reason
-        last = giver.until(needed, now)
-        if last is not None and (expires is None or expires > last):
-            return f"your own right ends {last:%Y-%m-%d %H:%M}; give it until then at most"
+        if words := _too_long(giver.until(needed, now), expires):
+            return words
     return ""
+
+
+def _too_long(last: datetime | None, expires: datetime | None) -> str:
+    """What speaks against giving until `expires`, by a right that holds until `last`; "" for nothing."""
+    if last is None or (expires is not None and expires <= last):
+        return ""
+    return f"your own right ends {last:%Y-%m-%d %H:%M}; give it until then at most"

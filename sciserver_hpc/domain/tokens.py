@@ -32,6 +32,9 @@ class TokenKind(StrEnum):
     PERSONAL = "personal"
     """Made by a person for a program, with chosen scopes."""
 
+    SUPPORT = "support"
+    """Lets an administrator look as somebody else; bound to their login, and no row of the tokens' own."""
+
 
 class Token(Model):
     """A token's row.

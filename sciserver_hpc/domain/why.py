@@ -94,7 +94,7 @@ def _yes(question: Question, grant: Grant, path: tuple[Subject, ...], shown: tup
     until = f" until {grant.expires:%Y-%m-%d %H:%M}" if grant.expires else ""
     giver = "you" if grant.granted_by == question.asker else grant.granted_by
     includes = f" (which includes {question.action})" if grant.action is not question.action else ""
-    what = f"{grant.action}{includes} on {question.resource}{until}"
+    what = f"{grant.action}{includes} on {grant.resource}{until}"
     if grant.subject.kind in (SubjectKind.USER, SubjectKind.EVERYONE):
         whom = "everyone" if grant.subject.kind is SubjectKind.EVERYONE else question._who
         return f"{giver} granted {whom} {what}."

@@ -24,11 +24,11 @@ class Applying:
         with self._store.transaction():
             return differences(self._store.site(), site)
 
-    def apply(self, site: Site, who: str, seen: Sequence[Difference]) -> None:
+    def apply(self, site: Site, who: str, seen: Sequence[Difference], request_id: str = "") -> None:
         """Make what stands be `site`, in one transaction, told in the audit trail as done by `who`.
 
-        seen: the differences that were agreed to. Raises Invalid; Conflict when it is others by now: nothing
-        is changed then.
+        seen: the differences that were agreed to; request_id: as in the portal's log. Raises Invalid;
+        Conflict when it is others by now: nothing is changed then.
         """
         check(site)
         with self._store.transaction():
@@ -38,7 +38,15 @@ class Applying:
                 raise Conflict("Somebody else changed the catalogue meanwhile; look at the difference again.")
             if found:
                 self._store.apply_site(site)
-                self._store.record([self._entry(one, who) for one in found])
+                self._store.record([self._entry(one, who, request_id) for one in found])
 
-    def _entry(self, one: Difference, who: str) -> Entry:
-        return Entry(at=self._clock.now(), who=who, act=one.act, on=one.on, whom=one.whom, detail=one.detail)
+    def _entry(self, one: Difference, who: str, request_id: str) -> Entry:
+        return Entry(
+            at=self._clock.now(),
+            who=who,
+            act=one.act,
+            on=one.on,
+            whom=one.whom,
+            detail=one.detail,
+            request_id=request_id,
+        )

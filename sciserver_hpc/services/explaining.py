@@ -12,11 +12,13 @@ from ..domain.access import (
     own_subjects,
     owner_of,
 )
+from ..domain.administration import Power
 from ..domain.errors import NotFound
-from ..domain.groups import Role, Standing, user
+from ..domain.groups import Role, user
 from ..domain.people import Person
 from ..domain.why import Explanation, Question, explain
 from ..ports import Clock, Directory, Store
+from .administration import Administration
 from .known import Known
 from .site import Site
 from .things import Things
@@ -27,8 +29,9 @@ class Explaining:
 
     def __init__(self, store: Store, directory: Directory, clock: Clock, site: Site) -> None:
         self._store = store
-        self._known = Known(store, directory)
+        self._known = Known(store, directory, clock)
         self._things = Things(store, clock, site, self._known)
+        self._administration = Administration(store, clock)
 
     def explain(self, person: Person, username: str, action: Action, resource: Resource) -> Explanation:
         """Why `username` may (not) do it: about oneself, or about others on what one may share.
@@ -58,11 +61,11 @@ class Explaining:
         thing = self._things.find(resource)
         if resource.kind is ResourceKind.GROUP:
             group, own = self._known.group(person, resource.name)
-            may = Standing(person, group, own).has(Role.ADMIN)
+            may = self._known.standing(person, group, own).has(Role.ADMIN)
         else:
             giver = self._things.giver(person, resource, thing)
             may = thing is not None and bool(self._things.decide(giver, Action.GRANT))
-        if not may and not person.admin:
+        if not (may or self._administration.has(person, Power.READ_AUDIT)):
             raise NotFound(words)
         about = self._store.person(username)
         if about is None:
@@ -74,15 +77,15 @@ class Explaining:
     ) -> Explanation:
         group, _ = self._known.group(person, resource.name)
         own = self._store.membership(group.name, user(about.username))
-        standing = Standing(about, group, own)
+        standing = self._known.standing(about, group, own)
         if action not in ACTIONS[ResourceKind.GROUP]:
             return Explanation(allowed=False, sentence=f"There is no {action} for a group.")
         reached = group.subject in self._store.reach(own_subjects(about))
-        allowed = standing.has(Role.ADMIN) if action is Action.MANAGE else reached or about.admin
+        allowed = standing.has(Role.ADMIN) if action is Action.MANAGE else reached or standing.steward
         role = own.role if own is not None and own.counts else None
         be = "You are" if about == person else f"{about.username} is"
         what = f"{role} of" if role else "in" if reached else "not in"
-        also = ", and an administrator of this site" if about.admin else ""
+        also = ", and an administrator of this site" if standing.steward else ""
         need = (
             "" if allowed else " Ask its owner." if action is Action.READ else " That takes an admin's role."
         )

@@ -50,7 +50,7 @@ class Groups:
         self._waker = waker
         self._directory = directory
         self._clock = clock
-        self._known = Known(store, directory)
+        self._known = Known(store, directory, clock)
         self._trail = Trail(store, clock)
 
     # looking --------------------------------------------------------------------------------------
@@ -83,14 +83,14 @@ class Groups:
     ) -> list[Membership]:
         """Who is in, for those who are. `after`: last member of the page before. Raises NotFound, Refused."""
         seen = self.get(person, name)
-        if not (seen.member or person.admin):
+        if not (seen.member or self._known.steward(person)):
             raise Refused({f"group {name}": "only its members see who is in it"})
         return self._store.members(name, [Status.ACCEPTED], after, max(1, min(limit, LONGEST_PAGE + 1)))
 
     def invitations(self, person: Person, name: str, after: Subject | None = None) -> list[Membership]:
         """Open invitations to a group, for its admins. Raises NotFound, Refused."""
         group, own = self._known.group(person, name)
-        Standing(person, group, own).need(Role.ADMIN)
+        self._known.standing(person, group, own).need(Role.ADMIN)
         return self._store.members(name, [Status.INVITED], after, LONGEST_PAGE)
 
     def invited(self, person: Person) -> list[Membership]:
@@ -144,6 +144,7 @@ class Groups:
                 owned=self._store.count_owned(asker.person.username),
                 once_used=self._store.group_once(name),
                 granted=self._store.named_in_grants(name),
+                steward=self._known.steward(asker.person),
             )
             self._store.add_group(change.group)
             self._store.put_memberships(change.memberships)
@@ -324,7 +325,7 @@ class Groups:
         group = self._store.group(name)
         if group is None:
             raise NotFound(f"There is no group {name} that you may know of.")
-        return Standing(person, group, self._store.membership(name, user(person.username)))
+        return self._known.standing(person, group, self._store.membership(name, user(person.username)))
 
     def _answering(self, person: Person, name: str, member: Subject | None) -> Subject:
         """Whom the asker answers for. Raises NotFound, Refused."""

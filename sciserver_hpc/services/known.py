@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from ..domain.access import Subject, SubjectKind, own_subjects
+from ..domain.administration import Power
 from ..domain.errors import Invalid, NotFound, Unavailable
 from ..domain.groups import Group, Membership, Role, Standing, Status, user
 from ..domain.membership import may_see
 from ..domain.names import printable
 from ..domain.people import Person
-from ..ports import Directory, Store
+from ..ports import Clock, Directory, Store
+from .administration import Administration
 
 _SHORTEST = 2
 _MOST = 10
@@ -17,9 +19,10 @@ _MOST = 10
 class Known:
     """Looks people and groups up for an asker."""
 
-    def __init__(self, store: Store, directory: Directory) -> None:
+    def __init__(self, store: Store, directory: Directory, clock: Clock) -> None:
         self._store = store
         self._directory = directory
+        self._administration = Administration(store, clock)
 
     def check(self, person: Person, subject: Subject, field: str) -> None:
         """Raise Invalid unless `subject` can be invited or given something by `person`."""
@@ -46,9 +49,9 @@ class Known:
 
     def groups_like(self, person: Person, prefix: str) -> list[Subject]:
         """A few groups whose names start so: public ones, those `person` is in, and one of the directory
-        whose whole name was given. Administrators find all. Raises Invalid."""
-        start = _start(prefix)
-        found = {group.subject for group in self._store.groups_like(start, _MOST, hidden=person.admin)}
+        whose whole name was given. Stewards find all. Raises Invalid."""
+        start, hidden = _start(prefix), self.steward(person)
+        found = {group.subject for group in self._store.groups_like(start, _MOST, hidden=hidden)}
         mine = self._store.groups_reached(own_subjects(person))
         found |= {group.subject for group in mine if group.name.lower().startswith(start.lower())}
         if self._store.directory_group(start):
@@ -63,18 +66,27 @@ class Known:
             raise NotFound(f"There is no group {name} that you may know of.")
         return group, own
 
+    def steward(self, person: Person) -> bool:
+        """May the person see and repair any group?"""
+        return self._administration.has(person, Power.MANAGE_GROUPS)
+
+    def standing(self, person: Person, group: Group, own: Membership | None) -> Standing:
+        """The person towards a group."""
+        return Standing(person, group, own, self.steward(person))
+
     def sees(self, person: Person, subject: Subject) -> bool:
         """May `person` know of this group?"""
         if subject.kind is SubjectKind.PORTAL_GROUP:
             return self._knows(person, subject)
-        return subject.kind is not SubjectKind.GROUP or subject.name in person.groups or person.admin
+        inside = subject.kind is not SubjectKind.GROUP or subject.name in person.groups
+        return inside or self.steward(person)
 
     def answers(self, person: Person, subject: Subject) -> bool:
         """May `person` answer for `subject`: is it them, or a group they administer?"""
         if subject.kind is SubjectKind.PORTAL_GROUP:
             group = self._store.group(subject.name)
             own = self._store.membership(subject.name, user(person.username))
-            return group is not None and Standing(person, group, own).has(Role.ADMIN)
+            return group is not None and self.standing(person, group, own).has(Role.ADMIN)
         return subject == user(person.username)
 
     def _knows(self, person: Person, subject: Subject) -> bool:
@@ -99,7 +111,7 @@ class Known:
             Subject(kind=SubjectKind.PORTAL_GROUP, name=n) for n in self._store.administered(person.username)
         ]
         invited = self._store.memberships_of(mine, [Status.INVITED])
-        return any(invitation.group == group.name for invitation in invited)
+        return any(invitation.group == group.name for invitation in invited) or self.steward(person)
 
 
 def _start(prefix: str) -> str:

@@ -86,6 +86,10 @@ class Login:
         person = self._people.current(token.username) if token else None
         return (person, token) if person and token else None
 
+    def person(self, username: str) -> Person | None:
+        """Whose a user name is by now; None for who never logged in here, or is gone from the directory."""
+        return self._people.current(username) if self._store.person(username) else None
+
     def logout(self, token: Token) -> None:
         """End this token."""
         self._store.revoke_token(token.username, token.id)

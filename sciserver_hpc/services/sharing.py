@@ -7,6 +7,9 @@ from datetime import datetime
 
 from ..domain.access import (
     ACTIONS,
+    GIVEN_BY,
+    SITE,
+    THE_SITE,
     Action,
     Grant,
     Resource,
@@ -15,6 +18,7 @@ from ..domain.access import (
     SubjectKind,
     own_subjects,
 )
+from ..domain.administration import Power
 from ..domain.audit import Asker
 from ..domain.errors import NotFound, Refused
 from ..domain.groups import user
@@ -23,6 +27,7 @@ from ..domain.people import Person
 from ..domain.sharing import NO_EVERYONE, NOT_YOURS, Share, give, storable, take
 from ..domain.volumes import UserVolume
 from ..ports import Clock, Directory, Store, Waker
+from .administration import Administration
 from .known import Known
 from .site import Site
 from .things import Things
@@ -59,9 +64,10 @@ class Sharing:
         self._everyone = everyone
         self._clock = clock
         self._site = site
-        self._known = Known(store, directory)
+        self._known = Known(store, directory, clock)
         self._things = Things(store, clock, site, self._known)
         self._trail = Trail(store, clock)
+        self._administration = Administration(store, clock)
 
     # giving and taking ----------------------------------------------------------------------------
     def give(
@@ -125,7 +131,7 @@ class Sharing:
                 if not found:
                     raise Refused({str(resource): NOT_YOURS})
             for share in found:
-                take(giver, share.grant, answers=answers)
+                take(giver, share.grant, self._clock.now(), answers=answers)
             if found and not dry_run:
                 self._store.drop_grants([share.id for share in found])
             act.told = bool(found) and not dry_run
@@ -143,7 +149,7 @@ class Sharing:
             answers = self._known.answers(asker.person, grant.subject)
             giver = self._things.giver(asker.person, grant.resource)
             act.owner = giver.owner or ""
-            take(giver, grant, answers=answers)
+            take(giver, grant, self._clock.now(), answers=answers)
             act.told = self._store.drop_grants([share_id]) > 0
         self._nudge(grant.resource)
 
@@ -209,23 +215,26 @@ class Sharing:
 
     def to_group(self, person: Person, group: Subject) -> list[Grant]:
         """The live grants that reach whoever is in a group, for those who are. Raises Refused."""
-        if group not in self._store.reach(own_subjects(person)) and not person.admin:
+        if group not in self._store.reach(own_subjects(person)) and not self._known.steward(person):
             raise Refused({str(group): "only its members see what it was granted"})
         now = self._clock.now()
         return [grant for grant in self._store.reaching([group])[1] if grant.lives(now)]
 
     def of_the_site(self, person: Person) -> list[Resource]:
-        """All that is the site's, for its administrators. Raises Refused."""
-        if not person.admin:
-            raise Refused({"the site": "only its administrators share what is the site's"})
-        site = self._site.snapshot()
+        """What of the site's the person gives rights to, by their powers. Raises Refused."""
+        powers, site = self._administration.powers(person), self._site.snapshot()
         kinds: dict[ResourceKind, Iterable[str]] = {
             ResourceKind.DOMAIN: site.domains,
             ResourceKind.IMAGE: site.images,
             ResourceKind.DATA_VOLUME: site.data,
             ResourceKind.ROOT_VOLUME: site.roots,
         }
-        return [Resource(kind=kind, name=name) for kind, names in kinds.items() for name in names]
+        mine = {kind: names for kind, names in kinds.items() if Power(GIVEN_BY[kind]) in powers}
+        if person.admin:
+            mine[ResourceKind.SITE] = (THE_SITE.name,)
+        if not mine:
+            raise Refused({SITE: "only its administrators share what is the site's"})
+        return [Resource(kind=kind, name=name) for kind, names in mine.items() for name in names]
 
     def usable(self, person: Person) -> list[Usable]:
         """All that grants let the person do, thing by thing."""
@@ -246,7 +255,7 @@ class Sharing:
         grant: Grant = share.grant
         giver = self._things.giver(person, grant.resource)
         mine = grant.subject == user(person.username) or grant.granted_by == person.username
-        return mine or giver.owns or self._known.answers(person, grant.subject)
+        return mine or giver.rules(self._clock.now()) or self._known.answers(person, grant.subject)
 
 
 def _page(limit: int) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..domain.access import (
+    GIVEN_BY,
     OF_THE_SITE,
+    THE_SITE,
     Acting,
     Action,
     Decision,
@@ -43,7 +45,8 @@ class Things:
 
     def giver(self, person: Person, resource: Resource, thing: Thing | None = None) -> Giver:
         """The person with what they hold on the thing, now."""
-        subjects, grants = self._store.reaching(own_subjects(person), [resource])
+        asked = [resource, THE_SITE] if resource.kind in GIVEN_BY else [resource]
+        subjects, grants = self._store.reaching(own_subjects(person), asked)
         found = thing or self.find(resource)
         owner = found.owner if found else None
         return Giver(Acting(person, subjects), resource, tuple(grants), owner)
@@ -73,6 +76,8 @@ class Things:
 
     def find(self, resource: Resource) -> Thing | None:
         """The thing, whoever may know of it."""
+        if resource.kind is ResourceKind.SITE:
+            return Thing(resource, "") if resource == THE_SITE else None
         name, site = resource.name, self._site.snapshot()
         offered = {
             ResourceKind.DOMAIN: site.domains,

@@ -147,6 +147,12 @@ class Jobs(Part):
         with self._database.reading() as connection:
             return connection.execute(_COUNT, {"owner": owner, "states": states}).scalar_one()
 
+    def count_jobs_of(self, owners: Sequence[str], states: Sequence[JobState]) -> dict[str, int]:
+        """See `ports.Store`."""
+        wanted = select(jobs.c.owner, func.count()).where(jobs.c.owner.in_(owners), jobs.c.state.in_(states))
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(wanted.group_by(jobs.c.owner))}
+
     def loads(self, owner: str, states: Sequence[JobState]) -> list[Load]:
         """See `ports.Store`."""
         with self._database.reading() as connection:

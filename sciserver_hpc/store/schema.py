@@ -59,6 +59,25 @@ tokens = Table(
     sqlite_autoincrement=True,
 )
 
+support_sessions = Table(
+    "support_sessions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("actor", String(32), nullable=False),
+    Column("username", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("login", Id, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("seen", Text, nullable=False),
+    UniqueConstraint("digest"),
+    Index("ix_support_sessions_ended_at", "ended_at"),
+    sqlite_autoincrement=True,
+)
+"""Who looks as whom. login: id of the token of whoever looks; ended_at: once its end is told."""
+
 login_failures = Table(
     "login_failures",
     metadata,

@@ -21,6 +21,7 @@ from .jobs import Jobs
 from .leadership import Leadership
 from .people import People
 from .reach import Reach
+from .supports import Supports
 from .tokens import Tokens
 from .upkeeps import Upkeeps
 from .volumes import Volumes
@@ -33,6 +34,7 @@ def _utc_now() -> datetime:
 class SqlStore(
     People,
     Tokens,
+    Supports,
     Catalogue,
     Grants,
     Groups,

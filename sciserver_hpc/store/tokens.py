@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, exists, func, insert, select, update
 
 from ..domain.tokens import Scope, Token, TokenKind
+from .columns import Instant
 from .part import Part
 from .schema import login_failures, tokens
 
@@ -64,11 +66,24 @@ class Tokens(Part):
         with self._database.writing() as connection:
             connection.execute(update(tokens).where(tokens.c.id == token_id).values(last_used_at=now))
 
+    def token_lives(self, token_id: int, now: datetime) -> bool:
+        """See `ports.Store`."""
+        live = exists().where(tokens.c.id == token_id, tokens.c.expires_at > now)
+        with self._database.reading() as connection:
+            return bool(connection.execute(select(live)).scalar_one())
+
     def tokens(self, username: str, now: datetime) -> list[Token]:
         """See `ports.Store`."""
         live = select(tokens).where(tokens.c.username == username, tokens.c.expires_at > now)
         with self._database.reading() as connection:
             return [_token(row) for row in connection.execute(live.order_by(tokens.c.id.desc()))]
+
+    def seen_last(self, usernames: Sequence[str]) -> dict[str, datetime]:
+        """See `ports.Store`."""
+        at = func.max(func.coalesce(tokens.c.last_used_at, tokens.c.created_at), type_=Instant())
+        wanted = select(tokens.c.username, at).where(tokens.c.username.in_(usernames))
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(wanted.group_by(tokens.c.username))}
 
     def revoke_token(self, username: str, token_id: int) -> bool:
         """See `ports.Store`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, tuple_
+from sqlalchemy import ColumnElement, Connection, func, select, tuple_
 
 from ..domain.volumes import UserVolume
 from .marking import mark_known
@@ -47,6 +47,12 @@ class Volumes(Part):
                 found.update({volume.ref: volume for volume in volumes})
         refs = map("/".join, addresses)
         return [found[ref] for ref in refs if ref in found]
+
+    def count_user_volumes(self, root: str) -> int:
+        """See `ports.Store`."""
+        wanted = select(func.count()).where(user_volumes.c.root == root)
+        with self._database.reading() as connection:
+            return int(connection.execute(wanted).scalar_one())
 
     def add_user_volume(self, root: str, owner: str, name: str, description: str) -> UserVolume:
         """See `ports.Store`."""

@@ -17,10 +17,11 @@ from sciserver_hpc.cli import share, why
 from sciserver_hpc.cli.main import sciserver
 from sciserver_hpc.client import Client
 from sciserver_hpc.domain.access import EVERYONE, Action, ResourceKind, roles
+from sciserver_hpc.domain.audit import Asker
 from sciserver_hpc.domain.errors import Refused
 from sciserver_hpc.domain.limits import Limit
 from tests.fakes.portal import listening
-from tests.portal.house import PASSWORD, House, offer
+from tests.portal.house import PASSWORD, PEOPLE, House, offer
 
 SHARED = "Storage/alice/shared"
 
@@ -196,6 +197,26 @@ def test_the_trail(shell: Terminal) -> None:
     assert shell.run("bob", "audit", "group:survey").exit_code == 1
 
 
+def test_powers_and_who_looked_as_one(house: House, shell: Terminal) -> None:
+    bob = PEOPLE["bob"].model_copy(update={"admin": True})
+    house.people.add(bob, PASSWORD)
+    root, _, login = house.services.login.password("bob", PASSWORD, "192.0.2.1")
+    _, session = house.services.support.begin(Asker(root), login, "alice", "ticket 7")
+    house.services.support.end(session)
+    lines = [line.split() for line in shell.says("alice", "audit").splitlines()[1:]]
+    assert [line[2:6] for line in lines] == [
+        ["bob", "support.end", "site:site", "alice"],
+        ["bob", "support.begin", "site:site", "alice"],
+    ]
+    assert "ticket 7" in shell.says("alice", "audit")
+    house.clock.advance(2)  # what is remembered of a person grows old
+    told = shell.says("bob", "share", "give", "site:site", "directory:astro", "read_audit")
+    assert told == "directory:astro has read_audit on site:site.\n"
+    told = shell.says("alice", "why", "read_audit", "site:site")
+    assert told == "You are in directory group astro, which bob granted read_audit on the site.\n"
+    assert "support.begin" in shell.says("alice", "audit", "site:site")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -254,7 +275,7 @@ def test_the_words_offered_are_those_there_are() -> None:
         (["share"], "", {"give", "list", "revoke", "with-me"}),
         (["share", "give", SHARED, "bob"], "wr", {"write", "writer"}),
         (["share", "give"], "--dr", {"--dry-run"}),
-        (["why"], "re", {"read"}),
+        (["why"], "re", {"read", "read_audit"}),
     ],
 )
 def test_the_shell_completes(words: list[str], begun: str, offered: set[str]) -> None:

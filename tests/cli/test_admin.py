@@ -373,3 +373,82 @@ def test_check_ends_with_1_when_anything_fails(site: Path) -> None:
     assert [row["ok"] for row in json.loads(run("check", "--json", "db", "secrets").stdout)] == [True, False]
     run("db", "upgrade")
     assert run("check", "db", "secrets").exit_code == 0
+
+
+def test_an_entry_is_changed_from_the_command_line(house: checks.Site) -> None:
+    store = house.services.store
+    change = ("admin", "domains", "set", "batch", "limits.cpus=32", "limits.time_limit_s=8:00:00")
+    lines = ["~ domain batch", "    limits.cpus: none → 32", "    limits.time_limit_s: none → 28800"]
+    assert run(*change, "--diff").stdout.splitlines() == lines
+    assert run(*change, stdin="n\n").exit_code == 1
+    assert store.domains()[0].limits.cpus is None
+    assert run(*change, "--yes").stdout.splitlines() == [*lines, "Saved."]
+    assert store.domains()[0].limits.time_limit_s == 28800
+    assert store.audit(limit=1)[0].who == pwd.getpwuid(os.getuid()).pw_name
+    assert run(*change).stdout == "No difference.\n"
+    assert run("admin", "domains", "set", "batch", "limits.cpus=", "--yes").exit_code == 0
+    assert store.domains()[0].limits.cpus is None
+
+
+def test_entries_are_added_shown_listed_and_removed(house: checks.Site) -> None:
+    for name, words in (
+        ("volumes", ("sunspots", "path=/data/sunspots", "description=Since 1700")),
+        ("roots", ("Temporary", "path=/scratch", "kind=temporary")),
+        ("limits", ("group:survey@batch", "cpus=64")),
+        ("limits", ("everyone", "jobs=9")),
+    ):
+        added = run("admin", name, "set", *words, "--yes")
+        assert added.exit_code == 0 and added.stdout.startswith("+ ")
+        shown = run("admin", name, "show", words[0]).stdout
+        assert words[1].partition("=")[2] in shown
+        assert words[0] in run("admin", name, "list").stdout
+        assert json.loads(run("admin", name, "list", "--json").stdout)
+        assert run("admin", name, "remove", words[0], "--yes").exit_code == 0
+        missing = run("admin", name, "show", words[0])
+        assert (missing.exit_code, "There is no" in missing.stderr) == (1, True)
+
+
+def test_an_unknown_group_is_told_as_a_likely_slip(house: checks.Site) -> None:
+    told = run("admin", "limits", "set", "group:surevy", "jobs=3", "--diff")
+    assert "warning: group surevy is not known here so far." in told.stderr
+
+
+def test_an_image_is_taken_from_its_file(house: checks.Site, home: Path) -> None:
+    path = home / "new.sif"
+    path.write_bytes(b"\0" * 32 + b"SIF_MAGIC\0")
+    assert run("admin", "images", "set", "new", "version=1", f"path={path}", "--yes").exit_code == 0
+    assert house.services.store.images()[-1].size == path.stat().st_size
+    wrong = run("admin", "images", "set", "new", f"sha256={'0' * 64}")
+    assert (wrong.exit_code, "sha256=: the file's digest is another" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("domains", "set", "batch", "limits.cpus=many"), "limits.cpus=: is no whole number"),
+        (("domains", "set", "new"), "partition=: is required"),
+        (("domains", "set", "batch", "name=other"), "name=: is not changed"),
+        (("domains", "set", "batch", "colour=red"), "colour=: there is no such field"),
+        (("domains", "set", "batch", "limits.cpus"), "write FIELD=VALUE"),
+        (("limits", "set", "nobody:x", "jobs=1"), "is nobody"),
+    ],
+)
+def test_what_cannot_be_set_is_told(house: checks.Site, words: tuple[str, ...], told: str) -> None:
+    before = house.services.store.site()
+    refused = run("admin", *words, "--yes")
+    assert refused.exit_code == 2
+    assert told in refused.stderr
+    assert house.services.store.site() == before
+
+
+def test_what_is_exported_applies_without_a_difference(house: checks.Site, home: Path) -> None:
+    file = home / "exported.toml"
+    assert run("admin", "export", str(file)).exit_code == 0
+    assert run("db", "apply", "--diff", str(file)).stdout == "No difference.\n"
+    assert run("admin", "export").stdout == file.read_text()
+
+
+def test_disabled_is_offered_to_nobody(house: checks.Site) -> None:
+    assert run("admin", "images", "disable", "python", "--yes").exit_code == 0
+    assert house.services.store.domains()[0].images == ()
+    assert [image.name for image in house.services.store.images()] == ["python"]

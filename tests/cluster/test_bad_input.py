@@ -25,8 +25,9 @@ from uuid import uuid4
 import pytest
 
 from sciserver_hpc.client import Client
-from sciserver_hpc.devcluster import portal, toml
+from sciserver_hpc.devcluster import portal
 from sciserver_hpc.devcluster.processes import wait
+from sciserver_hpc.domain import toml
 from sciserver_hpc.domain.states import JobState
 
 from .conftest import Cluster

@@ -179,7 +179,7 @@ def test_odd_grants_are_told_in_a_sentence(
 def test_who_may_revoke(who: str, given_by: str, answers: bool, may: bool) -> None:
     given = grant(user("carol"), "read", granted_by=given_by)
     try:
-        take(giver(acting(who)), given, answers=answers)
+        take(giver(acting(who)), given, NOW, answers=answers)
     except Refused:
         assert not may
     else:

@@ -30,8 +30,8 @@ OPEN = SURVEY.model_copy(update={"accessibility": Accessibility.PUBLIC})
 ASTRO = Group(name="astro", source=Source.DIRECTORY, created_at=NOW)
 
 
-def person(name: str, *, admin: bool = False) -> Person:
-    return Person(username=name, uid=2000, gid=2000, admin=admin)
+def person(name: str) -> Person:
+    return Person(username=name, uid=2000, gid=2000)
 
 
 def member(name: str, status: str = "accepted", role: str = "member", **more: Any) -> Membership:
@@ -52,7 +52,7 @@ BY_OWNER = Standing(person("alice"), SURVEY, OWNER)
 BY_ADMIN = Standing(person("bob"), SURVEY, ADMIN)
 BY_MEMBER = Standing(person("carol"), SURVEY, member("carol"))
 BY_STRANGER = Standing(person("dave"), SURVEY)
-BY_SITE = Standing(person("root1", admin=True), SURVEY)
+BY_SITE = Standing(person("root1"), SURVEY, steward=True)
 
 
 def only(change: groups.Change | None) -> Membership:
@@ -100,7 +100,7 @@ def test_who_may_do_what(verb: str, who: str) -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_directory_groups_are_read_only_even_for_administrators(verb: str) -> None:
     with pytest.raises(Refused, match="kept in the directory"):
-        VERBS[verb][0](Standing(person("root1", admin=True), ASTRO))
+        VERBS[verb][0](Standing(person("root1"), ASTRO, steward=True))
 
 
 @pytest.mark.parametrize("status", [s for s in Status if s is not Status.ACCEPTED])
@@ -206,9 +206,9 @@ def test_private_groups_are_not_joined() -> None:
         groups.join(BY_STRANGER, NOW)
 
 
-def make(name: str, alike: Any = (), *, admin: bool = False, **more: Any) -> groups.Change:
+def make(name: str, alike: Any = (), **more: Any) -> groups.Change:
     told = {"owned": 0, "once_used": False, "granted": False} | more
-    return groups.create(person("alice", admin=admin), Group(name=name, created_at=NOW), alike, **told)
+    return groups.create(person("alice"), Group(name=name, created_at=NOW), alike, **told)
 
 
 def test_the_maker_owns_the_group() -> None:
@@ -232,7 +232,7 @@ def test_names_that_mislead_are_refused(name: str, alike: Any, more: Any, words:
 
 
 def test_an_administrator_makes_the_group_that_grants_wait_for() -> None:
-    assert make("survey", granted=True, admin=True).group.name == "survey"
+    assert make("survey", granted=True, steward=True).group.name == "survey"
 
 
 @pytest.mark.parametrize(("one", "other"), [("Astro", "a-s.t_r0"), ("vlbi", "v1b1"), ("modern", "modem")])

@@ -19,11 +19,15 @@ from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.resources import Limits
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.volumes import DataVolume, RootKind, RootVolume
+from sciserver_hpc.image_files import ImageFiles
 from sciserver_hpc.render import Surroundings
 from sciserver_hpc.services.accepting import Acceptor
+from sciserver_hpc.services.administering import Administering
+from sciserver_hpc.services.administration import Administration
 from sciserver_hpc.services.audit import Audit
 from sciserver_hpc.services.catalogue import Catalogue
 from sciserver_hpc.services.disk import Disks
+from sciserver_hpc.services.editing import Editing
 from sciserver_hpc.services.entitled import Entitled
 from sciserver_hpc.services.explaining import Explaining
 from sciserver_hpc.services.facts import Gatherer
@@ -37,6 +41,7 @@ from sciserver_hpc.services.rendering import Renderer
 from sciserver_hpc.services.results import Results
 from sciserver_hpc.services.sharing import Sharing
 from sciserver_hpc.services.site import Site
+from sciserver_hpc.services.support import Support
 from sciserver_hpc.settings import Settings
 from sciserver_hpc.store.sql_store import SqlStore
 from sciserver_hpc.wiring import Services
@@ -179,7 +184,10 @@ class House:
         waker = FakeWaker()
         groups = Groups(self.store, self.people, self.clock, waker)
         sharing = Sharing(self.store, self.people, self.clock, site, waker)
+        administration = Administration(self.store, self.clock)
+        support = Support(self.store, self.clock, login, administration, timedelta(minutes=30))
         entitled = Entitled(self.store, self.people, self.clock)
+        editing = Editing(self.store, self.clock, ImageFiles())
         return Services(
             settings=settings(folder, url),
             clock=self.clock,
@@ -194,9 +202,12 @@ class House:
             groups=groups,
             sharing=sharing,
             explaining=Explaining(self.store, self.people, self.clock, site),
-            audit=Audit(self.store, groups, sharing),
+            audit=Audit(self.store, groups, sharing, administration, support),
             projecting=Projecting(self.store, self.disk, self.clock, entitled, timedelta(days=1)),
             disks=Disks(self.store, self.clock, sharing, entitled),
+            administration=administration,
+            administering=Administering(self.store, editing, administration),
+            support=support,
         )
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from sciserver_hpc.domain.access import Action, Resource, Subject
+from sciserver_hpc.domain.access import THE_SITE, Action, Resource, Subject
+from sciserver_hpc.domain.administration import Power
 from sciserver_hpc.domain.audit import Asker
 from sciserver_hpc.domain.groups import Accessibility, Role
 from sciserver_hpc.domain.jobs import JobRequest
@@ -67,6 +68,17 @@ TABLE: dict[str, str] = {
     "GET /why": PAGE,
     "GET /audit": PAGE,
     "GET /audit/export": PAGE,
+    "GET /admin": OWN_PAGE,
+    "GET /admin/people": OWN_PAGE,
+    "GET /admin/export": OWN_PAGE,
+    "GET /admin/<section>": OWN_PAGE,
+    "GET /admin/new/<section>": OWN_PAGE,
+    "POST /admin/new/<section>": OWN_PAGE,
+    "GET /admin/<section>/<path:name>": OWN_PAGE,
+    "POST /admin/<section>/<path:name>": OWN_PAGE,
+    "GET /support": OWN_PAGE,
+    "POST /support": OWN_PAGE,
+    "POST /support/end": PAGE,
     "GET /me": OWN_PAGE,
     "POST /me/tokens": OWN_PAGE,
     "POST /me/tokens/<int:token_id>/revoke": OWN_PAGE,
@@ -78,6 +90,8 @@ TABLE: dict[str, str] = {
     "GET /api/v1/tokens": OWN,
     "POST /api/v1/tokens": OWN,
     "DELETE /api/v1/tokens/<int:token_id>": OWN,
+    "POST /api/v1/support": OWN,
+    "DELETE /api/v1/support": OWN,
     "GET /api/v1/domains": Scope.JOBS_READ,
     "GET /api/v1/images": Scope.JOBS_READ,
     "GET /api/v1/volumes": Scope.JOBS_READ,
@@ -119,6 +133,16 @@ TABLE: dict[str, str] = {
     "GET /api/v1/explain": Scope.GRANTS_READ,
     "GET /api/v1/audit": Scope.GRANTS_READ,
     "GET /api/v1/audit/export": Scope.GRANTS_READ,
+    **{
+        f"{verb} /api/v1/admin/{part}{rest}": OWN
+        for part in ("domains", "images", "volumes", "roots", "limits")
+        for verb, rest in (
+            ("GET", ""),
+            *((verb, "/<path:name>") for verb in ("GET", "PUT", "DELETE")),
+            *([("POST", "/<name>/disable")] if part != "limits" else []),
+        )
+    },
+    "GET /api/v1/admin/export": OWN,
     "GET /api/v1/jobs/<int:job_id>/files": Scope.FILES_READ,
     "GET /api/v1/jobs/<int:job_id>/files/content": Scope.FILES_READ,
 }
@@ -154,14 +178,22 @@ QUERIES = {
 }
 
 
-def call(house: House, route: str, secret: str | None = None, job_id: int = 1, name: str = GROUP) -> Any:
+def call(
+    house: House,
+    route: str,
+    secret: str | None = None,
+    job_id: int = 1,
+    name: str = GROUP,
+    body: Any = None,
+) -> Any:
     """Send the request of `route`, as a program with `secret` where given."""
     method, _, rule = route.partition(" ")
     path = rule.replace("<int:job_id>", str(job_id)).replace("<int:token_id>", "1")
     path = path.replace("<path:filename>", "portal.css").replace("<kind>/<path:name>", "image/python")
+    path = path.replace("<section>", "domains").replace("<path:name>", "batch")
     path = path.replace("<name>", name).replace("<int:share_id>", "1").replace("<int:grant_id>", str(job_id))
     headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-    body = BODIES.get(route)
+    body = body or BODIES.get(route)
     files = rule.endswith(("content", "download", "image", "render"))
     query = {"path": "stdout.txt"} if files else QUERIES.get(route)
     client = house.app.test_client()
@@ -385,3 +417,126 @@ def test_a_stranger_does_not_learn_that_a_private_group_exists(house: House, rou
     assert (there.status_code, nowhere.status_code) == (404, 404)
     told = [answer.json["error"]["message"] for answer in (there, nowhere)]
     assert told[0].replace("hidden", "nothing") == told[1]
+
+
+FILES = {
+    "GET /jobs/<int:job_id>/provenance",
+    "GET /jobs/<int:job_id>/results",
+    "GET /jobs/<int:job_id>/download",
+    "GET /jobs/<int:job_id>/image",
+    "GET /jobs/<int:job_id>/render",
+    "GET /api/v1/jobs/<int:job_id>/files",
+    "GET /api/v1/jobs/<int:job_id>/files/content",
+}
+ENDS = {"POST /logout", "POST /support/end", "DELETE /api/v1/support"}
+"""All that a support session may change: its own end."""
+
+NOT_MET = {"GET /share/<kind>/<path:name>", "GET /sharing/site", "GET /api/v1/grants"}
+"""What alice may not look at herself."""
+
+
+def looks_as_alice(house: House) -> Any:
+    """Root1's browser, looking as alice."""
+    browser = house.browser("root1")
+    assert browser.post("/support", {"user": "alice", "reason": "ticket 7"}).status_code == 303
+    return browser
+
+
+def shown_to_support(route: str) -> bool:
+    """May somebody who looks as alice read this route of hers?"""
+    return "own" not in TABLE[route] and route not in FILES | NOT_MET and TABLE[route] != PUBLIC
+
+
+@pytest.mark.parametrize("route", [one for one in PAGES if one.startswith("GET")])
+def test_what_pages_show_while_looking_as_somebody(house: House, route: str) -> None:
+    Groups(house)
+    number, browser = job_of(house, "alice"), looks_as_alice(house)
+    path = route.removeprefix("GET ").replace("<int:job_id>", str(number)).replace("<name>", GROUP)
+    answer = browser.get(path.replace("<kind>/<path:name>", "image/python"), query_string=QUERIES.get(route))
+    assert answer.status_code == (200 if shown_to_support(route) else 403), answer.text
+    assert b"secret result" not in answer.data or route.endswith(("log", "<int:job_id>"))
+    if answer.mimetype == "text/html":
+        assert "You look as alice, for support, until" in answer.text
+
+
+@pytest.mark.parametrize("route", [one for one in GUARDED if one.startswith("GET /api/")])
+def test_what_the_api_shows_while_looking_as_somebody(house: House, route: str) -> None:
+    Groups(house)
+    number, root1 = job_of(house, "alice"), house.token("root1")
+    asked = {"user": "alice", "reason": "ticket 7"}
+    secret = _api(house, "POST", root1, asked).json["token"]
+    answer = call(house, route, secret, number)
+    assert answer.status_code == (200 if shown_to_support(route) else 403), answer.text
+
+
+def _api(house: House, method: str, secret: str, asked: Any = None) -> Any:
+    headers = {"Authorization": f"Bearer {secret}"}
+    client = house.app.test_client()
+    return client.open("/api/v1/support", method=method, base_url=URL, headers=headers, json=asked)
+
+
+UNSAFE = [route for route in ROUTES if route.split()[0] not in ("GET", "HEAD", "OPTIONS")]
+
+
+@pytest.mark.parametrize("route", [one for one in UNSAFE if not one.partition(" ")[2].startswith("/api/")])
+def test_no_page_changes_anything_while_looking_as_somebody(house: House, route: str) -> None:
+    Groups(house)
+    number, browser = job_of(house, "alice"), looks_as_alice(house)
+    path = route.partition(" ")[2].replace("<int:job_id>", str(number)).replace("<name>", GROUP)
+    path = path.replace("<kind>/<path:name>", "image/python").replace("<int:share_id>", "1")
+    answer = browser.post(path.replace("<int:token_id>", "1"), FORMS.get(path.rpartition("/")[2]))
+    if route in ENDS:
+        assert answer.status_code == 303
+    else:
+        assert answer.status_code == 403
+        assert "nothing can be changed meanwhile" in answer.text
+
+
+@pytest.mark.parametrize("route", [one for one in UNSAFE if " /api/" in one and TABLE[one] != PUBLIC])
+def test_the_api_changes_nothing_while_looking_as_somebody(house: House, route: str) -> None:
+    Groups(house)
+    number, root1 = job_of(house, "alice"), house.token("root1")
+    secret = _api(house, "POST", root1, {"user": "alice", "reason": "ticket 7"}).json["token"]
+    answer = call(house, route, secret, number)
+    if route in ENDS:
+        assert answer.status_code == 204
+    else:
+        assert answer.status_code == 403
+        assert "nothing can be changed meanwhile" in answer.json["error"]["message"]
+
+
+POWERS: dict[str, set[Power]] = {
+    "GET /support": {Power.SUPPORT},
+    "POST /api/v1/support": {Power.SUPPORT},
+    "GET /sharing/site": {Power.MANAGE_DOMAINS, Power.MANAGE_IMAGES, Power.MANAGE_VOLUMES},
+    "GET /share/<kind>/<path:name>": {Power.MANAGE_IMAGES},
+    "GET /api/v1/grants": {Power.MANAGE_IMAGES},
+    "POST /api/v1/grants": {Power.MANAGE_IMAGES},
+    f"GET {G}/members": {Power.MANAGE_GROUPS},
+    f"GET {G}/invitations": {Power.MANAGE_GROUPS},
+    f"PATCH {G}": {Power.MANAGE_GROUPS},
+    f"POST {G}/invite": {Power.MANAGE_GROUPS},
+    f"POST {G}/transfer": {Power.MANAGE_GROUPS},
+    f"DELETE {G}": {Power.MANAGE_GROUPS},
+}
+"""What takes a power, where nothing else allows it: who has it may do it, and who has the others may not."""
+
+
+@pytest.mark.parametrize("power", [None, *Power])
+@pytest.mark.parametrize("route", POWERS)
+def test_what_a_scoped_administrator_may_do(house: House, route: str, power: Power | None) -> None:
+    Groups(house)
+    if power is not None:
+        root1, erin = Asker(PEOPLE_HERE["root1"]), member_named("erin")
+        house.services.sharing.give(root1, THE_SITE, erin, [power.action])
+    if route in PAGES:
+        path = route.removeprefix("GET ").replace("<kind>/<path:name>", "image/python")
+        answer = house.browser("erin").get(path)
+    elif route.endswith("support"):
+        answer = _api(house, "POST", house.token("erin"), {"user": "alice", "reason": "ticket 7"})
+    else:
+        with_other = {**BODIES, "POST /api/v1/grants": {**TO_ERIN, "subject": DAVE}}
+        with_other[f"POST {G}/invite"] = {"member": {"kind": "user", "name": "root1"}}
+        answer = call(house, route, house.token("erin"), body=with_other.get(route))
+    assert (answer.status_code < 300) is (power in POWERS[route]), answer.text
+    assert answer.status_code in (200, 201, 204, 403)

@@ -102,7 +102,7 @@ def test_what_a_group_was_granted_is_for_its_members(known: World) -> None:
 
 def test_the_sites_things_are_listed_for_its_administrators(known: World) -> None:
     kinds = {thing.kind for thing in known.sharing.of_the_site(ADMIN)}
-    assert kinds == {"domain", "image", "data_volume", "root_volume"}
+    assert kinds == {"domain", "image", "data_volume", "root_volume", "site"}
     assert Resource(kind="image", name="hidden") in known.sharing.of_the_site(ADMIN)
     with pytest.raises(Refused):
         known.sharing.of_the_site(ALICE)

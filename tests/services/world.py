@@ -20,6 +20,7 @@ from sciserver_hpc.domain.scheduling import Submission
 from sciserver_hpc.domain.volumes import DataVolume, RootKind, RootVolume
 from sciserver_hpc.render import Surroundings
 from sciserver_hpc.services.accepting import Acceptor
+from sciserver_hpc.services.administration import Administration
 from sciserver_hpc.services.audit import Audit
 from sciserver_hpc.services.catalogue import Catalogue
 from sciserver_hpc.services.disk import Disks
@@ -35,6 +36,7 @@ from sciserver_hpc.services.rendering import Renderer
 from sciserver_hpc.services.results import Results
 from sciserver_hpc.services.sharing import Sharing
 from sciserver_hpc.services.site import Site as SiteView
+from sciserver_hpc.services.support import Support
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.agents import FakeAgents
 from tests.fakes.clock import FakeClock
@@ -191,7 +193,10 @@ class World:
         self.results = Results(self.jobs, self.agents)
         self.groups = Groups(self.store, self.people, self.clock, self.waker)
         self.sharing = Sharing(self.store, self.people, self.clock, self.site, self.waker)
-        self.audit = Audit(self.store, self.groups, self.sharing)
+        self.administration = Administration(self.store, self.clock)
+        half_an_hour = timedelta(minutes=30)
+        self.support = Support(self.store, self.clock, self.login, self.administration, half_an_hour)
+        self.audit = Audit(self.store, self.groups, self.sharing, self.administration, self.support)
         self.entitled = Entitled(self.store, self.people, self.clock)
         every = timedelta(days=1)
         self.projecting = Projecting(self.store, self.agents, self.clock, self.entitled, every)

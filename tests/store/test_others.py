@@ -11,11 +11,12 @@ from sciserver_hpc.domain.catalogue import ComputeDomain, Image, Site
 from sciserver_hpc.domain.errors import Invalid
 from sciserver_hpc.domain.limits import Limit
 from sciserver_hpc.domain.people import Person
+from sciserver_hpc.domain.states import ACTIVE, JobState
 from sciserver_hpc.domain.tokens import Scope, Token, TokenKind
 from sciserver_hpc.domain.volumes import DataVolume, RootVolume
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.clock import FakeClock
-from tests.fakes.jobs import NOON
+from tests.fakes.jobs import NOON, add_job, make_job, next_job_id
 
 ALICE = Person(username="alice", uid=2001, gid=2001, full_name="Alice Ådams", groups=frozenset({"b", "a"}))
 MINUTE = timedelta(minutes=1)
@@ -51,6 +52,28 @@ def test_use_is_noted_at_most_once_a_minute(store: SqlStore) -> None:
         store.token("a", NOON + timedelta(seconds=seconds))
         noted += [token.last_used_at for token in store.tokens("alice", NOON)]
     assert noted == [NOON, NOON, NOON + MINUTE, NOON + MINUTE]
+
+
+def test_when_people_were_seen_last_is_the_latest_of_their_tokens(store: SqlStore) -> None:
+    add_token(store, "a")
+    add_token(store, "b")
+    add_token(store, "c", username="bob")
+    store.token("a", NOON + MINUTE)
+    seen = store.seen_last(["alice", "bob", "carol"])
+    assert seen == {"alice": NOON + MINUTE, "bob": NOON}
+    assert store.seen_last([]) == {}
+
+
+def test_user_volumes_are_counted_by_root(store: SqlStore) -> None:
+    for root, name in (("Storage", "a"), ("Storage", "b"), ("Temporary", "a")):
+        store.add_user_volume(root, "alice", name, "")
+    assert [store.count_user_volumes(root) for root in ("Storage", "Temporary", "Gone")] == [2, 1, 0]
+
+
+def test_jobs_are_counted_by_owner(store: SqlStore) -> None:
+    job = add_job(store, make_job(next_job_id(store)), "d", "{}")
+    assert store.count_jobs_of([job.owner, "nobody"], ACTIVE) == {job.owner: 1}
+    assert store.count_jobs_of([job.owner], [JobState.FAILED]) == {}
 
 
 def test_tokens_are_listed_and_revoked_by_their_owner_alone(store: SqlStore) -> None:

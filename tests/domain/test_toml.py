@@ -5,7 +5,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sciserver_hpc.devcluster.toml import dumps
+from sciserver_hpc.domain.toml import dumps
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SCALARS = TEXT | st.integers(-(2**63), 2**63 - 1) | st.booleans()
