@@ -18,6 +18,7 @@ from .domain.audit import Entry, Sieve
 from .domain.catalogue import ComputeDomain, Image, Site
 from .domain.errors import Conflict
 from .domain.files import FileEntry
+from .domain.gpu_hours import GpuJob
 from .domain.groups import Group, Membership, Status
 from .domain.jobs import Job, JobEvent, NewJob
 from .domain.limits import Limit, Load
@@ -596,6 +597,10 @@ class Store(Protocol):
 
     def loads(self, owner: str, states: Sequence[JobState]) -> list[Load]:
         """What these count against limits, those that ask the same summed up: few of thousands of jobs."""
+        ...
+
+    def gpu_jobs(self, owner: str, since: datetime) -> list[GpuJob]:
+        """The jobs of `owner` with GPUs that are not over, or ended at `since` or later; from an index."""
         ...
 
     def job(self, job_id: int) -> Job | None: ...

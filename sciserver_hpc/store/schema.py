@@ -239,6 +239,7 @@ jobs = Table(
     Index("ix_jobs_owner_state", "owner", "state"),
     Index("ix_jobs_state_id", "state", "id"),
     Index("ix_jobs_ended_at", "ended_at"),
+    Index("ix_jobs_owner_ended_at", "owner", "ended_at"),
 )
 
 job_requests = Table(

@@ -241,6 +241,16 @@ def test_what_one_may_have_at_once_stands_below_the_domains(house: House, shell:
         shell.clients["alice"].submit_shell("true", resources={"cpus": 6})
 
 
+def test_gpu_hours_stand_below_with_the_day_they_are_renewed(house: House, shell: Terminal) -> None:
+    limits = (Limit(subject=EVERYONE, gpu_hours=40),)
+    house.store.apply_site(offer().model_copy(update={"limits": limits}))
+    house.clock.advance(2)
+    said = shell.says("alice", "domains")
+    assert "AT ONCE" not in said
+    row = said.splitlines()[-1].split()
+    assert row[:5] == ["all", "gpu_hours", "0", "40", "everyone"] and row[-1] == "UTC"
+
+
 def test_the_words_offered_are_those_there_are() -> None:
     assert set(why.ACTIONS) == set(Action)
     known = {action for action in Action if action is not Action.MANAGE}
