@@ -84,6 +84,17 @@ def token() -> Token:
     return cast(Token, current_user.token)
 
 
+def holds(scope: Scope) -> bool:
+    """May the token they came with do what `scope` says? A login's may do all."""
+    return token().kind is TokenKind.LOGIN or scope in token().scopes
+
+
+def need(scope: Scope) -> None:
+    """Answer 403 where the token lacks `scope`: for what a route tells beyond its own."""
+    if not holds(scope):
+        abort(403, f"This token lacks the scope {scope}; make one that has it.")
+
+
 def bearer() -> str | None:
     """The secret of the Authorization header, if it is of the Bearer kind (RFC 6750)."""
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
@@ -152,8 +163,8 @@ def _check_token(access: Access) -> None:
         abort(401, "Pages are for browsers; use the API under /api/v1 with this token.")
     if access.own_login and not own_login:
         abort(403, "Tokens are made and revoked after a login, not with a personal token.")
-    if access.scope is not None and not own_login and access.scope not in token().scopes:
-        abort(403, f"This token lacks the scope {access.scope}; make one that has it.")
+    if access.scope is not None:
+        need(access.scope)
 
 
 def _ask_to_log_in(access: Access) -> Response:

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, insert, or_, select
 
-from ..domain.access import Resource, SubjectKind
-from ..domain.audit import Entry, Outcome, Sieve
+from ..domain.access import Resource, ResourceKind, SubjectKind
+from ..domain.audit import BROKER, Entry, Outcome, Sieve
 from .grant_rows import resource_of, subject_of
 from .part import Part
 from .schema import audit
@@ -58,7 +58,9 @@ def _passing(sieve: Sieve) -> list[ColumnElement[bool]]:
         "since": columns.at.__ge__,
         "until": columns.at.__lt__,
     }
-    return [wanted[name](value) for name, value in sieve.model_dump(exclude_none=True).items()]
+    given = sieve.model_dump(exclude_none=True, exclude={"members"})
+    nameless = [] if sieve.members else [columns.on_kind != ResourceKind.GROUP, columns.who != BROKER]
+    return [*nameless, *(wanted[name](value) for name, value in given.items())]
 
 
 def _row(entry: Entry) -> dict[str, Any]:

@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from sciserver_hpc.domain.access import Resource
+from sciserver_hpc.domain.audit import BROKER
+from sciserver_hpc.domain.audit import Entry as Line
 from sciserver_hpc.domain.jobs import JobRequest
 from sciserver_hpc.domain.people import Person
+from sciserver_hpc.domain.tokens import Scope
 
 from .house import PASSWORD, PEOPLE, URL, House
 
@@ -448,3 +452,25 @@ def test_a_user_volume_is_not_shared_with_everyone(call: Callers) -> None:
 
 def group_of_the_directory(name: str) -> dict[str, str]:
     return {"kind": "group", "name": name}
+
+
+def test_without_the_scope_of_groups_nothing_tells_who_is_in_one(call: Callers) -> None:
+    call.group()
+    call.member("bob")
+    call.grant(group("survey"), "read")
+    told = Line(
+        at=call.house.clock.now(), who=BROKER, act="disk.applied", on=Resource(**VOLUME), owner="alice"
+    )
+    call.house.store.record([told.model_copy(update={"detail": "added bob"})])
+    grants, asks = [Scope.GRANTS_READ], {"action": "read", "resource": ON_IT}
+    for more in ([], [Scope.GROUPS_READ]):
+        call.secrets["alice"] = call.house.personal("alice", *grants, *more)
+        code = 200 if more else 403
+        assert call("alice", "GET", "/explain", user="bob", **asks).status_code == code
+        assert call("alice", "GET", "/explain", action="read", resource="group:survey").status_code == code
+        assert call("alice", "GET", "/audit", resource="group:survey").status_code == code
+        assert call("alice", "GET", "/audit/export", resource="group:survey").status_code == code
+        for query in ({}, {"resource": ON_IT}):
+            texts = [call("alice", "GET", path, **query).text for path in ("/audit", "/audit/export")]
+            assert all("grant" in text and ("bob" in text) is bool(more) for text in texts), texts
+        assert call("alice", "GET", "/explain", **asks).status_code == 200
