@@ -52,6 +52,7 @@ from .services.rendering import Renderer
 from .services.results import Results
 from .services.sharing import Sharing
 from .services.site import Site
+from .services.watched_directory import WatchedDirectory
 from .settings import ClusterSettings, Settings, check_secrets
 from .store.sql_store import SqlStore
 from .waking import DatagramWaker
@@ -59,7 +60,10 @@ from .waking import DatagramWaker
 
 @dataclass(frozen=True)
 class Services:
-    """All use cases, and the adapters that checks and the broker need themselves."""
+    """All use cases, and the adapters that checks and the broker need themselves.
+
+    directory: as it is; services ask it through a WatchedDirectory.
+    """
 
     settings: Settings
     clock: Clock
@@ -93,15 +97,16 @@ def build(settings: Settings) -> Services:
     clock = SystemClock()
     store = build_store(settings)
     directory = build_directory(settings)
+    watched = WatchedDirectory(store, directory, clock)
     agents = build_agents(settings)
     schedulers = {name: _scheduler(cluster, agents) for name, cluster in settings.clusters.items()}
     homes, site = Homes(store, agents), Site(store, clock)
     jobs = _jobs(settings, clock, store, schedulers, homes, site)
     waker = DatagramWaker(settings.portal.runtime_dir)
-    groups = Groups(store, directory, clock, waker)
+    groups = Groups(store, watched, clock, waker)
     everyone = settings.sharing.everyone_group
-    sharing = Sharing(store, directory, clock, site, waker, everyone)
-    entitled = Entitled(store, directory, clock, everyone)
+    sharing = Sharing(store, watched, clock, site, waker, everyone)
+    entitled = Entitled(store, watched, clock, everyone)
     every = timedelta(hours=settings.sharing.look_hours)
     return Services(
         settings=settings,
@@ -110,13 +115,13 @@ def build(settings: Settings) -> Services:
         directory=directory,
         agents=agents,
         schedulers=schedulers,
-        login=Login(store, directory, clock, homes),
+        login=Login(store, watched, clock, homes),
         jobs=jobs,
         results=Results(jobs, agents),
         catalogue=Catalogue(store, site),
         groups=groups,
         sharing=sharing,
-        explaining=Explaining(store, directory, clock, site),
+        explaining=Explaining(store, watched, clock, site),
         audit=Audit(store, groups, sharing),
         projecting=Projecting(store, agents, clock, entitled, every),
         disks=Disks(store, clock, sharing, entitled),
