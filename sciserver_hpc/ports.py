@@ -456,8 +456,13 @@ class Store(Protocol):
         """Names of the groups that this person owns or is an admin of."""
         ...
 
+    def offered(self, username: str) -> list[tuple[Group, Membership]]:
+        """The groups whose heir this person is, with their own memberships, by name; from an index."""
+        ...
+
     def count_invitations(self, username: str) -> int:
-        """Open invitations to this person, and to groups they own or are an admin of; from an index."""
+        """Open invitations to this person, also to own a group, and to groups they own or are an admin of;
+        from indices."""
         ...
 
     def reach(self, seeds: Iterable[Subject]) -> frozenset[Subject]:

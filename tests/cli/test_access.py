@@ -76,7 +76,10 @@ def test_a_group_from_its_making_to_its_end(shell: Terminal) -> None:
     assert shell.says("bob", "group", "accept", "survey") == "bob is in group survey as admin.\n"
     assert shell.says("alice", "group", "demote", "survey", "bob") == "bob is member of group survey.\n"
     assert shell.says("alice", "group", "promote", "survey", "bob") == "bob is admin of group survey.\n"
-    assert shell.says("alice", "group", "transfer", "survey", "bob") == "bob is owner of group survey.\n"
+    told = shell.says("alice", "group", "transfer", "survey", "bob")
+    assert told == "group survey is offered to bob, who owns it once they accept.\n"
+    assert "survey" in shell.says("bob", "group", "list", "--invitations")
+    assert shell.says("bob", "group", "accept", "survey") == "bob is in group survey as owner.\n"
     assert shell.says("alice", "group", "leave", "survey") == "alice left group survey.\n"
     told = shell.says("bob", "group", "describe", "survey", "Who looks up", "--public")
     assert told == "Group survey, open to everyone: Who looks up\n"

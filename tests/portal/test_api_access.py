@@ -173,7 +173,17 @@ def test_an_owner_stays_until_the_group_is_handed_over(call: Callers) -> None:
     assert "hand it over" in said(call("alice", "POST", "/groups/survey/leave"), 403)
     for verb, more in (("remove", {}), ("role", {"role": "member"})):
         assert said(call("bob", "POST", f"/groups/survey/{verb}", {"member": user("alice"), **more}), 403)
-    call.ok("alice", "POST", "/groups/survey/transfer", {"member": user("bob")})
+    offer = {"member": user("bob")}
+    for ends in (("bob", "decline", None), ("alice", "withdraw", offer)):
+        made = call.ok("alice", "POST", "/groups/survey/transfer", offer)["membership"]
+        assert (made["role"], made["status"]) == ("owner", "invited")
+        assert call.ok("bob", "GET", "/invitations")["memberships"] == [made]
+        assert call.ok("alice", "GET", "/groups/survey/invitations")["memberships"] == [made]
+        call.ok(ends[0], "POST", f"/groups/survey/{ends[1]}", ends[2])
+        assert call.ok("bob", "GET", "/invitations")["memberships"] == []
+        assert call.ok("bob", "GET", "/groups/survey")["group"]["owner"] == "alice"
+    call.ok("alice", "POST", "/groups/survey/transfer", offer)
+    call.ok("bob", "POST", "/groups/survey/accept")
     assert call.ok("bob", "GET", "/groups/survey")["group"]["owner"] == "bob"
     for _ in range(2):
         call.ok("alice", "POST", "/groups/survey/leave")

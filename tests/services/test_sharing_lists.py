@@ -126,6 +126,7 @@ def test_a_group_handed_over_keeps_its_past(known: World) -> None:
     known.groups.invite(Asker(BOB), "labour", user("carol"))
     known.groups.accept(Asker(CAROL), "labour")
     known.groups.transfer(Asker(BOB), "labour", user("carol"))
+    known.groups.accept(Asker(CAROL), "labour")
     known.groups.describe(Asker(CAROL), "labour", "ours")
     acts = {who: [e.act for e in known.audit.entries(who)] for who in (BOB, CAROL)}
     assert "group.describe" not in acts[BOB] and acts[CAROL][0] == "group.describe"
