@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sciserver_hpc.domain.access import Resource
+from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
 from sciserver_hpc.domain.audit import BROKER
 from sciserver_hpc.domain.audit import Entry as Line
 from sciserver_hpc.domain.jobs import JobRequest
@@ -484,3 +484,27 @@ def test_without_the_scope_of_groups_nothing_tells_who_is_in_one(call: Callers) 
             texts = [call("alice", "GET", path, **query).text for path in ("/audit", "/audit/export")]
             assert all("grant" in text and ("bob" in text) is bool(more) for text in texts), texts
         assert call("alice", "GET", "/explain", **asks).status_code == 200
+
+
+def test_a_volume_with_many_grants_is_told_of_page_by_page(call: Callers) -> None:
+    names = [f"guest{number:03}" for number in range(201)]
+    on, now = Resource(**VOLUME), call.house.clock.now()
+    given = [
+        Grant(subject=Subject(**user(name)), action=Action.READ, resource=on, granted_by="alice")
+        for name in names
+    ]
+    ids = [share.id for share in call.house.store.add_grants(given, now)]
+    first = call.ok("alice", "GET", "/grants/applied", resource=ON_IT, limit=200)
+    rest = call.ok("alice", "GET", "/grants/applied", resource=ON_IT, limit=200, after=first["next"])
+    assert [one["id"] for one in first["grants"] + rest["grants"]] == ids
+    assert (first["next"], rest["next"]) == (ids[199], None)
+    browser = call.house.browser("alice")
+    path = "/share/user_volume/Storage/alice/shared"
+    pages = [browser.get(f"{path}{query}").text for query in ("", f"?after={ids[199]}")]
+    assert [names[0] in page for page in pages] == [True, False]
+    assert [names[200] in page for page in pages] == [False, True]
+    assert [f"{path}?after={ids[199]}" in page for page in pages] == [True, False]
+    form = {"q": names[200], "whom": f"user:{names[200]}", "right": "read", "action": "preview"}
+    call.house.store.remember_person(PEOPLE["alice"].model_copy(update={"username": names[200]}))
+    call.house.people.add(PEOPLE["alice"].model_copy(update={"username": names[200]}), PASSWORD)
+    assert "as now, nothing changes" in browser.post(path, form).text
