@@ -555,6 +555,11 @@ class Store(Protocol):
         """Append to the audit trail, in the transaction of what is told."""
         ...
 
+    def refused_since(self, entry: Entry, since: datetime) -> bool:
+        """Was the same person refused the same act on the same thing with the same words, at `since` or
+        later?"""
+        ...
+
     def audit(
         self,
         *,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, or_, select
+from sqlalchemy import ColumnElement, exists, insert, or_, select
 
 from ..domain.access import Resource, ResourceKind, SubjectKind
 from ..domain.audit import BROKER, Entry, Outcome, Sieve
@@ -23,6 +24,13 @@ class Audit(Part):
         if rows:
             with self._database.writing() as connection:
                 connection.execute(insert(audit), rows)
+
+    def refused_since(self, entry: Entry, since: datetime) -> bool:
+        """See `ports.Store`."""
+        row, same = _row(entry), ("who", "act", "on_kind", "on_name", "outcome", "reason")
+        before = exists().where(audit.c.at >= since, *(audit.c[name] == row[name] for name in same))
+        with self._database.reading() as connection:
+            return bool(connection.execute(select(before)).scalar_one())
 
     def audit(
         self,
