@@ -13,8 +13,8 @@ from ..domain.errors import Conflict, Invalid, Refused
 from ..ports import Clock, Store
 
 REPEATED = timedelta(hours=1)
-"""A refusal that was recorded so lately is not recorded again: owners read the trail, and strangers may ask for
-ever."""
+"""A refusal that was recorded so lately is not recorded again: owners read the trail, and strangers may ask
+for ever."""
 
 
 @dataclass
