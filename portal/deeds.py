@@ -39,7 +39,7 @@ DEEDS = {
     "group.leave": Deed("Left", "took", "take", "{whom} out of {on}"),
     "group.remove": Deed("Removed", "removed", "remove", "{whom} from {on}"),
     "group.role": Deed("Changed a role", "made", "make", "{whom} {detail} of {on}"),
-    "group.transfer": Deed("Handed a group over", "handed", "hand", "{on} over to {whom}"),
+    "group.transfer": Deed("Offered a group", "offered", "offer", "{on} to {whom}, to own it"),
     "disk.applied": Deed("Applied rights on disk", "applied on disk", "apply on disk", "{on}: {detail}"),
     "disk.repaired": Deed("Repaired rights on disk", "repaired on disk", "repair on disk", "{on}: {detail}"),
     "support.begin": Deed(

@@ -126,6 +126,17 @@ def support_session() -> SupportSession | None:
     return cast("SupportSession | None", current_user.support)
 
 
+def holds(scope: Scope) -> bool:
+    """May the token they came with do what `scope` says? A login's may do all."""
+    return token().kind is TokenKind.LOGIN or scope in token().scopes
+
+
+def need(scope: Scope) -> None:
+    """Answer 403 where the token lacks `scope`: for what a route tells beyond its own."""
+    if not holds(scope):
+        abort(403, f"This token lacks the scope {scope}; make one that has it.")
+
+
 def bearer() -> str | None:
     """The secret of the Authorization header, if it is of the Bearer kind (RFC 6750)."""
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
@@ -256,8 +267,8 @@ def _check_token(access: Access) -> None:
     own_login = token().kind is TokenKind.LOGIN
     if access.own_login and not own_login:
         abort(403, "This takes a login; a personal token is not enough.")
-    if access.scope is not None and not own_login and access.scope not in token().scopes:
-        abort(403, f"This token lacks the scope {access.scope}; make one that has it.")
+    if access.scope is not None:
+        need(access.scope)
 
 
 def _ask_to_log_in(access: Access) -> Response:

@@ -28,7 +28,7 @@ Key = TypeVar("Key", bound=Hashable)
 def with_me() -> str:
     """What others granted me or a group I am in; not what I gave a group of mine."""
     me = person().username
-    found = services.sharing.with_me(person(), _after(), PER_PAGE + 1)
+    found = services.sharing.with_me(person(), page_after(), PER_PAGE + 1)
     return _listed("sharing_with.html", found, lambda g: me not in (g.granted_by, owner_of(g.resource)))
 
 
@@ -36,7 +36,7 @@ def with_me() -> str:
 @allow(PAGE)
 def by_me() -> str:
     """What I granted."""
-    return _listed("sharing_mine.html", services.sharing.by_me(person(), _after(), PER_PAGE + 1))
+    return _listed("sharing_mine.html", services.sharing.by_me(person(), page_after(), PER_PAGE + 1))
 
 
 @bp.app_template_global()
@@ -89,5 +89,6 @@ def _listed(template: str, found: Sequence[Share], wanted: Callable[[Grant], boo
     )
 
 
-def _after() -> int:
+def page_after() -> int:
+    """After which grant the page that is asked for begins."""
     return max(0, min(request.args.get("after", 0, type=int), 2**63 - 1))

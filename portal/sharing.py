@@ -30,13 +30,13 @@ from .errors import status_of
 from .guard import Access, allow, asker, person, powers
 from .rights import SHAREABLE, command, thing, value_of
 from .services import services
-from .shares import grouped, job_names
+from .shares import grouped, job_names, page_after
 from .whom import Whom
 
 bp = Blueprint("sharing", __name__)
 PAGE = Access(page=True)
-MOST = 500
-"""Grants on one thing that its page shows and a preview compares with."""
+PER_PAGE = 200
+"""Grants on one thing that its page shows."""
 
 FIELD_OF = {"actions": "right", "expires": "until", "subject": whom.TYPED}
 """A problem's name in the service → the field where it is shown."""
@@ -156,7 +156,7 @@ def _compared(resource: Resource, given: Sequence[Share]) -> tuple[dict[str, obj
     """What would be granted, each with what the same person granted of it already."""
     there = {
         (share.grant.subject, share.grant.action, share.grant.granted_by): share.grant
-        for share in services.sharing.on(person(), resource, limit=MOST)
+        for share in services.sharing.between(person(), resource, given[0].grant.subject)
     }
     grants = [share.grant for share in given]
     return tuple(
@@ -175,9 +175,11 @@ def _told_apart(disk: Disk) -> dict[int, GrantOnDisk]:
 
 
 def _show(resource: Resource, draft: Draft) -> tuple[str, int]:
-    found = services.sharing.on(person(), resource, limit=MOST)
-    jobs = job_names([resource])
-    disk = services.disks.of(person(), resource) if resource.kind is ResourceKind.USER_VOLUME else None
+    after = page_after()
+    found = services.sharing.on(person(), resource, after, PER_PAGE + 1)
+    page = found[:PER_PAGE]
+    jobs, volume = job_names([resource]), resource.kind is ResourceKind.USER_VOLUME
+    disk = services.disks.of(person(), resource, after, PER_PAGE) if volume else None
     owner = owner_of(resource) or (jobs[resource.name].owner if resource.name in jobs else "")
     shown = render_template(
         "share.html",
@@ -185,8 +187,9 @@ def _show(resource: Resource, draft: Draft) -> tuple[str, int]:
         job=jobs.get(resource.name) if resource.kind is ResourceKind.JOB else None,
         owner=owner,
         of_the_site=resource.kind in OF_THE_SITE,
-        groups=sorted(grouped(found, lambda grant: grant.subject), key=lambda one: value_of(one[0])),
-        full=len(found) == MOST,
+        groups=sorted(grouped(page, lambda grant: grant.subject), key=lambda one: value_of(one[0])),
+        after=after,
+        next=page[-1].id if len(found) > len(page) else None,
         actions=ACTIONS[resource.kind],
         disk=disk.volume if disk else None,
         on_disk=_told_apart(disk) if disk else {},

@@ -18,6 +18,7 @@ from .domain.audit import Entry, Sieve
 from .domain.catalogue import ComputeDomain, Image, Site
 from .domain.errors import Conflict
 from .domain.files import FileEntry
+from .domain.gpu_hours import GpuJob
 from .domain.groups import Group, Membership, Status
 from .domain.jobs import Job, JobEvent, NewJob
 from .domain.limits import Limit, Load
@@ -492,8 +493,13 @@ class Store(Protocol):
         """Names of the groups that this person owns or is an admin of."""
         ...
 
+    def offered(self, username: str) -> list[tuple[Group, Membership]]:
+        """The groups whose heir this person is, with their own memberships, by name; from an index."""
+        ...
+
     def count_invitations(self, username: str) -> int:
-        """Open invitations to this person, and to groups they own or are an admin of; from an index."""
+        """Open invitations to this person, also to own a group, and to groups they own or are an admin of;
+        from indices."""
         ...
 
     def reach(self, seeds: Iterable[Subject]) -> frozenset[Subject]:
@@ -586,6 +592,11 @@ class Store(Protocol):
         """Append to the audit trail, in the transaction of what is told."""
         ...
 
+    def refused_since(self, entry: Entry, since: datetime) -> bool:
+        """Was the same person refused the same act on the same thing with the same words, at `since` or
+        later?"""
+        ...
+
     def audit(
         self,
         *,
@@ -637,6 +648,10 @@ class Store(Protocol):
 
     def loads(self, owner: str, states: Sequence[JobState]) -> list[Load]:
         """What these count against limits, those that ask the same summed up: few of thousands of jobs."""
+        ...
+
+    def gpu_jobs(self, owner: str, since: datetime) -> list[GpuJob]:
+        """The jobs of `owner` with GPUs that are not over, or ended at `since` or later; from an index."""
         ...
 
     def job(self, job_id: int) -> Job | None: ...

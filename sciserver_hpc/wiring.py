@@ -56,6 +56,7 @@ from .services.results import Results
 from .services.sharing import Sharing
 from .services.site import Site
 from .services.support import Support
+from .services.watched_directory import WatchedDirectory
 from .settings import ClusterSettings, Settings, check_secrets
 from .store.sql_store import SqlStore
 from .waking import DatagramWaker
@@ -63,7 +64,10 @@ from .waking import DatagramWaker
 
 @dataclass(frozen=True)
 class Services:
-    """All use cases, and the adapters that checks and the broker need themselves."""
+    """All use cases, and the adapters that checks and the broker need themselves.
+
+    directory: as it is; services ask it through a WatchedDirectory.
+    """
 
     settings: Settings
     clock: Clock
@@ -100,16 +104,17 @@ def build(settings: Settings) -> Services:
     clock = SystemClock()
     store = build_store(settings)
     directory = build_directory(settings)
+    watched = WatchedDirectory(store, directory, clock)
     agents = build_agents(settings)
     schedulers = {name: _scheduler(cluster, agents) for name, cluster in settings.clusters.items()}
     homes, site = Homes(store, agents), Site(store, clock)
     jobs = _jobs(settings, clock, store, schedulers, homes, site)
     waker = DatagramWaker(settings.portal.runtime_dir)
-    groups = Groups(store, directory, clock, waker)
+    groups = Groups(store, watched, clock, waker)
     everyone = settings.sharing.everyone_group
-    sharing = Sharing(store, directory, clock, site, waker, everyone)
-    entitled = Entitled(store, directory, clock, everyone)
-    administration, login = Administration(store, clock), Login(store, directory, clock, homes)
+    sharing = Sharing(store, watched, clock, site, waker, everyone)
+    entitled = Entitled(store, watched, clock, everyone)
+    administration, login = Administration(store, clock), Login(store, watched, clock, homes)
     longest = timedelta(minutes=settings.support.minutes)
     support = Support(store, clock, login, administration, longest)
     every = timedelta(hours=settings.sharing.look_hours)
@@ -126,7 +131,7 @@ def build(settings: Settings) -> Services:
         catalogue=Catalogue(store, site),
         groups=groups,
         sharing=sharing,
-        explaining=Explaining(store, directory, clock, site),
+        explaining=Explaining(store, watched, clock, site),
         audit=Audit(store, groups, sharing, administration, support),
         projecting=Projecting(store, agents, clock, entitled, every),
         disks=Disks(store, clock, sharing, entitled),

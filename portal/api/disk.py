@@ -6,14 +6,15 @@ from sciserver_hpc.services.disk import Disk
 
 from ..guard import person
 from ..services import services
-from .access_models import ThingQuery
+from .access_models import OnQuery
 from .routes import Route, query
 from .sharing import READ
 
 
 def grants_applied() -> Disk:
-    """State of a volume and of each grant on it."""
-    return services.disks.of(person(), query(ThingQuery).resource)
+    """State of a volume and of grants on it."""
+    asked = query(OnQuery)
+    return services.disks.of(person(), asked.resource, asked.after, asked.limit)
 
 
 ROUTES = (
@@ -24,7 +25,7 @@ ROUTES = (
         READ,
         "How far the filesystem follows the grants on a user volume, for those who may share it; those it is "
         "shared with are told of what reaches them.",
-        query=ThingQuery,
+        query=OnQuery,
         answer=Disk,
     ),
 )

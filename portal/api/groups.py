@@ -72,7 +72,7 @@ def people() -> PeopleAnswer:
 
 
 def _view(seen: GroupSeen) -> GroupView:
-    return GroupView(**seen.group.model_dump(), role=seen.role, member=seen.member)
+    return GroupView(**seen.group.model_dump(exclude={"heir"}), role=seen.role, member=seen.member)
 
 
 READ, WRITE = Access(scope=Scope.GROUPS_READ), Access(scope=Scope.GROUPS_WRITE)

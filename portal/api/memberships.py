@@ -81,7 +81,7 @@ def set_role(name: str) -> MembershipAnswer:
 
 
 def transfer(name: str) -> MembershipAnswer:
-    """Hand the group over."""
+    """Offer the group to a member."""
     return _now(services.groups.transfer(asker(), name, body(MemberRequest).member))
 
 
@@ -184,7 +184,7 @@ ROUTES = (
         f"{ONE}/transfer",
         transfer,
         WRITE,
-        "Hand the group over to a member.",
+        "Offer the group to a member, who owns it once they accept; the answer is the invitation.",
         body=MemberRequest,
         answer=MembershipAnswer,
     ),

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from flask import Response
 
-from sciserver_hpc.domain.access import Action, roles
+from sciserver_hpc.domain.access import Action, ResourceKind, roles
 from sciserver_hpc.domain.errors import Invalid
 from sciserver_hpc.domain.sharing import Share
 from sciserver_hpc.domain.tokens import Scope
 
-from ..guard import Access, asker, person
+from ..guard import Access, asker, need, person
 from ..services import services
 from .access_models import (
     ExplainAnswer,
@@ -79,6 +79,8 @@ def explain() -> ExplainAnswer:
     """Why somebody may, or may not."""
     asked = query(ExplainQuery)
     who = asked.user or person().username
+    if who != person().username or asked.resource.kind is ResourceKind.GROUP:
+        need(Scope.GROUPS_READ)  # who has a right through a group is in it
     return ExplainAnswer(explanation=services.explaining.explain(person(), who, asked.action, asked.resource))
 
 

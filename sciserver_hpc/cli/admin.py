@@ -69,7 +69,9 @@ def show_config(reference: bool) -> None:
 
 @admin.command(epilog="\b\nExamples:\n  sciserver-hpc check\n  sciserver-hpc check agent --user alice\n")
 @click.argument("names", nargs=-1, type=click.Choice((*CHECKS, "all")), metavar="[NAME]...")
-@click.option("--user", metavar="NAME", default="", help="As whom to try an agent.")
+@click.option(
+    "--user", metavar="NAME", default="", help="As whom to try an agent, and whose folders to look at."
+)
 @json_option
 def check(names: tuple[str, ...], user: str, as_json: bool) -> None:
     """Check what the portal depends on: secrets, db, ldap, slurm, images, volumes, agent, proxy,

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import requests
 
-from ..domain.errors import Invalid, NotFound, SciServerError, Unavailable
+from ..domain.errors import AgentError, Invalid, NotFound, SciServerError, Unavailable
+from ..domain.people import Person
 from ..domain.scheduling import Owner
+from ..domain.volumes import RootVolume
 from ..image_files import ImageFiles
 from ..scheduler.commands import Commands
 from ..settings import SECRETS, Settings
@@ -193,7 +195,9 @@ _NO_ACLS = (
 
 
 def volumes(site: Site) -> Iterator[Verdict]:
-    """Each root volume is there, and its filesystem keeps the ACLs that grants become."""
+    """Each root volume is there, its filesystem keeps the ACLs that grants become, and the folder of the user
+    named is theirs."""
+    person = _person(site)
     for root in site.services.store.root_volumes():
         try:
             missing = [what for attribute, what in _ACLS.items() if not _keeps(root.path, attribute)]
@@ -205,6 +209,34 @@ def volumes(site: Site) -> Iterator[Verdict]:
         else:
             text = f"{root.path} keeps {'no POSIX ' + ' and no '.join(missing) if missing else 'POSIX ACLs'}"
             yield Verdict(f"volumes {root.name}", not missing, text, _NO_ACLS if missing else "")
+            if person is not None and not missing:
+                yield _folder(site, root, person)
+
+
+def _folder(site: Site, root: RootVolume, person: Person) -> Verdict:
+    """What stands on a person's folder, as their own agent finds it."""
+    name, place = f"volumes {root.name} {person.username}", f"{root.path}/{person.username}"
+    try:
+        found = site.services.agents.of(_owner(person)).acl_show(root.path, person.username)
+    except SciServerError as error:
+        if isinstance(error, AgentError) and error.reason == "not_found":
+            return Verdict(name, True, f"{place} is not there yet; it is made when they log in")
+        return Verdict(name, False, str(error), f"see: sciserver-hpc check agent --user {person.username}")
+    if found.uid != person.uid:
+        return Verdict(name, False, f"{place} belongs to uid {found.uid}", f"chown it to {person.username}")
+    return Verdict(name, True, f"{place} names {len(found.access.named)} others in its ACL")
+
+
+def _person(site: Site) -> Person | None:
+    """The user named, where the directory knows them."""
+    try:
+        return site.services.directory.person(site.user) if site.user else None
+    except NotFound:
+        return None
+
+
+def _owner(person: Person) -> Owner:
+    return Owner(username=person.username, uid=person.uid, gid=person.gid)
 
 
 def _keeps(path: str, attribute: str) -> bool:
@@ -228,12 +260,12 @@ def agent(site: Site) -> Iterator[Verdict]:
     if not site.user:
         yield Verdict("agent", True, f"not tried ({transport})", "name somebody: --user alice")
         return
-    try:
-        person = site.services.directory.person(site.user)
-    except NotFound as error:
-        yield Verdict("agent", False, str(error), "name a person of the directory with --user")
+    person = _person(site)
+    if person is None:
+        words = f"the directory knows no {site.user}"
+        yield Verdict("agent", False, words, "name a person of the directory with --user")
         return
-    owner = Owner(username=person.username, uid=person.uid, gid=person.gid)
+    owner = _owner(person)
     remedy = f"check the sudoers line of this account: sudo -n -l -U {person.username}"
     yield _answer("agent", lambda: site.services.agents.ping(owner), remedy if transport == "sudo" else "")
 

@@ -55,7 +55,7 @@ def invite(name: str, who: str, admin: bool, as_json: bool) -> None:
 @_for
 @json_option
 def accept(name: str, other: str | None, as_json: bool) -> None:
-    """Accept the invitation to GROUP."""
+    """Accept the invitation to GROUP, or the group itself where it is offered to me."""
     _told(connect().accept(name, other), "{who} is in {group} as {role}.", as_json)
 
 
@@ -129,8 +129,10 @@ def demote(name: str, who: str, as_json: bool) -> None:
 @_who
 @json_option
 def transfer(name: str, who: str, as_json: bool) -> None:
-    """Hand GROUP over to WHO, a member. I stay as an admin."""
-    _told(connect().transfer_group(name, who), "{who} is {role} of {group}.", as_json)
+    """Offer GROUP to WHO, a member, who owns it once they accept. I stay as an admin then."""
+    now = connect().transfer_group(name, who)
+    offered = "{group} is offered to {who}, who owns it once they accept."
+    _told(now, "{who} is {role} of {group}." if now.counts else offered, as_json)
 
 
 VERBS = (invite, accept, decline, withdraw, join, leave, remove, promote, demote, transfer)

@@ -12,12 +12,14 @@ from .verb import Verb, connect, json_option, print_json
 
 if TYPE_CHECKING:
     from ..client import DomainInfo
+    from ..domain.limits import Allowance
 
 
 @click.command(cls=Verb, epilog="\b\nExamples:\n  sciserver domains\n  sciserver domains --json\n")
 @json_option
 def domains(as_json: bool) -> None:
-    """List the compute domains I may use, with their limits for one job, and what I may have at once."""
+    """List the compute domains I may use, with their limits for one job, and what I may have at once and in a
+    month."""
     found = connect().domains()
     if as_json:
         print_json(found)
@@ -28,12 +30,23 @@ def domains(as_json: bool) -> None:
 
 
 def _allowances(found: Iterable[DomainInfo]) -> None:
-    """What I may have at once, below the domains; nothing where no limit applies to me."""
+    """What I may have at once and in a month, below the domains; nothing where no limit applies to me."""
     held = dict.fromkeys(one for domain in found for one in domain.allowances)
-    if held:
+    at_once = [_allowance(one) for one in held if one.renews is None]
+    monthly = [(*_allowance(one), f"{one.renews:%Y-%m-%d} UTC") for one in held if one.renews is not None]
+    if at_once:
         click.echo()
-        rows = ((one.domain or "all", one.measure, one.used, one.most, one.subject) for one in held)
-        show(("AT ONCE IN", "OF", "I HAVE", "AT MOST", "LIMIT OF"), rows, right=("I HAVE", "AT MOST"))
+        show(("AT ONCE IN", "OF", "I HAVE", "AT MOST", "LIMIT OF"), at_once, right=("I HAVE", "AT MOST"))
+    if monthly:
+        click.echo()
+        titles = ("THIS MONTH IN", "OF", "USED OR ASKED", "AT MOST", "LIMIT OF", "RENEWED")
+        show(titles, monthly, right=("USED OR ASKED", "AT MOST"))
+
+
+def _allowance(one: Allowance) -> tuple[object, ...]:
+    from ..domain.limits import amount  # noqa: PLC0415
+
+    return one.domain or "all", one.measure, amount(one.used), one.most, one.subject
 
 
 def _domain(domain: DomainInfo) -> tuple[object, ...]:

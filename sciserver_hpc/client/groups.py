@@ -97,7 +97,10 @@ class Groups:
         return self._change(group, "role", member, safe=True, role=Role(role).value)
 
     def transfer_group(self, group: str, member: Who) -> Membership:
-        """Hand the group over to a member; who owned it stays as an admin."""
+        """Offer the group to a member: it is theirs once they `accept`; who owned it stays as an admin.
+
+        The answer is the invitation; `decline` and `withdraw` end it.
+        """
         return self._change(group, "transfer", member)
 
     def people(self, prefix: str) -> list[PersonInfo]:

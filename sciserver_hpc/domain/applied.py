@@ -11,7 +11,7 @@ from .acl import Named
 from .acl_walk import AclSample, Obstacle
 from .model import Model
 from .projection import Drift
-from .upkeep import Phase, Tally, Upkeep, covers
+from .upkeep import Phase, Tally, Upkeep, covers, rights_of
 
 
 class Applied(StrEnum):
@@ -78,19 +78,25 @@ def of_volume(row: Upkeep | None, ref: str, now: AwareDatetime) -> VolumeOnDisk:
     )
 
 
-def of_grant(row: Upkeep | None, wanted: Mapping[Named, int], unknown: str, now: AwareDatetime) -> OnDisk:
-    """Where one grant stands. wanted: the rights it means, of everybody but the owner; unknown: why it names
-    nobody on the filesystem, "" when it does, or is for a group that nobody is in."""
-    if unknown:
-        return OnDisk(state=Applied.PENDING, sentence=f"Pending: {unknown}")
-    if row is None:
-        return OnDisk(state=Applied.WAITING, sentence=_SOON)
-    if covers(row.settled, wanted) and covers(row.entries, wanted):
-        return OnDisk(state=Applied.APPLIED, sentence="Applied.")
-    state, sentence = _progress(row, now)
-    if state is Applied.APPLIED:  # read a moment before the broker was told
-        return OnDisk(state=Applied.WAITING, sentence=_SOON)
-    return OnDisk(state=state, sentence=sentence)
+class Grants:
+    """Where grants on one volume stand, whose row is `row`; None where it has none."""
+
+    def __init__(self, row: Upkeep | None, now: AwareDatetime) -> None:
+        self._given = [] if row is None else [rights_of(row.settled), rights_of(row.entries)]
+        self._other = OnDisk(state=Applied.WAITING, sentence=_SOON)
+        if row is not None:
+            state, sentence = _progress(row, now)
+            if state is not Applied.APPLIED:  # else it was read a moment before the broker was told
+                self._other = OnDisk(state=state, sentence=sentence)
+
+    def state(self, wanted: Mapping[Named, int], unknown: str) -> OnDisk:
+        """Of one of them. wanted: the rights it means, of everybody but the owner; unknown: why it names
+        nobody on the filesystem, "" when it does, or is for a group that nobody is in."""
+        if unknown:
+            return OnDisk(state=Applied.PENDING, sentence=f"Pending: {unknown}")
+        if self._given and all(covers(given, wanted) for given in self._given):
+            return OnDisk(state=Applied.APPLIED, sentence="Applied.")
+        return self._other
 
 
 def left_words(tally: Tally) -> str:

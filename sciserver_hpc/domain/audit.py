@@ -53,9 +53,13 @@ class Entry(Model):
 
 
 class Sieve(Model):
-    """Which lines of the trail: whose, of which act, from `since` to before `until`."""
+    """Which lines of the trail: whose, of which act, from `since` to before `until`.
+
+    members: those too that name members of groups, which are all about groups, and the broker's.
+    """
 
     who: str | None = None
     act: str | None = None
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
+    members: bool = True

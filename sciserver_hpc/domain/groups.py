@@ -58,12 +58,16 @@ class Source(StrEnum):
 
 
 class Group(Model):
-    """A group. `owner`: a username; "" for one of the directory."""
+    """A group. `owner`: a username; "" for one of the directory.
+
+    heir: the member it is offered to, who owns it once they accept.
+    """
 
     name: str = Field(min_length=1, max_length=255)
     source: Source = Source.PORTAL
     description: Description = ""
     owner: str = Field(default="", max_length=32)
+    heir: str | None = Field(default=None, max_length=32)
     accessibility: Accessibility = Accessibility.PRIVATE
     created_at: AwareDatetime
 

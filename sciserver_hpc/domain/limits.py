@@ -1,4 +1,4 @@
-"""How much one person may have at once. Pure.
+"""How much one person may have at once, and use in a month. Pure.
 
 A limit is for each person of a group. Of those that apply to a person, through whatever group, the most
 generous holds: for each measure, over all domains and in each domain apart. Where none applies there is none.
@@ -6,14 +6,16 @@ generous holds: for each measure, over all domains and in each domain apart. Whe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from .access import Subject, SubjectKind
 from .arrays import at_once
+from .gpu_hours import at_most
 from .model import Model
 from .names import Slug
 from .resources import Resources
@@ -27,19 +29,30 @@ class Measure(StrEnum):
 
     CPUS = "cpus"
     GPUS = "gpus"
+    GPU_HOURS = "gpu_hours"
+    """In a calendar month of UTC, over finished jobs too: see `gpu_hours`."""
 
 
-_UNITS = {Measure.JOBS: "unfinished jobs", Measure.CPUS: "CPUs", Measure.GPUS: "GPUs"}
+_UNITS = {
+    Measure.JOBS: "unfinished jobs",
+    Measure.CPUS: "CPUs",
+    Measure.GPUS: "GPUs",
+    Measure.GPU_HOURS: "GPU hours",
+}
 
 
 class Limit(Model):
-    """The most each person of `subject` may have at once. domain: only what runs there is counted."""
+    """The most each person of `subject` may have at once, or use in a month (gpu_hours).
+
+    domain: only what runs there is counted.
+    """
 
     subject: Subject
     domain: Slug | None = None
     jobs: int | None = Field(default=None, ge=0, le=1_000_000_000)
     cpus: int | None = Field(default=None, ge=0, le=1_000_000_000)
     gpus: int | None = Field(default=None, ge=0, le=1_000_000_000)
+    gpu_hours: int | None = Field(default=None, ge=0, le=1_000_000_000)
 
     @model_validator(mode="after")
     def _limits_something(self) -> Limit:
@@ -57,31 +70,50 @@ class Limit(Model):
 
 @dataclass(frozen=True)
 class Load:
-    """What a job in `domain` counts, or several together."""
+    """What a job in `domain` counts, or several together. gpu_hours: the most it may use."""
 
     domain: str
     jobs: int = 1
     cpus: int = 1
     gpus: int = 0
+    gpu_hours: float = 0
 
     def times(self, count: int) -> Load:
         """That of `count` such jobs."""
-        return Load(self.domain, count * self.jobs, count * self.cpus, count * self.gpus)
+        hours = count * self.gpu_hours
+        return Load(self.domain, count * self.jobs, count * self.cpus, count * self.gpus, hours)
+
+
+@dataclass(frozen=True)
+class Month:
+    """GPU hours that count in this month, by domain, and when the next begins."""
+
+    hours: Mapping[str, float]
+    renews: datetime
 
 
 class Allowance(Model):
-    """How much a person may have, and has. domain: None for all domains; subject: whose limit it is."""
+    """How much a person may have, and has. domain: None for all domains; subject: whose limit it is.
+
+    renews: of GPU hours, when the next month begins; used: of them those used, and those that jobs which are
+    not over may use yet.
+    """
 
     measure: Measure
     domain: Slug | None
     most: int
-    used: int
+    used: int | float
     subject: Subject
+    renews: AwareDatetime | None = None
 
-    def counts(self, load: Load) -> int:
+    def counts(self, load: Load) -> int | float:
         """How much of `load` it is about."""
-        amount: int = getattr(load, self.measure)
+        amount: int | float = getattr(load, self.measure)
         return amount if self.domain in (None, load.domain) else 0
+
+    def holds(self, more: float) -> bool:
+        """Is there room for so much more? Hours are compared as seconds."""
+        return round((self.used + more) * 3600) <= self.most * 3600
 
     def after(self, load: Load) -> Allowance:
         """As it stands once `load` is there too."""
@@ -91,13 +123,25 @@ class Allowance(Model):
 def load_of(domain: str, asked: Resources, array: str | None) -> Load:
     """What a job counts from its acceptance to its end."""
     tasks = at_once(array) if array else 1
-    return Load(domain, tasks, tasks * asked.cpus * asked.tasks, tasks * asked.gpus * asked.nodes)
+    gpus = tasks * asked.gpus * asked.nodes
+    return Load(domain, tasks, tasks * asked.cpus * asked.tasks, gpus, at_most(asked, array))
+
+
+def monthly(limits: Iterable[Limit], subjects: frozenset[Subject]) -> bool:
+    """Does any limit of GPU hours hold for a person who acts as `subjects`?"""
+    return any(one.gpu_hours is not None and one.subject in subjects for one in limits)
 
 
 def allowances(
-    limits: Iterable[Limit], subjects: frozenset[Subject], live: Iterable[Load]
+    limits: Iterable[Limit],
+    subjects: frozenset[Subject],
+    live: Iterable[Load],
+    month: Month | None = None,
 ) -> list[Allowance]:
-    """What holds for a person who acts as `subjects` and has `live`; over all domains first."""
+    """What holds for a person who acts as `subjects` and has `live`; over all domains first.
+
+    month: what they used; it may be missing where no limit of GPU hours holds.
+    """
     found: dict[tuple[str, Measure], Allowance] = {}
     for limit in limits:
         for measure in Measure:
@@ -108,11 +152,16 @@ def allowances(
                 measure=measure, domain=limit.domain, most=most, used=0, subject=limit.subject
             )
     loads = list(live)
-    return [_filled(found[key], loads) for key in sorted(found)]
+    return [_filled(found[key], loads, month) for key in sorted(found)]
 
 
-def _filled(allowance: Allowance, loads: Iterable[Load]) -> Allowance:
-    return allowance.model_copy(update={"used": sum(map(allowance.counts, loads))})
+def _filled(allowance: Allowance, loads: Iterable[Load], month: Month | None) -> Allowance:
+    if allowance.measure is not Measure.GPU_HOURS:
+        return allowance.model_copy(update={"used": sum(map(allowance.counts, loads))})
+    if month is None:
+        raise ValueError("a limit of GPU hours holds, and what was used of them is not known")
+    used = sum(hours for domain, hours in month.hours.items() if allowance.domain in (None, domain))
+    return allowance.model_copy(update={"used": used, "renews": month.renews})
 
 
 def excess(held: Iterable[Allowance], asked: Load) -> dict[str, str]:
@@ -120,15 +169,34 @@ def excess(held: Iterable[Allowance], asked: Load) -> dict[str, str]:
     return {
         f"{one.measure}{_where(one)}": _sentence(one, one.counts(asked))
         for one in held
-        if one.counts(asked) and one.used + one.counts(asked) > one.most
+        if one.counts(asked) and not one.holds(one.counts(asked))
     }
 
 
-def _sentence(one: Allowance, asked: int) -> str:
+def amount(value: float) -> str:
+    """A number of what a limit counts, hours to a hundredth: `3`, `12.5`."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _sentence(one: Allowance, asked: float) -> str:
+    if one.renews is not None:
+        return _monthly_sentence(one, asked, one.renews)
     limit = f"{_whose(one.subject)} may have {one.most} {_UNITS[one.measure]}{_where(one)} at once"
     if asked > one.most:
         return f"{limit}, and this asks {asked}; ask for less, or an administrator for more"
     return f"{limit}; you have {one.used}, and this asks {asked}; wait for some to end, or cancel some"
+
+
+def _monthly_sentence(one: Allowance, asked: float, renews: datetime) -> str:
+    words = f"{_whose(one.subject)} may use {one.most} {_UNITS[one.measure]}{_where(one)} in a month (UTC)"
+    if asked > one.most:
+        words = f"{words}, and this may use {amount(asked)}"
+        return f"{words}; ask for less time or fewer GPUs, or an administrator for more"
+    used = f"{amount(one.used)} are used, or asked for by your jobs that are not over"
+    return (
+        f"{words}; {used}, and this may use {amount(asked)}; ask for less time, wait for jobs that end early "
+        f"or for {renews:%Y-%m-%d}, when the month is new"
+    )
 
 
 def _whose(subject: Subject) -> str:

@@ -145,18 +145,27 @@ def refuse_circle(name: str, member: Subject, above: frozenset[str]) -> None:
 
 
 def accept(
-    standing: Standing, invitation: Membership | None, above: frozenset[str], now: datetime
+    standing: Standing,
+    invitation: Membership | None,
+    above: frozenset[str],
+    now: datetime,
+    owner: Membership | None = None,
 ) -> Change | None:
-    """Come in. For a nested group, whoever may answer for it has been asked (`may_answer`)."""
+    """Come in. For a nested group, whoever may answer for it has been asked (`may_answer`).
+
+    Of a member to whom the group is offered: own it from now on; `owner`, whose it was, stays as an admin.
+    """
     if invitation is not None and invitation.counts:
-        return None
+        return _inherit(standing, invitation, owner, now) if _is_heir(standing.group, invitation) else None
     found = _open(standing.group, invitation)
     refuse_circle(standing.group.name, found.member, above)
     return _changed(standing, found, now, status=Status.ACCEPTED, barred=False)
 
 
 def decline(standing: Standing, invitation: Membership | None, now: datetime) -> Change | None:
-    """Stay out."""
+    """Stay out; of a member to whom the group is offered: leave it to its owner."""
+    if _is_heir(standing.group, invitation):
+        return Change(_kept(standing.group))
     if invitation is not None and invitation.status is Status.DECLINED:
         return None
     return _changed(standing, _open(standing.group, invitation), now, status=Status.DECLINED)
@@ -165,6 +174,9 @@ def decline(standing: Standing, invitation: Membership | None, now: datetime) ->
 def withdraw(standing: Standing, invitation: Membership | None, now: datetime) -> Change | None:
     """Take an invitation back."""
     standing.need(Role.ADMIN)
+    if _is_heir(standing.group, invitation):
+        standing.need(Role.OWNER)
+        return Change(_kept(standing.group))
     if invitation is not None and invitation.status is Status.WITHDRAWN:
         return None
     return _changed(standing, _open(standing.group, invitation), now, status=Status.WITHDRAWN)
@@ -234,22 +246,22 @@ def set_role(standing: Standing, membership: Membership | None, role: Role, now:
     return _changed(standing, found, now, role=role)
 
 
-def transfer(standing: Standing, heir: Membership | None, owner: Membership, now: datetime) -> Change | None:
-    """Hand the group over to a member; who owned it stays as an admin."""
+def transfer(standing: Standing, heir: Membership | None, now: datetime) -> Change | None:
+    """Offer the group to a member, in place of whom it was offered to; it changes hands when they accept."""
     standing.need(Role.OWNER)
     found = _in(standing.group, heir)
-    if found.role is Role.OWNER:
+    if found.role is Role.OWNER or _is_heir(standing.group, found):
         return None
     if found.member.kind is not SubjectKind.USER:
         raise Refused({str(found.member): "only a person can own a group"})
-    told = {"by": standing.person.username, "changed_at": now}
-    return Change(
-        standing.group.model_copy(update={"owner": found.member.name}),
-        (
-            found.model_copy(update={"role": Role.OWNER, **told}),
-            owner.model_copy(update={"role": Role.ADMIN, **told}),
-        ),
-    )
+    change = _changed(standing, found, now)
+    return Change(standing.group.model_copy(update={"heir": found.member.name}), change.memberships)
+
+
+def offer(group: Group, heir: Membership) -> Membership | None:
+    """The invitation to own the group, where it is offered to this member."""
+    update = {"role": Role.OWNER, "status": Status.INVITED}
+    return heir.model_copy(update=update) if _is_heir(group, heir) else None
 
 
 def delete(standing: Standing) -> Change:
@@ -279,6 +291,29 @@ def _in(group: Group, membership: Membership | None) -> Membership:
     return membership
 
 
+def _is_heir(group: Group, membership: Membership | None) -> bool:
+    member = membership.member if membership is not None and membership.counts else None
+    return group.heir is not None and member == user(group.heir)
+
+
+def _kept(group: Group) -> Group:
+    """Offered to nobody."""
+    return group.model_copy(update={"heir": None})
+
+
+def _inherit(standing: Standing, heir: Membership, owner: Membership | None, now: datetime) -> Change:
+    if owner is None:
+        raise Conflict(f"Group {standing.group.name} has no owner; tell an administrator.")
+    told = {"by": standing.person.username, "changed_at": now}
+    return Change(
+        standing.group.model_copy(update={"owner": heir.member.name, "heir": None}),
+        (
+            heir.model_copy(update={"role": Role.OWNER, **told}),
+            owner.model_copy(update={"role": Role.ADMIN, **told}),
+        ),
+    )
+
+
 def _spare_owner(membership: Membership) -> None:
     if membership.role is Role.OWNER:
         raise Refused({str(membership.member): "owns the group; only they can hand it over"})
@@ -286,4 +321,6 @@ def _spare_owner(membership: Membership) -> None:
 
 def _changed(standing: Standing, old: Membership, now: datetime, **fields: object) -> Change:
     told = {"by": standing.person.username, "changed_at": now}
-    return Change(standing.group, (old.model_copy(update={**fields, **told}),))
+    new = old.model_copy(update={**fields, **told})
+    gone = _is_heir(standing.group, old) and not new.counts
+    return Change(_kept(standing.group) if gone else standing.group, (new,))

@@ -297,10 +297,14 @@ def _as_before(entries: tuple[Entry, ...], settled: tuple[Entry, ...]) -> tuple[
     return tuple(entry for entry in entries if entry.named in there)
 
 
-def covers(entries: Iterable[Entry], wanted: Mapping[Named, int]) -> bool:
-    """Do `entries` give everybody in `wanted` their rights?"""
-    found = {entry.named: entry.bits for entry in entries}
-    return all(bits & ~found.get(named, 0) == 0 for named, bits in wanted.items())
+def rights_of(entries: Iterable[Entry]) -> dict[Named, int]:
+    """What `entries` give to whom."""
+    return {entry.named: entry.bits for entry in entries}
+
+
+def covers(given: Mapping[Named, int], wanted: Mapping[Named, int]) -> bool:
+    """Is everybody in `wanted` given their rights?"""
+    return all(bits & ~given.get(named, 0) == 0 for named, bits in wanted.items())
 
 
 def _with(row: Upkeep, **fields: object) -> Upkeep:

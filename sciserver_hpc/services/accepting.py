@@ -75,8 +75,12 @@ class Acceptor:
         return [outcomes[one.place] for one in asked]
 
     def draft(self, person: Person, request: JobRequest) -> Job:
-        """The job that `request` would become, recorded nowhere; its id is 0. Raises Invalid, Refused."""
+        """The job that `request` would become now, recorded nowhere; its id is 0. Raises Invalid, Refused."""
         resolved = resolve(request, self._gatherer.gather(person, [request]))
+        if self._store.count_jobs(person.username, ACTIVE) >= self._max_active:
+            raise self._full()
+        if over := excess(self._gatherer.allowances(person), resolved.load(request)):
+            raise Refused(over)
         return self._job(person, request, resolved, 0)
 
     def _known(self, person: Person, asked: Iterable[_Asked]) -> dict[int, Outcome]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from ..domain.access import Action, Grant, Resource, ResourceKind
+from collections.abc import Callable
+
+from ..domain.access import Action, Grant, Resource, ResourceKind, Subject
 from ..domain.acl import Named, Tag
-from ..domain.applied import OnDisk, VolumeOnDisk, of_grant, of_volume
+from ..domain.applied import Grants, OnDisk, VolumeOnDisk, of_volume
 from ..domain.errors import NotFound, Unavailable
 from ..domain.model import Model
 from ..domain.people import Person
 from ..domain.projection import READ, WRITE
-from ..domain.upkeep import Upkeep
 from ..ports import Clock, Store
-from .entitled import Entitled
+from .entitled import Entitled, Meaning
 from .sharing import Sharing
 
 
@@ -22,10 +23,14 @@ class GrantOnDisk(OnDisk):
 
 
 class Disk(Model):
-    """A volume's state, and that of each grant on it which the asker may see."""
+    """A volume's state, and that of grants on it which the asker may see.
+
+    next: `after` of the next page, None when there is none.
+    """
 
     volume: VolumeOnDisk
     grants: tuple[GrantOnDisk, ...]
+    next: int | None = None
 
 
 class Disks:
@@ -37,12 +42,13 @@ class Disks:
         self._sharing = sharing
         self._entitled = entitled
 
-    def of(self, person: Person, resource: Resource) -> Disk:
+    def of(self, person: Person, resource: Resource, after: int = 0, limit: int = 100) -> Disk:
         """For those who may share the volume; for those it is shared with, about what reaches them.
 
-        Raises NotFound.
+        after, limit: which grants, by their ids. Raises NotFound.
         """
-        shares, all_of_them = self._sharing.seen(person, resource)
+        seen, all_of_them = self._sharing.seen(person, resource, after, limit + 1)
+        shares = seen[:limit]
         parts = resource.name.split("/")
         if resource.kind is not ResourceKind.USER_VOLUME or len(parts) != 3:
             raise NotFound(f"There is no user volume {resource.name} that you may know of.")
@@ -51,22 +57,26 @@ class Disks:
         volume = of_volume(row, resource.name, self._clock.now())
         if not all_of_them:
             volume = VolumeOnDisk(state=volume.state, sentence=volume.sentence, volume=volume.volume)
+        there = Grants(row, self._clock.now())
+        meaning = self._entitled.meanings(share.grant.subject for share in shares)
         grants = [
-            GrantOnDisk(id=share.id, **self._of_grant(row, share.grant, owner).model_dump())
+            GrantOnDisk(id=share.id, **self._of_grant(there, share.grant, owner, meaning).model_dump())
             for share in shares
             if share.grant.action in (Action.READ, Action.WRITE)
         ]
-        return Disk(volume=volume, grants=tuple(grants))
+        more = shares[-1].id if len(seen) > len(shares) else None
+        return Disk(volume=volume, grants=tuple(grants), next=more)
 
-    def _of_grant(self, row: Upkeep | None, grant: Grant, owner: Person | None) -> OnDisk:
-        now = self._clock.now()
-        if not grant.lives(now):
-            return of_grant(row, {}, "it has expired.", now)
+    def _of_grant(
+        self, there: Grants, grant: Grant, owner: Person | None, meaning_of: Callable[[Subject], Meaning]
+    ) -> OnDisk:
+        if not grant.lives(self._clock.now()):
+            return there.state({}, "it has expired.")
         try:
-            meaning = self._entitled.meaning(grant.subject)
+            meaning = meaning_of(grant.subject)
         except Unavailable as error:
-            return of_grant(row, {}, f"{error}.", now)
+            return there.state({}, f"{error}.")
         bits = WRITE if grant.action is Action.WRITE else READ
         me = Named(tag=Tag.USER, id=owner.uid) if owner else None
         wanted = {named: bits for named in meaning.named if named != me}
-        return of_grant(row, wanted, meaning.unknown, now)
+        return there.state(wanted, meaning.unknown)

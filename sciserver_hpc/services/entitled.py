@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -65,8 +65,10 @@ class Entitled:
         granted: dict[Named, bool] = {}
         people: dict[str, Person] = {}
         groups: dict[int, str] = {}
-        for subject, write in _by_subject(live).items():
-            meaning = self.meaning(subject)
+        asked = _by_subject(live)
+        meaning_of = self.meanings(asked)
+        for subject, write in asked.items():
+            meaning = meaning_of(subject)
             granted |= {named: granted.get(named, False) or write for named in meaning.named}
             people |= {person.username: person for person in meaning.people}
             groups |= {gid: name for name, gid in meaning.groups}
@@ -77,12 +79,22 @@ class Entitled:
         ends = [grant.expires for grant in live if grant.expires is not None]
         return Wanted(project(owner.uid, granted, members).entries, min(ends, default=None))
 
+    def meanings(self, subjects: Iterable[Subject]) -> Callable[[Subject], Meaning]:
+        """`meaning` for these, the people among them looked up together."""
+        names = {subject.name for subject in subjects if subject.kind is SubjectKind.USER}
+        known = {person.username: person for person in self._store.people_named(names)}
+
+        def meaning(subject: Subject) -> Meaning:
+            if subject.kind is SubjectKind.USER and subject.name in names:
+                return _of_person(subject.name, known.get(subject.name))
+            return self.meaning(subject)
+
+        return meaning
+
     def meaning(self, subject: Subject) -> Meaning:
         """Whom `subject` names. Raises Unavailable, as `wanted`."""
         if subject.kind is SubjectKind.USER:
-            people = tuple(self._store.people_named([subject.name]))
-            unknown = "" if people else f"{subject.name} never logged in here; it follows when they do."
-            return Meaning(people, unknown=unknown)
+            return _of_person(subject.name, next(iter(self._store.people_named([subject.name])), None))
         if subject.kind is SubjectKind.PORTAL_GROUP:
             inside = self._store.inside(subject.name)
             names = [member.name for member in inside if member.kind is SubjectKind.USER]
@@ -134,6 +146,12 @@ class Entitled:
         except Unavailable as error:
             self._silent = now, error
             raise
+
+
+def _of_person(name: str, person: Person | None) -> Meaning:
+    if person is None:
+        return Meaning(unknown=f"{name} never logged in here; it follows when they do.")
+    return Meaning((person,))
 
 
 def _by_subject(grants: Iterable[Grant]) -> dict[Subject, bool]:

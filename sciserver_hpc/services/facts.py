@@ -83,9 +83,9 @@ class Gatherer:
         )
         named = {mount.volume for request in requests for mount in request.volumes}
         named |= {request.results.volume for request in requests if request.results}
-        others = [name.split("/") for name in sorted(named - mine) if name.count("/") == 2]
-        found = [self._store.user_volume(*parts) for parts in others]
-        return mine | {volume.ref for volume in found if volume}
+        others = [tuple(name.split("/")) for name in sorted(named - mine) if name.count("/") == 2]
+        found = self._store.user_volumes_at(others) if others else []
+        return mine | {volume.ref for volume in found}
 
     def _jobs(self, person: Person, requests: Sequence[JobRequest]) -> frozenset[int]:
         wanted = sorted({dependency.job for request in requests for dependency in request.dependencies})

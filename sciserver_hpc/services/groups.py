@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..domain import membership as rules
 from ..domain.access import Resource, ResourceKind, Subject, SubjectKind, own_subjects
 from ..domain.audit import Asker
-from ..domain.errors import Conflict, NotFound, Refused
+from ..domain.errors import NotFound, Refused
 from ..domain.groups import (
     Accessibility,
     Group,
@@ -88,15 +88,20 @@ class Groups:
         return self._store.members(name, [Status.ACCEPTED], after, max(1, min(limit, LONGEST_PAGE + 1)))
 
     def invitations(self, person: Person, name: str, after: Subject | None = None) -> list[Membership]:
-        """Open invitations to a group, for its admins. Raises NotFound, Refused."""
+        """Open invitations to a group, for its admins; first that to own it. Raises NotFound, Refused."""
         group, own = self._known.group(person, name)
         self._known.standing(person, group, own).need(Role.ADMIN)
-        return self._store.members(name, [Status.INVITED], after, LONGEST_PAGE)
+        heir = self._store.membership(name, user(group.heir)) if group.heir and after is None else None
+        offered = rules.offer(group, heir) if heir is not None else None
+        found = self._store.members(name, [Status.INVITED], after, LONGEST_PAGE)
+        return found if offered is None else [offered, *found]
 
     def invited(self, person: Person) -> list[Membership]:
-        """Open invitations the person may answer: to them, and to groups they administer."""
+        """Open invitations the person may answer: to own groups, to them, and to groups they administer."""
         mine = [_portal(name) for name in self._store.administered(person.username)]
-        return self._store.memberships_of([user(person.username), *mine], [Status.INVITED])
+        offers = (rules.offer(*found) for found in self._store.offered(person.username))
+        invitations = self._store.memberships_of([user(person.username), *mine], [Status.INVITED])
+        return [*(one for one in offers if one is not None), *invitations]
 
     def above(self, person: Person, name: str) -> list[Membership]:
         """What the group itself is in, as far as the person may know of that. Raises NotFound."""
@@ -194,14 +199,16 @@ class Groups:
         )
 
     def accept(self, asker: Asker, name: str, member: Subject | None = None) -> Membership:
-        """Accept one's own invitation, or that of a group one administers. Raises as `decline`; Refused."""
-        return self._answer(
-            asker,
-            "accept",
-            name,
-            member,
-            lambda standing, found: rules.accept(standing, found, self._above(name), self._clock.now()),
-        )
+        """Accept one's own invitation, or that of a group one administers; own a group that is offered.
+
+        Raises as `decline`; Refused.
+        """
+
+        def rule(standing: Standing, found: Membership | None) -> Change | None:
+            owner = self._store.membership(name, user(standing.group.owner))
+            return rules.accept(standing, found, self._above(name), self._clock.now(), owner)
+
+        return self._answer(asker, "accept", name, member, rule)
 
     def decline(self, asker: Asker, name: str, member: Subject | None = None) -> Membership:
         """Decline one. Raises NotFound, Conflict."""
@@ -271,17 +278,21 @@ class Groups:
         )
 
     def transfer(self, asker: Asker, name: str, member: Subject) -> Membership:
-        """Hand the group over. Raises NotFound, Invalid (they are gone), Refused, Conflict."""
+        """Offer the group to a member; the invitation to own it, or their membership where they do.
+
+        Raises NotFound, Invalid (they are gone), Refused, Conflict.
+        """
         self._known.group(asker.person, name)
         self._known.check(asker.person, member, "member")
-
-        def rule(standing: Standing, heir: Membership | None) -> Change | None:
-            owner = self._store.membership(name, user(standing.group.owner))
-            if owner is None:
-                raise Conflict(f"Group {name} has no owner; tell an administrator.")
-            return rules.transfer(standing, heir, owner, self._clock.now())
-
-        return self._change(asker, "transfer", name, member, rule)
+        heir = self._change(
+            asker,
+            "transfer",
+            name,
+            member,
+            lambda standing, found: rules.transfer(standing, found, self._clock.now()),
+        )
+        group = self._store.group(name)
+        return (rules.offer(group, heir) if group is not None else None) or heir
 
     # ------------------------------------------------------------------------------------------------
     def _answer(self, asker: Asker, act: str, name: str, member: Subject | None, rule: Rule) -> Membership:
@@ -316,6 +327,7 @@ class Groups:
             if change is None:
                 act.told = False
             else:
+                act.detail = act.detail or (Role.OWNER if _about_owning(standing.group, change.group) else "")
                 self._store.change_group(change.group)
                 self._store.put_memberships(change.memberships)
         self._waker.wake()
@@ -346,6 +358,10 @@ class Groups:
 
 def _on(name: str) -> Resource:
     return Resource(kind=ResourceKind.GROUP, name=name)
+
+
+def _about_owning(before: Group, now: Group) -> bool:
+    return (before.owner, before.heir) != (now.owner, now.heir)
 
 
 def _no_answer(whom: Subject) -> Refused:

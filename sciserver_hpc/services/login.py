@@ -13,7 +13,7 @@ from ..domain.errors import BadCredentials, Invalid, NotFound
 from ..domain.names import Username, printable
 from ..domain.people import Person
 from ..domain.tokens import Scope, Token, TokenKind
-from ..ports import Clock, Directory, Store
+from ..ports import Clock, Store
 from .digest import digest
 from .homes import Homes
 from .lockout import Lockout
@@ -33,13 +33,13 @@ _USERNAME: TypeAdapter[str] = TypeAdapter(Username)
 class Login:
     """Logs people in and tells whose a token is."""
 
-    def __init__(self, store: Store, directory: Directory, clock: Clock, homes: Homes) -> None:
+    def __init__(self, store: Store, directory: WatchedDirectory, clock: Clock, homes: Homes) -> None:
         self._store = store
-        self._directory = WatchedDirectory(store, directory, clock)
+        self._directory = directory
         self._clock = clock
         self._homes = homes
         self._lockout = Lockout(store)
-        self._people = People(store, self._directory, clock)
+        self._people = People(store, directory, clock)
 
     def password(self, username: str, password: str, address: str) -> tuple[Person, str, Token]:
         """Log in; return the person, the new token's secret and its row.

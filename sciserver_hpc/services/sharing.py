@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 
 from ..domain.access import (
     ACTIONS,
@@ -177,17 +178,25 @@ class Sharing:
         self.need(person, Action.GRANT, resource)
         return self._store.shares_on(resource, after, _page(limit))
 
-    def seen(self, person: Person, resource: Resource) -> tuple[list[Share], bool]:
+    def between(self, person: Person, resource: Resource, subject: Subject) -> list[Share]:
+        """The grants on a thing to one subject, for those who may give them. Raises NotFound, Refused."""
+        self.need(person, Action.GRANT, resource)
+        return self._store.shares_between(resource, subject)
+
+    def seen(
+        self, person: Person, resource: Resource, after: int = 0, limit: int = 100
+    ) -> tuple[list[Share], bool]:
         """Grants on a thing: all (True) for those who may give them, else those that reach the person.
 
         Raises NotFound.
         """
         thing = self._things.known(person, resource)
         giver = self._things.giver(person, resource, thing)
-        found = self._store.shares_on(resource, 0, LONGEST_LIST)
         if self._things.decide(giver, Action.GRANT):
-            return found, True
-        return [share for share in found if share.grant.subject in giver.acting.subjects], False
+            return self._store.shares_on(resource, after, _page(limit)), True
+        found = self._store.shares_on(resource, after, LONGEST_LIST)
+        mine = (share for share in found if share.grant.subject in giver.acting.subjects)
+        return list(islice(mine, _page(limit))), False
 
     def need(self, person: Person, action: Action, resource: Resource) -> None:
         """Raise NotFound or Refused unless the person may do `action` to a thing that is there."""

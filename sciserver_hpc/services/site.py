@@ -9,7 +9,8 @@ from functools import cached_property
 
 from ..domain.access import Acting, Action, Decision, Grant, Resource, Subject, decide, own_subjects
 from ..domain.catalogue import ComputeDomain, Image
-from ..domain.limits import Allowance, Limit, allowances
+from ..domain.gpu_hours import by_domain, month_of, renewal
+from ..domain.limits import Allowance, Limit, Month, allowances, monthly
 from ..domain.people import Person
 from ..domain.states import ACTIVE
 from ..domain.volumes import DataVolume, RootVolume
@@ -93,12 +94,18 @@ class Site:
         )
 
     def allowances(self, person: Person) -> list[Allowance]:
-        """How much the person may have at once, and has now. Their unfinished jobs are summed up only where
-        any limit applies to them."""
+        """How much the person may have at once or use in this month, and has. Their jobs are summed up only
+        where any limit applies to them."""
         limits, subjects = self.snapshot().limits, self.rights(person).held.subjects
         if not any(limit.subject in subjects for limit in limits):
             return []
-        return allowances(limits, subjects, self._store.loads(person.username, ACTIVE))
+        month = self._month(person) if monthly(limits, subjects) else None
+        return allowances(limits, subjects, self._store.loads(person.username, ACTIVE), month)
+
+    def _month(self, person: Person) -> Month:
+        now = self._clock.now()
+        since = month_of(now)
+        return Month(by_domain(self._store.gpu_jobs(person.username, since), since), renewal(now))
 
     def load_rights(self, person: Person, things: Sequence[Resource] | None = None) -> Rights:
         """The person's rights as they are now: to all there is, or to `things` alone."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from ..domain.access import Resource, Subject
 from ..domain.audit import Asker, Entry, Outcome
 from ..domain.errors import Conflict, Invalid, Refused
 from ..ports import Clock, Store
+
+REPEATED = timedelta(hours=1)
+"""A refusal that was recorded so lately is not recorded again: owners read the trail, and strangers may ask
+for ever."""
 
 
 @dataclass
@@ -38,8 +43,8 @@ class Trail:
     def acting(self, asker: Asker, act: Act) -> Iterator[Act]:
         """The block that changes something: it holds all other changes of groups and grants off.
 
-        What it refuses by Refused, Conflict or Invalid is recorded, and raised when that is safe; it must
-        decide before it writes. Any other error leaves no trace.
+        What it refuses by Refused, Conflict or Invalid is recorded, once in REPEATED, and raised when that is
+        safe; it must decide before it writes. Any other error leaves no trace.
         """
         refusal: Refused | Conflict | Invalid | None = None
         with self._store.transaction():
@@ -48,8 +53,9 @@ class Trail:
                 yield act
             except (Refused, Conflict, Invalid) as error:
                 refusal = error
-            if refusal is not None or act.told:
-                self._store.record([self._entry(asker, act, refusal)])
+            entry = self._entry(asker, act, refusal)
+            if act.told if refusal is None else not self._store.refused_since(entry, entry.at - REPEATED):
+                self._store.record([entry])
         if refusal is not None:
             raise refusal
 

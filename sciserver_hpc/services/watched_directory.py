@@ -54,6 +54,16 @@ class WatchedDirectory:
         with self._watched():
             return self._directory.person(username)
 
+    def has_group(self, name: str) -> bool:
+        """See `ports.Directory`."""
+        with self._watched():
+            return self._directory.has_group(name)
+
+    def gid(self, group: str) -> int:
+        """See `ports.Directory`."""
+        with self._watched():
+            return self._directory.gid(group)
+
     def ping(self) -> str:
         """See `ports.Directory`."""
         with self._watched():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, or_, select
+from sqlalchemy import ColumnElement, exists, insert, or_, select
 
-from ..domain.access import Resource, SubjectKind
-from ..domain.audit import Entry, Outcome, Sieve
+from ..domain.access import Resource, ResourceKind, SubjectKind
+from ..domain.audit import BROKER, Entry, Outcome, Sieve
 from .grant_rows import resource_of, subject_of
 from .part import Part
 from .schema import audit
@@ -23,6 +24,13 @@ class Audit(Part):
         if rows:
             with self._database.writing() as connection:
                 connection.execute(insert(audit), rows)
+
+    def refused_since(self, entry: Entry, since: datetime) -> bool:
+        """See `ports.Store`."""
+        row, same = _row(entry), ("who", "act", "on_kind", "on_name", "outcome", "reason")
+        before = exists().where(audit.c.at >= since, *(audit.c[name] == row[name] for name in same))
+        with self._database.reading() as connection:
+            return bool(connection.execute(select(before)).scalar_one())
 
     def audit(
         self,
@@ -58,7 +66,9 @@ def _passing(sieve: Sieve) -> list[ColumnElement[bool]]:
         "since": columns.at.__ge__,
         "until": columns.at.__lt__,
     }
-    return [wanted[name](value) for name, value in sieve.model_dump(exclude_none=True).items()]
+    given = sieve.model_dump(exclude_none=True, exclude={"members"})
+    nameless = [] if sieve.members else [columns.on_kind != ResourceKind.GROUP, columns.who != BROKER]
+    return [*nameless, *(wanted[name](value) for name, value in given.items())]
 
 
 def _row(entry: Entry) -> dict[str, Any]:

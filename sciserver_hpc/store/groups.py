@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Select, delete, exists, false, func, insert, or_, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    delete,
+    exists,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
 from ..domain.access import Subject, SubjectKind
 from ..domain.groups import Accessibility, Group, Membership, Role, Source, Status, likeness
@@ -49,7 +63,9 @@ class Groups(Part):
         with self._database.writing() as connection:
             mark_reached(self._database, connection, [Subject(kind=kind, name=name)], now)
             connection.execute(
-                update(groups).where(_PORTAL, groups.c.name == name).values(deleted_at=now, owner="")
+                update(groups)
+                .where(_PORTAL, groups.c.name == name)
+                .values(deleted_at=now, owner="", heir=None)
             )
             connection.execute(delete(memberships).where(or_(columns.group_name == name, nested)))
             connection.execute(theirs)
@@ -174,14 +190,32 @@ class Groups(Part):
         with self._database.reading() as connection:
             return list(connection.execute(wanted).scalars())
 
+    def offered(self, username: str) -> list[tuple[Group, Membership]]:
+        """See `ports.Store`."""
+        columns = memberships.c
+        me = (columns.member_kind == SubjectKind.USER) & (columns.member_name == username)
+        with self._database.reading() as connection:
+            named = [group_of(row) for row in connection.execute(select(groups).where(_offered(username)))]
+            wanted = select(memberships).where(me, columns.group_name.in_([group.name for group in named]))
+            mine = {one.group: one for one in map(membership_of, connection.execute(wanted))} if named else {}
+        found = [(group, mine[group.name]) for group in named if group.name in mine]
+        return sorted(found, key=lambda one: one[0].name)
+
     def count_invitations(self, username: str) -> int:
         """See `ports.Store`."""
         columns, mine = memberships.alias().c, _administered(username)
         me = (columns.member_kind == SubjectKind.USER) & (columns.member_name == username)
         ours = (columns.member_kind == SubjectKind.PORTAL_GROUP) & columns.member_name.in_(mine)
-        wanted = select(func.count()).where(or_(me, ours), columns.status == Status.INVITED)
+        invited = select(func.count()).where(or_(me, ours), columns.status == Status.INVITED)
+        offered = select(func.count()).select_from(groups).where(_offered(username))
+        wanted = select(invited.scalar_subquery() + offered.scalar_subquery())
         with self._database.reading() as connection:
-            return connection.execute(wanted).scalar_one()
+            count: int = connection.execute(wanted).scalar_one()
+        return count
+
+
+def _offered(username: str) -> ColumnElement[bool]:
+    return and_(groups.c.heir == username, _LIVE)
 
 
 def _administered(username: str) -> Select[str]:

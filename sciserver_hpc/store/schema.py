@@ -129,12 +129,14 @@ groups = Table(
     Column("likeness", String(255), nullable=False),
     Column("description", Text, nullable=False),
     Column("owner", String(32), nullable=False),
+    Column("heir", String(32)),
     Column("accessibility", String(16), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("deleted_at", Instant),
     Column("gid", BigInteger),
     UniqueConstraint("source", "name"),
     Index("ix_groups_likeness", "likeness"),
+    Index("ix_groups_heir", "heir"),
 )
 """Those of the portal, deleted ones too, and those of the directory that somebody who logged in is in.
 
@@ -258,6 +260,7 @@ jobs = Table(
     Index("ix_jobs_owner_state", "owner", "state"),
     Index("ix_jobs_state_id", "state", "id"),
     Index("ix_jobs_ended_at", "ended_at"),
+    Index("ix_jobs_owner_ended_at", "owner", "ended_at"),
 )
 
 job_requests = Table(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,16 +43,18 @@ def process(who: Person) -> people.Person:
 class ForkedAgents:
     """`ports.Agents` as far as ACLs go, each call in a process of the owner's. Who is ill, the fake knows."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, stand: people.Stand) -> None:
         self._health = world.agents
+        self._stand = stand
 
     def of(self, owner: Owner) -> ForkedAgent:
-        return ForkedAgent(self._health, owner)
+        return ForkedAgent(self._health, self._stand, owner)
 
 
 class ForkedAgent:
-    def __init__(self, health: Any, owner: Owner) -> None:
+    def __init__(self, health: Any, stand: people.Stand, owner: Owner) -> None:
         self._health = health
+        self._stand = stand
         self._owner = owner
 
     def acl_apply(self, *arguments: Any) -> AclSlice:
@@ -64,7 +66,7 @@ class ForkedAgent:
     def _walk(self, verb: str, root: str, path: str, projection: Projection, *rest: Any) -> AclSlice:
         self._health.demand_health(self._owner)
         given = projection.model_dump(mode="json")
-        answer = people.doing(people.person(self._owner.uid), answered, verb, root, path, given, *rest)
+        answer = self._stand.doing(people.person(self._owner.uid), answered, verb, root, path, given, *rest)
         if "error" in answer:
             raise AgentError(*answer["error"])
         return AclSlice.model_validate(answer)
@@ -103,28 +105,29 @@ class RealGround:
 
     walks_denied = True
 
-    def __init__(self, world: World, place: Path) -> None:
+    def __init__(self, world: World, place: Path, stand: people.Stand) -> None:
+        self._stand = stand
         root, home = place / "Storage", place / "Storage" / "alice"
         home.mkdir(parents=True)
         for path, mode in ((place, 0o711), (root, 0o755), (home, 0o700)):
             path.chmod(mode)
         os.chown(home, ALICE.uid, ALICE.gid)
         self.root = str(root)
-        self.agents: Any = ForkedAgents(world)
+        self.agents: Any = ForkedAgents(world, stand)
 
     def volume(self, name: str) -> str:
         path = f"{self.root}/alice/{name}"
-        people.doing(process(ALICE), make_volume, path)
+        self._stand.doing(process(ALICE), make_volume, path)
         return path
 
     def put(self, path: str, who: Person) -> None:
-        people.doing(process(who), make, path)
+        self._stand.doing(process(who), make, path)
 
     def inside(self, top: str) -> list[tuple[str, int]]:
         return [(str(path), path.stat().st_uid) for path in sorted(Path(top).rglob("*"))]
 
     def rights(self, who: Person, paths: Iterable[str]) -> list[str]:
-        found: list[str] = people.doing(process(who), can, list(paths))
+        found: list[str] = self._stand.doing(process(who), can, list(paths))
         return found
 
     def set_entry(self, path: str, uid: int, bits: int) -> None:
@@ -147,19 +150,43 @@ class RealGround:
 
 
 class KernelMachine(DiskMachine):
+    stand: people.Stand
+
     def make_ground(self) -> RealGround:
         place = Path(self.folder.name)
         place.chmod(0o711)
-        return RealGround(self.world, place / "disk")
+        return RealGround(self.world, place / "disk", self.stand)
 
 
-def test_the_kernel_follows_the_rules() -> None:
+@pytest.fixture
+def machine() -> Iterator[type[KernelMachine]]:
+    """With people of its own."""
+
+    class Machine(KernelMachine):
+        stand = people.Stand()
+
+    yield Machine
+    Machine.stand.close()
+
+
+def follow(machine: type[KernelMachine], runs: int, steps: int) -> None:
     run_state_machine_as_test(
-        KernelMachine,
+        machine,
         settings=settings(
-            max_examples=20,
-            stateful_step_count=25,
+            max_examples=runs,
+            stateful_step_count=steps,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_the_kernel_follows_the_rules_after_each_step(machine: type[KernelMachine]) -> None:
+    machine.eager = True
+    follow(machine, 70, 40)
+    assert machine.steps >= 2000
+    assert machine.compared >= 1000
+
+
+def test_the_kernel_follows_the_rules_once_all_is_done(machine: type[KernelMachine]) -> None:
+    follow(machine, 20, 25)

@@ -77,7 +77,10 @@ def test_a_group_from_its_making_to_its_end(shell: Terminal) -> None:
     assert shell.says("bob", "group", "accept", "survey") == "bob is in group survey as admin.\n"
     assert shell.says("alice", "group", "demote", "survey", "bob") == "bob is member of group survey.\n"
     assert shell.says("alice", "group", "promote", "survey", "bob") == "bob is admin of group survey.\n"
-    assert shell.says("alice", "group", "transfer", "survey", "bob") == "bob is owner of group survey.\n"
+    told = shell.says("alice", "group", "transfer", "survey", "bob")
+    assert told == "group survey is offered to bob, who owns it once they accept.\n"
+    assert "survey" in shell.says("bob", "group", "list", "--invitations")
+    assert shell.says("bob", "group", "accept", "survey") == "bob is in group survey as owner.\n"
     assert shell.says("alice", "group", "leave", "survey") == "alice left group survey.\n"
     told = shell.says("bob", "group", "describe", "survey", "Who looks up", "--public")
     assert told == "Group survey, open to everyone: Who looks up\n"
@@ -260,6 +263,16 @@ def test_what_one_may_have_at_once_stands_below_the_domains(house: House, shell:
     assert held == {"batch": 2, "interactive": 1}
     with pytest.raises(Refused, match="cpus in domain batch: everyone may have 8 CPUs in domain batch"):
         shell.clients["alice"].submit_shell("true", resources={"cpus": 6})
+
+
+def test_gpu_hours_stand_below_with_the_day_they_are_renewed(house: House, shell: Terminal) -> None:
+    limits = (Limit(subject=EVERYONE, gpu_hours=40),)
+    house.store.apply_site(offer().model_copy(update={"limits": limits}))
+    house.clock.advance(2)
+    said = shell.says("alice", "domains")
+    assert "AT ONCE" not in said
+    row = said.splitlines()[-1].split()
+    assert row[:5] == ["all", "gpu_hours", "0", "40", "everyone"] and row[-1] == "UTC"
 
 
 def test_the_words_offered_are_those_there_are() -> None:

@@ -19,6 +19,7 @@ from sciserver_hpc.cli import checks, service
 from sciserver_hpc.cli.admin import admin
 from sciserver_hpc.directory import static
 from sciserver_hpc.domain.catalogue import Site
+from sciserver_hpc.domain.errors import Unavailable
 from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.volumes import RootVolume
 from tests.fakes.agents import FakeAgents
@@ -342,6 +343,24 @@ def test_root_volumes_that_keep_acls_and_those_that_do_not(house: checks.Site, h
         verdicts["volumes Plain"]
     )
     assert "gone: no such file or directory — mount it here" in str(verdicts["volumes Gone"])
+
+
+def test_the_folder_of_the_user_named_as_their_agent_finds_it(house: checks.Site, home: Path) -> None:
+    agents, name = FakeAgents(), "volumes Storage alice"
+    services = dataclasses.replace(house.services, agents=agents)  # type: ignore[arg-type]
+    site = dataclasses.replace(house, services=services, user="alice")
+    agents.make_directory(str(home), 0)
+    assert found(site, "volumes")[name].ok
+    assert "not there yet" in found(site, "volumes")[name].text
+    agents.make_directory(f"{home}/alice", 2001)
+    assert found(site, "volumes")[name].text == f"{home}/alice names 0 others in its ACL"
+    agents.fail(2001, Unavailable("agent", "it does not start"))
+    assert "check agent --user alice" in found(site, "volumes")[name].remedy
+    agents.heal(2001)
+    inodes = agents.acls.inodes
+    inodes[f"{home}/alice"] = inodes[f"{home}/alice"].model_copy(update={"uid": 2002})
+    assert "belongs to uid 2002" in found(site, "volumes")[name].text
+    assert name not in found(dataclasses.replace(site, user="mallory"), "volumes")
 
 
 def test_an_agent_of_somebody_unknown(house: checks.Site) -> None:

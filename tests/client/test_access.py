@@ -60,7 +60,9 @@ def test_a_group_from_its_making_to_its_end(alice: Client, bob: Client) -> None:
         ("bob", Role.ADMIN),
     ]
     assert alice.set_role("survey", "bob", "member").role is Role.MEMBER
-    assert alice.transfer_group("survey", "bob").role is Role.OWNER
+    offer = alice.transfer_group("survey", "bob")
+    assert (offer.role, offer.status) == (Role.OWNER, Status.INVITED)
+    assert bob.accept("survey").role is Role.OWNER
     assert bob.describe_group("survey", public=True).description == "Looks up"
     assert [one.name for one in alice.public_groups()] == ["survey"]
     assert alice.leave("survey").status is Status.LEFT

@@ -81,7 +81,7 @@ VERBS: dict[str, tuple[Any, str]] = {
         lambda who: groups.set_role(who, member("erin", role="admin"), Role.MEMBER, NOW),
         "owner site",
     ),
-    "transfer": (lambda who: groups.transfer(who, member("erin"), OWNER, NOW), "owner site"),
+    "transfer": (lambda who: groups.transfer(who, member("erin"), NOW), "owner site"),
     "delete": (groups.delete, "owner site"),
 }
 
@@ -119,14 +119,36 @@ def test_the_owner_cannot_be_stripped_nor_leave() -> None:
 
 
 def test_handing_over_leaves_one_owner() -> None:
-    change = groups.transfer(BY_OWNER, member("carol"), OWNER, NOW)
-    assert change is not None and change.group.owner == "carol"
+    offer = groups.transfer(BY_OWNER, member("carol"), NOW)
+    assert offer is not None and (offer.group.owner, offer.group.heir) == ("alice", "carol")
+    (heir,) = offer.memberships
+    offered = Standing(BY_MEMBER.person, offer.group, heir)
+    change = groups.accept(offered, heir, frozenset(), NOW, OWNER)
+    assert change is not None and (change.group.owner, change.group.heir) == ("carol", None)
     assert [(m.member.name, m.role) for m in change.memberships] == [
         ("carol", Role.OWNER),
         ("alice", Role.ADMIN),
     ]
     with pytest.raises(Conflict):
-        groups.transfer(BY_OWNER, member("carol", "invited"), OWNER, NOW)
+        groups.transfer(BY_OWNER, member("carol", "invited"), NOW)
+
+
+def test_an_offer_that_ends_changes_nothing_else() -> None:
+    offer = groups.transfer(BY_OWNER, member("carol"), NOW)
+    assert (
+        offer is not None
+        and groups.transfer(replace(BY_OWNER, group=offer.group), member("carol"), NOW) is None
+    )
+    heir = member("carol")
+    owner, admin = replace(BY_OWNER, group=offer.group), replace(BY_ADMIN, group=offer.group)
+    for change in (groups.decline(owner, heir, NOW), groups.withdraw(owner, heir, NOW)):
+        assert change is not None and (change.group.heir, change.memberships) == (None, ())
+    with pytest.raises(Refused, match="only its owner"):
+        groups.withdraw(admin, heir, NOW)
+    for change in (groups.leave(owner, heir, NOW), groups.remove(owner, heir.member, heir, NOW)):
+        assert change is not None and change.group.heir is None
+    other = groups.set_role(owner, member("erin"), Role.ADMIN, NOW)
+    assert other is not None and other.group.heir == "carol"
 
 
 def test_who_was_expelled_comes_back_by_invitation_alone() -> None:
@@ -192,7 +214,7 @@ def test_asking_twice_changes_nothing() -> None:
     assert groups.remove(BY_OWNER, user("carol"), member("carol", "expelled"), NOW) is None
     assert groups.set_role(BY_OWNER, ADMIN, Role.ADMIN, NOW) is None
     assert groups.join(Standing(person("carol"), OPEN, member("carol")), NOW) is None
-    assert groups.transfer(BY_OWNER, OWNER, OWNER, NOW) is None
+    assert groups.transfer(BY_OWNER, OWNER, NOW) is None
 
 
 @pytest.mark.parametrize("status", ["declined", "withdrawn", "left", "expelled"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from pydantic import ValidationError
 
 from sciserver_hpc.domain.access import EVERYONE, Subject
 from sciserver_hpc.domain.arrays import at_once
-from sciserver_hpc.domain.limits import Limit, Load, Measure, allowances, excess, load_of
+from sciserver_hpc.domain.limits import Limit, Load, Measure, Month, allowances, excess, load_of
 from sciserver_hpc.domain.resources import Resources
 
 SURVEY = Subject(kind="portal_group", name="survey")
@@ -19,7 +21,15 @@ MINE = frozenset({EVERYONE, SURVEY, ME})
 
 DOMAINS = ("batch", "gpu")
 AMOUNT = st.integers(0, 12)
-LOADS = st.builds(Load, domain=st.sampled_from(DOMAINS), jobs=st.integers(1, 3), cpus=AMOUNT, gpus=AMOUNT)
+MARCH = datetime(2026, 3, 1, tzinfo=UTC)
+LOADS = st.builds(
+    Load,
+    domain=st.sampled_from(DOMAINS),
+    jobs=st.integers(1, 3),
+    cpus=AMOUNT,
+    gpus=AMOUNT,
+    gpu_hours=AMOUNT.map(lambda tenths: tenths / 10),
+)
 LIMITS = st.builds(
     Limit,
     subject=st.sampled_from((EVERYONE, SURVEY, ASTRO, ME)),
@@ -27,11 +37,17 @@ LIMITS = st.builds(
     jobs=st.none() | AMOUNT,
     cpus=st.none() | AMOUNT,
     gpus=AMOUNT,
+    gpu_hours=st.none() | st.integers(0, 4),
 )
 
 
+def month(live: list[Load]) -> Month:
+    hours = {name: sum(one.gpu_hours for one in live if one.domain == name) for name in DOMAINS}
+    return Month(hours, MARCH)
+
+
 def refused(limits: list[Limit], live: list[Load], asked: Load) -> bool:
-    return bool(excess(allowances(limits, MINE, live), asked))
+    return bool(excess(allowances(limits, MINE, live, month(live)), asked))
 
 
 def too_much(limits: list[Limit], live: list[Load], asked: Load) -> bool:
@@ -42,7 +58,7 @@ def too_much(limits: list[Limit], live: list[Load], asked: Load) -> bool:
             most = [getattr(one, measure) for one in mine if getattr(one, measure) is not None]
             there = [one for one in (*live, asked) if domain in (None, one.domain)]
             new = getattr(asked, measure) if asked in there else 0
-            if most and new and sum(getattr(one, measure) for one in there) > max(most):
+            if most and new and round(sum(getattr(one, measure) for one in there), 6) > max(most):
                 return True
     return False
 
@@ -65,7 +81,7 @@ def test_whoever_asks_one_after_the_other_stays_within(limits: list[Limit], want
     for asked in wanted:
         if not refused(limits, live, asked):
             live.append(asked)
-    assert all(one.used <= one.most for one in allowances(limits, MINE, live))
+    assert all(one.holds(0) for one in allowances(limits, MINE, live, month(live)))
 
 
 @given(st.lists(LIMITS, max_size=8), st.lists(LOADS, max_size=6), LOADS)
@@ -93,10 +109,23 @@ def test_a_refusal_names_the_limit_where_it_comes_from_and_what_to_do() -> None:
     )
 
 
+def test_a_refusal_of_gpu_hours_tells_what_is_used_and_when_they_are_renewed() -> None:
+    held = allowances([Limit(subject=SURVEY, gpu_hours=10)], MINE, [], Month({"gpu": 8.5}, MARCH))
+    assert excess(held, Load("gpu", gpu_hours=1.5)) == {}
+    assert excess(held, Load("gpu", gpu_hours=2)) == {
+        "gpu_hours": "members of group survey may use 10 GPU hours in a month (UTC); 8.5 are used, or asked "
+        "for by your jobs that are not over, and this may use 2; ask for less time, wait for jobs that end "
+        "early or for 2026-03-01, when the month is new"
+    }
+    assert excess(held, Load("gpu", gpu_hours=10.5))["gpu_hours"].endswith(
+        "and this may use 10.5; ask for less time or fewer GPUs, or an administrator for more"
+    )
+
+
 def test_a_job_counts_all_its_tasks_and_nodes() -> None:
     asked = Resources(cpus=4, tasks=3, nodes=2, gpus=1)
-    assert load_of("gpu", asked, "0-99:2%10") == Load("gpu", jobs=10, cpus=120, gpus=20)
-    assert load_of("gpu", asked, None) == Load("gpu", jobs=1, cpus=12, gpus=2)
+    assert load_of("gpu", asked, "0-99:2%10") == Load("gpu", 10, 120, 20, 100)
+    assert load_of("gpu", asked, None) == Load("gpu", 1, 12, 2, 2)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ from sciserver_hpc.services.results import Results
 from sciserver_hpc.services.sharing import Sharing
 from sciserver_hpc.services.site import Site
 from sciserver_hpc.services.support import Support
+from sciserver_hpc.services.watched_directory import WatchedDirectory
 from sciserver_hpc.settings import Settings
 from sciserver_hpc.store.sql_store import SqlStore
 from sciserver_hpc.wiring import Services
@@ -180,13 +181,14 @@ class House:
         acceptor = Acceptor(self.store, self.clock, gatherer, homes, self.renderer, 1000)
         launch = Launch(self.store, self.clock, site)
         jobs = Jobs(self.store, self.clock, FakeWaker(), schedulers, acceptor, self.renderer, launch)
-        login = Login(self.store, self.people, self.clock, homes)
+        directory = WatchedDirectory(self.store, self.people, self.clock)
+        login = Login(self.store, directory, self.clock, homes)
         waker = FakeWaker()
-        groups = Groups(self.store, self.people, self.clock, waker)
-        sharing = Sharing(self.store, self.people, self.clock, site, waker)
+        groups = Groups(self.store, directory, self.clock, waker)
+        sharing = Sharing(self.store, directory, self.clock, site, waker)
         administration = Administration(self.store, self.clock)
         support = Support(self.store, self.clock, login, administration, timedelta(minutes=30))
-        entitled = Entitled(self.store, self.people, self.clock)
+        entitled = Entitled(self.store, directory, self.clock)
         editing = Editing(self.store, self.clock, ImageFiles())
         return Services(
             settings=settings(folder, url),
@@ -201,7 +203,7 @@ class House:
             catalogue=Catalogue(self.store, site),
             groups=groups,
             sharing=sharing,
-            explaining=Explaining(self.store, self.people, self.clock, site),
+            explaining=Explaining(self.store, directory, self.clock, site),
             audit=Audit(self.store, groups, sharing, administration, support),
             projecting=Projecting(self.store, self.disk, self.clock, entitled, timedelta(days=1)),
             disks=Disks(self.store, self.clock, sharing, entitled),

@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
+from sciserver_hpc.domain.audit import BROKER
+from sciserver_hpc.domain.audit import Entry as Line
 from sciserver_hpc.domain.jobs import JobRequest
 from sciserver_hpc.domain.people import Person
+from sciserver_hpc.domain.tokens import Scope
 
 from .house import PASSWORD, PEOPLE, URL, House
 
@@ -169,7 +173,17 @@ def test_an_owner_stays_until_the_group_is_handed_over(call: Callers) -> None:
     assert "hand it over" in said(call("alice", "POST", "/groups/survey/leave"), 403)
     for verb, more in (("remove", {}), ("role", {"role": "member"})):
         assert said(call("bob", "POST", f"/groups/survey/{verb}", {"member": user("alice"), **more}), 403)
-    call.ok("alice", "POST", "/groups/survey/transfer", {"member": user("bob")})
+    offer = {"member": user("bob")}
+    for ends in (("bob", "decline", None), ("alice", "withdraw", offer)):
+        made = call.ok("alice", "POST", "/groups/survey/transfer", offer)["membership"]
+        assert (made["role"], made["status"]) == ("owner", "invited")
+        assert call.ok("bob", "GET", "/invitations")["memberships"] == [made]
+        assert call.ok("alice", "GET", "/groups/survey/invitations")["memberships"] == [made]
+        call.ok(ends[0], "POST", f"/groups/survey/{ends[1]}", ends[2])
+        assert call.ok("bob", "GET", "/invitations")["memberships"] == []
+        assert call.ok("bob", "GET", "/groups/survey")["group"]["owner"] == "alice"
+    call.ok("alice", "POST", "/groups/survey/transfer", offer)
+    call.ok("bob", "POST", "/groups/survey/accept")
     assert call.ok("bob", "GET", "/groups/survey")["group"]["owner"] == "bob"
     for _ in range(2):
         call.ok("alice", "POST", "/groups/survey/leave")
@@ -448,3 +462,49 @@ def test_a_user_volume_is_not_shared_with_everyone(call: Callers) -> None:
 
 def group_of_the_directory(name: str) -> dict[str, str]:
     return {"kind": "group", "name": name}
+
+
+def test_without_the_scope_of_groups_nothing_tells_who_is_in_one(call: Callers) -> None:
+    call.group()
+    call.member("bob")
+    call.grant(group("survey"), "read")
+    told = Line(
+        at=call.house.clock.now(), who=BROKER, act="disk.applied", on=Resource(**VOLUME), owner="alice"
+    )
+    call.house.store.record([told.model_copy(update={"detail": "added bob"})])
+    grants, asks = [Scope.GRANTS_READ], {"action": "read", "resource": ON_IT}
+    for more in ([], [Scope.GROUPS_READ]):
+        call.secrets["alice"] = call.house.personal("alice", *grants, *more)
+        code = 200 if more else 403
+        assert call("alice", "GET", "/explain", user="bob", **asks).status_code == code
+        assert call("alice", "GET", "/explain", action="read", resource="group:survey").status_code == code
+        assert call("alice", "GET", "/audit", resource="group:survey").status_code == code
+        assert call("alice", "GET", "/audit/export", resource="group:survey").status_code == code
+        for query in ({}, {"resource": ON_IT}):
+            texts = [call("alice", "GET", path, **query).text for path in ("/audit", "/audit/export")]
+            assert all("grant" in text and ("bob" in text) is bool(more) for text in texts), texts
+        assert call("alice", "GET", "/explain", **asks).status_code == 200
+
+
+def test_a_volume_with_many_grants_is_told_of_page_by_page(call: Callers) -> None:
+    names = [f"guest{number:03}" for number in range(201)]
+    on, now = Resource(**VOLUME), call.house.clock.now()
+    given = [
+        Grant(subject=Subject(**user(name)), action=Action.READ, resource=on, granted_by="alice")
+        for name in names
+    ]
+    ids = [share.id for share in call.house.store.add_grants(given, now)]
+    first = call.ok("alice", "GET", "/grants/applied", resource=ON_IT, limit=200)
+    rest = call.ok("alice", "GET", "/grants/applied", resource=ON_IT, limit=200, after=first["next"])
+    assert [one["id"] for one in first["grants"] + rest["grants"]] == ids
+    assert (first["next"], rest["next"]) == (ids[199], None)
+    browser = call.house.browser("alice")
+    path = "/share/user_volume/Storage/alice/shared"
+    pages = [browser.get(f"{path}{query}").text for query in ("", f"?after={ids[199]}")]
+    assert [names[0] in page for page in pages] == [True, False]
+    assert [names[200] in page for page in pages] == [False, True]
+    assert [f"{path}?after={ids[199]}" in page for page in pages] == [True, False]
+    form = {"q": names[200], "whom": f"user:{names[200]}", "right": "read", "action": "preview"}
+    call.house.store.remember_person(PEOPLE["alice"].model_copy(update={"username": names[200]}))
+    call.house.people.add(PEOPLE["alice"].model_copy(update={"username": names[200]}), PASSWORD)
+    assert "as now, nothing changes" in browser.post(path, form).text

@@ -74,6 +74,7 @@ def test_every_deed_is_a_sentence(cast: Cast) -> None:
     cast.groups.remove(bob, "survey", user("erin"))
     cast.groups.leave(carol, "survey")
     cast.groups.transfer(alice, "survey", user("bob"))
+    cast.groups.accept(bob, "survey")
     cast.groups.delete(bob, "survey")
     cast.sharing.revoke(alice, VOLUME, user("dave"))
     cast.sharing.revoke(bob, VOLUME, user("bob"), [Action.WRITE])
@@ -82,7 +83,8 @@ def test_every_deed_is_a_sentence(cast: Cast) -> None:
         "bob gave back the right to write: volume Storage/alice/persistent",
         "alice took from dave the right to give to others, read, write: volume Storage/alice/persistent",
         "bob deleted group survey",
-        "alice handed group survey over to bob",
+        "alice offered group survey to bob, to own it",
+        "bob accepted the invitation to group survey",
         "carol left group survey",
         "bob removed erin from group survey",
         "erin joined group survey",

@@ -173,6 +173,16 @@ def test_roles_change_hands(cast: Cast) -> None:
     assert cast.groups.get(cast.people["carol"], "survey").role == "admin"
     assert alice.post("/groups/survey/role", {"member": "user:carol", "role": "member"}).status_code == 303
     assert alice.post("/groups/survey/transfer", {"member": "user:bob"}).status_code == 303
+    bob = cast.house.browser("bob")
+    assert cast.groups.get(cast.people["bob"], "survey").group.owner == "alice"
+    assert "alice offers you this group" in bob.get("/groups/survey").text
+    assert "alice offers you the group" in bob.get("/groups").text
+    assert "Withdraw the invitation of bob" not in bob.get("/groups/survey").text
+    assert alice.post("/groups/survey/withdraw", {"member": "user:bob"}).status_code == 303
+    assert "offers you" not in bob.get("/groups").text
+    assert alice.post("/groups/survey/transfer", {"member": "user:bob"}).status_code == 303
+    assert "Withdraw the invitation of bob" in alice.get("/groups/survey").text
+    assert bob.post("/groups/survey/accept", {}).status_code == 303
     assert cast.groups.get(cast.people["bob"], "survey").group.owner == "bob"
     refused = alice.post("/groups/survey/transfer", {"member": "user:alice"})
     assert refused.status_code == 403 and "only its owner" in refused.text

@@ -1,5 +1,6 @@
 """Grants, ends, members, drift, agents away and kills in any order: once the work has run dry, what the disk
-lets each person do is what a tiny model of the rules says, and what the portal decides.
+lets each person do is what a tiny model of the rules says, and what the portal decides. With an eager broker,
+which works after each step, that holds after each.
 
 The machine runs on any `Ground`: the fake filesystem, and the kernel's own.
 """
@@ -14,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sciserver_hpc.domain.access import Action, Resource
 from sciserver_hpc.domain.acl import Entry, Named, Tag, by_tag
@@ -35,6 +36,7 @@ EVE = 2005
 GUESTS = {person.username: person for person in (BOB, CAROL, DAN)}
 VOLUMES = ("x", "y")
 LEVELS = ("", "r", "rw")
+_READ_WRITE = (Action.READ, Action.WRITE)
 
 VOLUME = st.sampled_from(VOLUMES)
 SUBJECT = st.sampled_from(["user:bob", "user:carol", "portal_group:red", "group:astro"])
@@ -185,6 +187,13 @@ def on(name: str) -> Resource:
 class DiskMachine(RuleBasedStateMachine):
     """alice's two volumes, with three people who come and go."""
 
+    eager = False
+    """The broker runs dry after each step."""
+
+    steps = 0
+    compared = 0
+    """How often a volume was found at rest after a step, and asked."""
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = TemporaryDirectory()
@@ -203,6 +212,9 @@ class DiskMachine(RuleBasedStateMachine):
         self.files = 0
         self.own_doings: dict[str, int] = {}
         """What alice gave eve by herself: more she never gets."""
+
+        self.unseen: set[str] = set()
+        """Volumes with something that the broker sees only when it looks for drift."""
 
     def make_ground(self) -> Ground:
         return FakeGround(self.world)
@@ -257,6 +269,7 @@ class DiskMachine(RuleBasedStateMachine):
         folder = f"{self.paths[name]}/folder"
         if "w" in self.ground.rights(person, [folder])[0]:
             self.files += 1
+            self.unseen |= set() if self._rests(name) else {name}
             self.ground.put(f"{folder}/f{self.files}", person)
 
     @rule(name=VOLUME, pick=PICK, bits=BITS, who=MEMBER)
@@ -265,16 +278,19 @@ class DiskMachine(RuleBasedStateMachine):
         named = Named(tag=Tag.USER, id=GUESTS[who].uid)
         row = self.world.store.upkeep("Storage", "alice", name)
         if row is not None and named in row.held:
+            self.unseen.add(name)
             self.ground.set_entry(self._inode(name, pick), named.id, bits)
 
     @rule(name=VOLUME, pick=PICK, bits=BITS)
     def setfacl_for_a_stranger(self, name: str, pick: int, bits: int) -> None:
         path = self._inode(name, pick)
+        self.unseen.add(name)
         self.ground.set_entry(path, EVE, bits)
         self.own_doings[path] = bits
 
     @rule(name=VOLUME, pick=PICK, mask=st.integers(1, 7))
     def chmod(self, name: str, pick: int, mask: int) -> None:
+        self.unseen.add(name)
         self.ground.cut(self._inode(name, pick), mask)
 
     @rule(who=st.sampled_from(["alice", "bob"]), well=st.booleans())
@@ -315,19 +331,47 @@ class DiskMachine(RuleBasedStateMachine):
             self.world.clock.advance(hours * 3600)
             self.rules.hour += hours
             run_dry(self.world, self._service(100))
+        self.unseen.clear()
         for name in VOLUMES:
+            row = self.world.store.upkeep("Storage", "alice", name)
+            assert row is None or (row.phase, row.problem) == (Phase.REST, "")
             self._compare(name)
+        self._compare_decisions()
+
+    # after each step --------------------------------------------------------------------------------------
+    @invariant()
+    def all_agree(self) -> None:
+        if not self.eager:
+            return
+        type(self).steps += 1
+        run_dry(self.world, self._service(100))
+        self._compare_decisions()
+        for name in VOLUMES:
+            if name not in self.unseen and self._rests(name):
+                type(self).compared += 1
+                self._compare(name)
+
+    def _rests(self, name: str) -> bool:
+        """There is nothing the broker has to do, waits for or could not do."""
+        row = self.world.store.upkeep("Storage", "alice", name)
+        if row is None:
+            return True
+        due = row.due_at is not None and row.due_at <= self.world.clock.now()
+        return row.phase is Phase.REST and not (row.problem or due or row.crowded)
+
+    def _compare_decisions(self) -> None:
+        for person in GUESTS.values():
+            decided = self.world.site.load_rights(person)
+            for name in VOLUMES:
+                thing, level = on(name).name, self.rules.level(person.username, name)
+                may = [bool(decided.may(action, "user_volume", thing)) for action in _READ_WRITE]
+                assert may == [level != "", level == "rw"], (person.username, name)
 
     def _compare(self, name: str) -> None:
-        row = self.world.store.upkeep("Storage", "alice", name)
-        assert row is None or (row.phase, row.problem) == (Phase.REST, "")
         inside = self.ground.inside(self.paths[name])
         levels = {person.uid: self.rules.level(person.username, name) for person in GUESTS.values()}
         for person in GUESTS.values():
             level = levels[person.uid]
-            decided = self.world.site.load_rights(person)
-            may = [bool(decided.may(a, "user_volume", on(name).name)) for a in (Action.READ, Action.WRITE)]
-            assert may == [level != "", level == "rw"]
             found = self.ground.rights(person, [path for path, _ in inside])
             for (path, uid), can in zip(inside, found, strict=True):
                 if uid == ALICE.uid:

@@ -81,6 +81,7 @@ class Rules:
         self.groups: dict[str, bool] = {}
         self.gone: set[str] = set()
         self.rows: dict[tuple[str, Member], tuple[str, str, bool]] = {}
+        self.heirs: dict[str, Member] = {}
         self.grants: dict[tuple[Member, str, Member, str], int | None] = {}
 
     # who is where
@@ -125,6 +126,8 @@ class Rules:
 
     def set(self, group: str, member: Member, role: str, status: str, barred: bool) -> None:
         self.rows[group, member] = (role, status, barred)
+        if status != "accepted" and self.heirs.get(group) == member:
+            del self.heirs[group]
 
     # groups
     def create(self, who: str, group: str, public: bool) -> None:
@@ -142,6 +145,7 @@ class Rules:
     def delete(self, who: str, group: str) -> None:
         need(self.sees(who, group) and self.rank(who, group) == 3)
         del self.groups[group]
+        self.heirs.pop(group, None)
         self.gone.add(group)
         me = ("portal_group", group)
         self.rows = {key: row for key, row in self.rows.items() if group != key[0] and me != key[1]}
@@ -158,6 +162,13 @@ class Rules:
 
     def answer(self, who: str, group: str, member: Member, verb: str) -> None:
         need(self.answers(who, member) and ((group, member) in self.rows or self.sees(who, group)))
+        if verb != "leave" and self.heirs.get(group) == member:
+            del self.heirs[group]
+            if verb == "accept":
+                owner = next(m for (g, m), row in self.rows.items() if g == group and row[0] == "owner")
+                self.set(group, owner, "admin", "accepted", False)
+                self.set(group, member, "owner", "accepted", self.rows[group, member][2])
+            return
         done = {"accept": "accepted", "decline": "declined", "leave": "left"}[verb]
         if self.status(group, member) == done:
             return
@@ -171,6 +182,10 @@ class Rules:
 
     def withdraw(self, who: str, group: str, member: Member) -> None:
         need(self.sees(who, group) and self.rank(who, group) >= 2)
+        if self.heirs.get(group) == member:
+            need(self.rank(who, group) == 3)
+            del self.heirs[group]
+            return
         role, status, barred = self.rows.get((group, member), ("", "", False))
         need(status in {"invited", "withdrawn"})
         self.set(group, member, role, "withdrawn", barred)
@@ -193,14 +208,12 @@ class Rules:
 
     def transfer(self, who: str, group: str, member: Member) -> None:
         need(self.sees(who, group) and self.knows(who, member) and self.rank(who, group) == 3)
-        role, status, barred = self.rows.get((group, member), ("", "", False))
+        role, status, _ = self.rows.get((group, member), ("", "", False))
         need(status == "accepted")
         if role == "owner":
             return
         need(member[0] == "user")
-        owner = next(m for (g, m), row in self.rows.items() if g == group and row[0] == "owner")
-        self.set(group, owner, "admin", "accepted", False)
-        self.set(group, member, "owner", "accepted", barred)
+        self.heirs[group] = member
 
     def join(self, who: str, group: str) -> None:
         need(self.sees(who, group))
@@ -361,6 +374,17 @@ class GroupsMachine(RuleBasedStateMachine):
             who = member[1] if member[0] == "user" else self.leader("root1", member[1], True)
             self.answer_for(who, group, member, verb)
 
+    @rule(pick=PICK, verb=st.sampled_from(["accept", "accept", "decline", "leave", "withdraw"]))
+    def an_offer_ends(self, pick: int, verb: str) -> None:
+        """One to whom a group is offered answers, or its owner thinks better of it."""
+        offers = sorted(self.rules.heirs.items())
+        if offers:
+            group, heir = offers[pick % len(offers)]
+            if verb == "withdraw":
+                self.manage(self.leader("root1", group, True), group, heir, verb)
+            else:
+                self.answer_for(heir[1], group, heir, verb)
+
     @rule(who=WHO, lead=LEAD, pick=PICK, verb=st.sampled_from(["withdraw", "remove", "remove", "transfer"]))
     def manage_some(self, who: str, lead: bool, pick: int, verb: str) -> None:
         """Something becomes of one who is, or was, in."""
@@ -477,6 +501,15 @@ class GroupsMachine(RuleBasedStateMachine):
                 if g == group and row[:2] == ("owner", "accepted")
             }
             assert found is not None and rows == {("user", found.owner)}
+            assert self.rules.heirs.get(group, ("user", None)) == ("user", found.heir)
+
+    @invariant()
+    def offers_wait_for_an_answer(self) -> None:
+        for who, person in PEOPLE.items():
+            mine = sorted(group for group, heir in self.rules.heirs.items() if heir == ("user", who))
+            invited = self.world.groups.invited(person)
+            assert [one.group for one in invited if one.role is Role.OWNER] == mine
+            assert self.world.groups.waiting(person) == len(invited)
 
 
 def test_groups_and_grants_follow_the_rules() -> None:
@@ -501,6 +534,7 @@ def test_they_do_on_long_walks(seed: int) -> None:
             step(machine, dice)
             machine.decisions_are_the_rules()
             machine.a_group_has_one_owner()
+            machine.offers_wait_for_an_answer()
     finally:
         machine.teardown()
 
@@ -530,6 +564,12 @@ def step(machine: GroupsMachine, dice: Random) -> None:
             4,
             lambda: machine.manage_some(
                 who, lead, pick, dice.choice(["withdraw", "remove", "remove", "transfer"])
+            ),
+        ),
+        (
+            4,
+            lambda: machine.an_offer_ends(
+                pick, dice.choice(["accept", "accept", "decline", "leave", "withdraw"])
             ),
         ),
         (3, lambda: machine.set_role(who, lead, group, user, dice.choice(list(Role)))),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from sciserver_hpc.domain.access import EVERYONE, Subject
@@ -12,7 +14,7 @@ from sciserver_hpc.domain.limits import Limit
 from sciserver_hpc.domain.states import JobState
 from tests.fakes.jobs import change_job
 
-from .world import ALICE, BOB, World, shell
+from .world import ALICE, BATCH, BOB, SITE, World, shell
 
 SURVEY = Subject(kind="portal_group", name="survey")
 
@@ -97,3 +99,41 @@ def test_a_request_sent_twice_at_once_is_not_refused_for_its_own_job(world: Worl
 
     world.store.hold_jobs = late  # type: ignore[method-assign]
     assert world.jobs.submit(ALICE, shell(), "k") == (other[0], False)
+
+
+GPU = BATCH.model_copy(update={"limits": BATCH.limits.model_copy(update={"gpus": 4})})
+
+
+def test_gpu_hours_of_a_month_are_what_was_used_and_what_may_be(world: World) -> None:
+    domains = tuple(GPU if one.name == "batch" else one for one in SITE.domains)
+    world.apply(domains=domains, limits=(Limit(subject=EVERYONE, gpu_hours=10, domain="batch"),))
+    asked = {"gpus": 2, "time_limit_s": 3 * 3600}
+    job, _ = world.jobs.submit(ALICE, shell(resources=asked))
+    with pytest.raises(Refused, match=r"may use 10 GPU hours in domain batch in a month \(UTC\); 6 are used"):
+        world.jobs.submit(ALICE, shell(resources=asked))
+    assert world.jobs.submit(ALICE, shell())[1]
+    assert world.jobs.submit(BOB, shell(resources=asked))[1]
+    began = world.clock.now()
+    runs = job.model_copy(update={"state": JobState.RUNNING, "started_at": began})
+    job = change_job(world.store, job, runs, []) or job
+    world.clock.advance(3600)
+    ends(world, job.id)
+    (held,) = world.catalogue.allowances(ALICE)
+    assert (held.used, held.most, held.renews) == (2, 10, datetime(2026, 2, 1, tzinfo=UTC))
+    assert world.jobs.submit(ALICE, shell(resources=asked))[1]
+    world.clock.advance(31 * 86400)
+    (held,) = world.catalogue.allowances(ALICE)
+    assert (held.used, held.renews) == (6, datetime(2026, 3, 1, tzinfo=UTC))
+
+
+def test_preview_and_test_only_say_what_submitting_would(world: World) -> None:
+    world.apply(limits=(Limit(subject=EVERYONE, cpus=6),))
+    world.jobs.submit(ALICE, shell(resources={"cpus": 4}))
+    assert world.jobs.preview(ALICE, shell())
+    for ask in (world.jobs.preview, world.jobs.test_only, world.jobs.submit):
+        with pytest.raises(Refused, match="cpus: everyone may have 6 CPUs at once; you have 4"):
+            ask(ALICE, shell(resources={"cpus": 4}))
+    full = world.make_jobs(max_active=1)
+    for ask in (full.preview, full.test_only, full.submit):
+        with pytest.raises(Refused, match="you have 1 unfinished jobs"):
+            ask(ALICE, shell())

@@ -126,6 +126,7 @@ def test_a_group_handed_over_keeps_its_past(known: World) -> None:
     known.groups.invite(Asker(BOB), "labour", user("carol"))
     known.groups.accept(Asker(CAROL), "labour")
     known.groups.transfer(Asker(BOB), "labour", user("carol"))
+    known.groups.accept(Asker(CAROL), "labour")
     known.groups.describe(Asker(CAROL), "labour", "ours")
     acts = {who: [e.act for e in known.audit.entries(who)] for who in (BOB, CAROL)}
     assert "group.describe" not in acts[BOB] and acts[CAROL][0] == "group.describe"
@@ -178,3 +179,24 @@ def test_a_job_shared_for_reading_is_read_and_nothing_else(known: World) -> None
     known.sharing.revoke(Asker(ALICE), thing, user("bob"))
     with pytest.raises(NotFound):
         known.results.read(BOB, job.id, "stdout.txt")
+
+
+def test_the_same_refusal_is_told_once_an_hour(known: World) -> None:
+    known.groups.create(Asker(BOB), "open", "", Accessibility.PUBLIC)
+    stranger = Asker(CAROL)
+
+    def told() -> list[str]:
+        for name in ("alice", "bob"):
+            with pytest.raises(Refused):
+                known.groups.invite(stranger, "open", user(name))
+        return [e.act for e in known.audit.entries(BOB) if e.outcome is Outcome.REFUSED]
+
+    assert told() == told() == ["group.invite"]
+    with pytest.raises(Refused):
+        known.groups.remove(stranger, "open", user("bob"))
+    known.groups.join(stranger, "open")
+    with pytest.raises(Refused):
+        known.groups.delete(stranger, "open")
+    assert told() == ["group.delete", "group.remove", "group.invite"]
+    known.clock.advance(3601)
+    assert told() == told() == ["group.invite", "group.delete", "group.remove", "group.invite"]

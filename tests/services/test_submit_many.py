@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from sciserver_hpc.domain.errors import Conflict, Refused, SciServerError, Unavailable
 from sciserver_hpc.domain.jobs import Dependency, Job, JobRequest
 from sciserver_hpc.domain.resources import Resources
-from sciserver_hpc.domain.volumes import VolumeMount
+from sciserver_hpc.domain.volumes import UserVolume, VolumeMount
 from sciserver_hpc.services.jobs import Jobs
 
 from .world import ALICE, BOB, World, shell
@@ -138,3 +139,19 @@ def test_when_the_database_fails_midway_nothing_is_recorded(world: World) -> Non
         connection.exec_driver_sql("DROP TRIGGER midway")
     outcomes = world.jobs.submit_many(ALICE, [(shell(), f"k{number}") for number in range(3)])
     assert [isinstance(outcome, tuple) and outcome[1] for outcome in outcomes] == [True] * 3
+
+
+def test_volumes_of_others_are_asked_for_all_together(world: World) -> None:
+    ask, asked = world.store.user_volumes_at, []
+
+    def told(addresses: Sequence[tuple[str, ...]]) -> list[UserVolume]:
+        asked.append(list(addresses))
+        return ask(addresses)
+
+    world.store.user_volumes_at = told  # type: ignore[method-assign]
+    names = ("shared", "private", "none")
+    mounts = [VolumeMount.parse(f"Storage/bob/{name}") for name in names]
+    first, second, third = world.jobs.submit_many(ALICE, [(shell(volumes=(one,)), None) for one in mounts])
+    assert isinstance(first, tuple)
+    assert isinstance(second, SciServerError) and isinstance(third, SciServerError)
+    assert asked == [[("Storage", "bob", name) for name in sorted(names)]]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from sciserver_hpc.domain.access import Action, Resource, Subject
+from sciserver_hpc.domain.audit import Asker
 from sciserver_hpc.domain.errors import BadCredentials, NotFound, Unavailable
+from sciserver_hpc.domain.groups import Accessibility, user
 from sciserver_hpc.services.watched_directory import NOTE, WatchedDirectory
 
-from .world import World
+from .world import ALICE, BOB, World
+
+MINE = Resource(kind="user_volume", name="Storage/alice/x")
 
 
 def process(world: World) -> WatchedDirectory:
@@ -82,3 +88,22 @@ def test_the_return_is_noticed_by_whoever_asks_next(world: World) -> None:
     world.clock.advance(60)
     assert world.login.resolve(secret) is not None
     assert world.store.notes()[NOTE]["ok"] is True
+
+
+def test_an_outage_that_groups_or_sharing_meet_is_told_at_once(world: World) -> None:
+    met = (
+        lambda: world.groups.create(Asker(ALICE), "survey", "", Accessibility.PRIVATE),
+        lambda: world.sharing.give(Asker(ALICE), MINE, user("bob"), [Action.READ]),
+        lambda: world.entitled.meaning(Subject(kind="group", name="astro")),
+    )
+    world.store.remember_person(BOB)
+    world.store.add_user_volume("Storage", "alice", "x", "")
+    for meet in met:
+        world.people.down = True
+        with suppress(Unavailable):
+            meet()
+        assert world.store.notes()[NOTE]["ok"] is False
+        world.people.down = False
+        ask(process(world))
+        assert world.store.notes()[NOTE]["ok"] is True
+        world.clock.advance(60)

@@ -37,6 +37,7 @@ from sciserver_hpc.services.results import Results
 from sciserver_hpc.services.sharing import Sharing
 from sciserver_hpc.services.site import Site as SiteView
 from sciserver_hpc.services.support import Support
+from sciserver_hpc.services.watched_directory import WatchedDirectory
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.agents import FakeAgents
 from tests.fakes.clock import FakeClock
@@ -181,23 +182,24 @@ class World:
         self.store.add_user_volume("Storage", "bob", "shared", "Bob's")
         self.store.add_user_volume("Storage", "bob", "private", "Bob's own")
         self.people = FakePeople()
+        directory = WatchedDirectory(self.store, self.people, self.clock)
         self.scheduler = FakeScheduler(self.clock)
         self.waker = FakeWaker()
         self.image_problem = ""
         self.homes = Homes(self.store, self.agents)
         self.site = SiteView(self.store, self.clock)
-        self.login = Login(self.store, self.people, self.clock, self.homes)
+        self.login = Login(self.store, directory, self.clock, self.homes)
         self.catalogue = Catalogue(self.store, self.site)
         self.renderer = Renderer(self.store, Surroundings("https://portal:8443"), b"k" * 32)
         self.jobs = self.make_jobs()
         self.results = Results(self.jobs, self.agents)
-        self.groups = Groups(self.store, self.people, self.clock, self.waker)
-        self.sharing = Sharing(self.store, self.people, self.clock, self.site, self.waker)
+        self.groups = Groups(self.store, directory, self.clock, self.waker)
+        self.sharing = Sharing(self.store, directory, self.clock, self.site, self.waker)
         self.administration = Administration(self.store, self.clock)
         half_an_hour = timedelta(minutes=30)
         self.support = Support(self.store, self.clock, self.login, self.administration, half_an_hour)
         self.audit = Audit(self.store, self.groups, self.sharing, self.administration, self.support)
-        self.entitled = Entitled(self.store, self.people, self.clock)
+        self.entitled = Entitled(self.store, directory, self.clock)
         every = timedelta(days=1)
         self.projecting = Projecting(self.store, self.agents, self.clock, self.entitled, every)
         self.disks = Disks(self.store, self.clock, self.sharing, self.entitled)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sciserver_hpc.domain.access import EVERYONE, SITE, Grant, Resource, Subject, own_subjects
-from sciserver_hpc.domain.audit import Entry, Outcome, Sieve
+from sciserver_hpc.domain.audit import BROKER, Entry, Outcome, Sieve
 from sciserver_hpc.domain.catalogue import Site
 from sciserver_hpc.domain.errors import Conflict, Invalid, SciServerError
 from sciserver_hpc.domain.groups import Accessibility, Group, Membership, Role, Source, Status, user
@@ -338,3 +338,41 @@ def test_groups_change_in_turns(store: SqlStore) -> None:
         store.add_group(group("survey"))
         store.put_memberships([member("survey", user("alice"), role=Role.OWNER)])
     assert store.administered("alice") == ["survey"]
+
+
+def test_a_group_offered_waits_for_its_heir_alone(store: SqlStore) -> None:
+    for name, heir in (("survey", "bob"), ("lab", "bob"), ("gone", "bob"), ("kept", None)):
+        store.add_group(group(name, heir=heir))
+        put(store, (user("bob"), name), (user("carol"), name))
+    store.delete_group("gone", NOON)
+    assert [(one.name, mine.member.name) for one, mine in store.offered("bob")] == [
+        ("lab", "bob"),
+        ("survey", "bob"),
+    ]
+    assert (store.count_invitations("bob"), store.count_invitations("carol")) == (2, 0)
+    assert store.offered("carol") == []
+    store.change_group(group("lab", heir=None))
+    assert [one.name for one, _ in store.offered("bob")] == ["survey"]
+
+
+def test_a_refusal_is_the_same_by_who_what_on_which_thing_and_why(store: SqlStore) -> None:
+    told = entry(outcome=Outcome.REFUSED, reason="no\0pe")
+    store.record([told])
+    assert store.refused_since(told, NOON)
+    assert not store.refused_since(told, NOON + timedelta(seconds=1))
+    for other in (
+        {"who": "eve"},
+        {"act": "revoke"},
+        {"on": Resource(kind="job", name="1")},
+        {"reason": "yes"},
+        {"outcome": Outcome.DONE},
+    ):
+        assert not store.refused_since(told.model_copy(update=other), NOON)
+
+
+def test_lines_that_name_members_can_be_left_out(store: SqlStore) -> None:
+    store.record(
+        [entry(), entry(on=Resource(kind="group", name="survey")), entry(who=BROKER, act="disk.applied")]
+    )
+    assert [one.act for one in store.audit(sieve=Sieve(members=False))] == ["grant"]
+    assert len(store.audit()) == 3

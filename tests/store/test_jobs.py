@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from sciserver_hpc.domain.errors import Conflict, Invalid
+from sciserver_hpc.domain.gpu_hours import GpuJob
 from sciserver_hpc.domain.jobs import End, EventKind, Job, JobEvent, NewJob, Usage
 from sciserver_hpc.domain.limits import Load
 from sciserver_hpc.domain.resources import Resources
@@ -209,10 +210,29 @@ def test_loads_are_what_each_job_counts(store: SqlStore) -> None:
     found = store.loads("alice", states)
     assert sorted(found, key=lambda one: one.jobs) == [
         Load("batch", 2, 12, 0),
-        Load("gpu", 3, 3, 3),
-        Load("batch", 10, 10, 40),
+        Load("gpu", 3, 3, 3, 3),
+        Load("batch", 10, 10, 40, 400),
     ]
     assert store.loads("carol", states) == []
+
+
+def test_gpu_jobs_are_those_that_count_in_a_month(store: SqlStore, clock: FakeClock) -> None:
+    since, gpu = clock.now(), Resources(gpus=1)
+    ends = {"live": None, "then": since, "before": since - timedelta(seconds=1)}
+    for name, ended in ends.items():
+        for resources in (gpu, Resources()):
+            spec = make_spec(name=name, resources=resources, array="0-3" if name == "then" else None)
+            state = JobState.FAILED if ended else JobState.RUNNING
+            usage = Usage(elapsed_s=60) if ended else None
+            job = make_job(next_job_id(store), spec=spec, state=state, started_at=NOON, ended_at=ended)
+            add(store, job.model_copy(update={"usage": usage}))
+    add(store, make_job(next_job_id(store), owner="bob", spec=make_spec(owner="bob", resources=gpu)))
+    found = sorted(store.gpu_jobs("alice", since), key=lambda one: one.state)
+    assert found == [
+        GpuJob("batch", gpu, "0-3", JobState.FAILED, NOON, since, 60),
+        GpuJob("batch", gpu, None, JobState.RUNNING, NOON, None),
+    ]
+    assert store.gpu_jobs("carol", since) == []
 
 
 def test_active_jobs_are_the_unfinished_and_the_lately_lost(store: SqlStore, clock: FakeClock) -> None:
