@@ -120,7 +120,7 @@ def _properties(rows: Mapping[str, Row], asked: Mapping[str, str]) -> Properties
     properties: Properties = {}
     for name, value in asked.items():
         known, become = rows.get(name, (None, _text("")))
-        if known is None or not re.fullmatch(known, value):
+        if known is None or not re.fullmatch(known, value, re.ASCII):
             return None
         properties |= become(value)
     few = int(asked["ntasks"]) < int(asked["nodes"])  # sbatch then asks for fewer nodes
