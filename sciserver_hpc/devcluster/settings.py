@@ -47,7 +47,7 @@ def values(state: State) -> dict[str, Any]:
             "admin_group": ADMIN_GROUP,
         },
         "agents": {"transport": "sudo", "python": "/usr/bin/python3", "program": state.src / AGENT},
-        "clusters": {"default": {"kind": "slurm"}},
+        "clusters": {"default": {"kind": "slurm", "submit_through": "slurmrestd"}},
         "broker": {"quiet_s": 30.0},
         "images": {"apptainer": apptainer.ensure()},
         "jobs": {"claim_url": url(state), "ca_file": ca.authority(state)},
