@@ -33,6 +33,7 @@ def values(state: State) -> dict[str, Any]:
         "portal": {
             "url": url(state),
             "bind": f"unix:{socket(state)}",
+            "workers": max(1, (os.cpu_count() or 1) // 2),  # the other half is for Slurm and its jobs
             "secret_key_file": state.secrets / "portal.key",
             "runtime_dir": state.run / "sciserver",
             "log_format": "json",
