@@ -107,6 +107,10 @@ class Agent(Protocol):
         """
         ...
 
+    def door(self) -> str:
+        """Why jobs are not handed to Slurm in the way that is set; empty when they are."""
+        ...
+
     def cancel(self, slurm_ids: Sequence[int]) -> None:
         """scancel.
 

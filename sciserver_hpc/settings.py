@@ -164,6 +164,11 @@ class ClusterSettings(Section):
     bin_dir: AbsolutePath = Field(Path("/usr/bin"), description="Directory of sbatch, squeue and the others.")
     conf: OptionalPath = Field(None, description="Its slurm.conf; default: Slurm's own default place.")
     timeout_s: float = Field(20, gt=0, le=300, description="Seconds to wait for one Slurm command.")
+    submit_through: Literal["sbatch", "slurmrestd"] = Field(
+        "sbatch",
+        description="How a user's agent hands jobs over: `sbatch`, a process for each, or `slurmrestd`, "
+        "kept running: more jobs a second, but past cli_filter and SPANK plugins (decision 10).",
+    )
 
 
 class BrokerSettings(Section):

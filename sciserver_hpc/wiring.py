@@ -187,6 +187,7 @@ def build_agents(settings: Settings) -> SocketAgents:
         bin_dir=str(slurm.bin_dir),
         slurm_conf=str(slurm.conf or ""),
         timeout_s=slurm.timeout_s,
+        submit_through=slurm.submit_through,
         local_path=own.local_path,
     )
     try:

@@ -14,7 +14,8 @@ class Settings:
     uid; bin_dir: where sbatch and scancel are; slurm_conf: SLURM_CONF for them ('' for Slurm's default);
     timeout_s: for one call of either; parallel: sbatch calls at once; local_dir: where local jobs are kept
     ('' for ~/.local/state/sciserver-hpc/local-jobs); local_path: PATH of local jobs; local_slots: local
-    jobs at once (0: one per core).
+    jobs at once (0: one per core); submit_through: `sbatch`, or `slurmrestd` for those jobs it is known to
+    take as sbatch does.
     """
 
     __slots__ = (
@@ -26,6 +27,7 @@ class Settings:
         "min_uid",
         "parallel",
         "slurm_conf",
+        "submit_through",
         "timeout_s",
     )
 
@@ -41,6 +43,7 @@ class Settings:
         self.parallel = max(1, int(_number(given, "parallel", 8)))
         self.bin_dir = _text(given, "bin_dir", "/usr/bin")
         self.slurm_conf = _text(given, "slurm_conf", "")
+        self.submit_through = _text(given, "submit_through", "sbatch")
         self.local_dir = _text(given, "local_dir", "")
         self.local_path = _text(given, "local_path", "/usr/local/bin:/usr/bin:/bin")
         self.local_slots = int(_number(given, "local_slots", 0)) or len(os.sched_getaffinity(0))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from . import folders, slurm
+from . import folders, slurm, slurmrestd
 from .problems import Problem
 from .protocol import JOBS_MAX
 from .settings import Settings
+
+TYPE_CHECKING = False  # importing typing would cost a third of the start
+if TYPE_CHECKING:
+    from typing import Any
 
 Job = dict[str, object]
 Outcome = dict[str, object]
@@ -35,7 +39,7 @@ def prepared(job: Job, start: Start) -> Outcome:
         return outcome(job, verdict, None, str(problem))
 
 
-def _list(job: Job, name: str) -> list[dict[str, object]]:
+def _list(job: Job, name: str) -> list[Any]:
     value = job[name]
     if not isinstance(value, list):
         raise Problem("invalid", f"{name} is not a list")
@@ -92,10 +96,19 @@ class _Batch:
             return next(self._indices, None)
 
     def _start(self, job: Job) -> tuple[str, int | None, str]:
-        options = job["options"]
-        if not isinstance(options, list):
-            raise Problem("invalid", "options is not a list")
-        said, slurm_id, words = slurm.sbatch(self._settings, options, str(job["script"]))
+        said, slurm_id, words = self._handed_over(job)
         if said in ("unknown", "not_tried"):
             self._down = words
         return said, slurm_id, words
+
+    def _handed_over(self, job: Job) -> tuple[str, int | None, str]:
+        options, script = slurm.check_options(_list(job, "options")), str(job["script"])
+        if self._settings.submit_through == "slurmrestd":
+            files = {
+                f"{job['root']}/{job['folder']}/{file['path']}": str(file["text"])
+                for file in _list(job, "files")
+            }
+            done = slurmrestd.submit(self._settings, options, script, files)
+            if done is not None:
+                return done
+        return slurm.sbatch(self._settings, options, script)

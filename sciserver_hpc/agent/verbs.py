@@ -76,6 +76,11 @@ def _submit(settings: Settings, request: Request) -> Answer:
     return _later("submission").submit(settings, many(request, "jobs")), b""
 
 
+def _door(settings: Settings, _: Request) -> Answer:
+    """Why jobs do not go through slurmrestd where they should; "" where all is as set."""
+    return _later("slurmrestd").problem(settings) if settings.submit_through == "slurmrestd" else "", b""
+
+
 def _test_only(settings: Settings, request: Request) -> Answer:
     return _later("slurm").test_only(settings, many(request, "options"), text(request, "script")), b""
 
@@ -107,6 +112,7 @@ VERBS: dict[str, Verb] = {
     "acl_apply": _acl_apply,
     "acl_verify": _acl_verify,
     "submit": _submit,
+    "door": _door,
     "test_only": _test_only,
     "cancel": _cancel,
     "local_submit": _local_submit,

@@ -121,6 +121,10 @@ class SocketAgent:
         arguments = {"options": list(job.options), "script": job.script}
         return str(self._ask("test_only", self._slurm_s + 10, **arguments))
 
+    def door(self) -> str:
+        """Why slurmrestd is not used where it should."""
+        return str(self._ask("door", self._slurm_s + 10))
+
     def cancel(self, slurm_ids: Sequence[int]) -> None:
         """scancel."""
         if slurm_ids:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ..domain.model import Model
 
 
@@ -15,7 +17,7 @@ class AgentOptions(Model):
     """Smaller uids are system accounts, never served."""
 
     bin_dir: str = "/usr/bin"
-    """Where sbatch and scancel are."""
+    """Where sbatch and scancel are, and slurmrestd, here or in `sbin` beside it."""
 
     slurm_conf: str = ""
     """SLURM_CONF for them."""
@@ -25,6 +27,9 @@ class AgentOptions(Model):
 
     parallel: int = 8
     """Runs of sbatch at once, per user: most of each is waiting for slurmctld."""
+
+    submit_through: Literal["sbatch", "slurmrestd"] = "sbatch"
+    """How jobs are handed to Slurm."""
 
     local_dir: str = ""
     """Where local jobs are kept: ~/.local/state/sciserver-hpc/local-jobs."""

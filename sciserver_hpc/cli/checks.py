@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from ..domain.scheduling import Owner
 from ..domain.volumes import RootVolume
 from ..image_files import ImageFiles
 from ..scheduler.commands import Commands
-from ..settings import SECRETS, Settings
+from ..settings import SECRETS, ClusterSettings, Settings
 from ..wiring import Services
 
 TIMEOUT_S = 10
@@ -95,7 +95,7 @@ def slurm(site: Site) -> Iterator[Verdict]:
             yield from _asked(label, site, name)
             commands = Commands(str(cluster.bin_dir), cluster.timeout_s, str(cluster.conf or ""))
             yield from _partitions(label, site, name, commands)
-            yield from _limits(label, commands)
+            yield from _configured(label, commands, cluster)
 
 
 _MAINTAINED = (24, 11)
@@ -136,20 +136,42 @@ def _partitions(label: str, site: Site, cluster: str, commands: Commands) -> Ite
 _ENFORCED = {"ConstrainRAMSpace": "memory", "ConstrainCores": "CPU"}
 
 
-def _limits(label: str, commands: Commands) -> Iterator[Verdict]:
-    """slurm.conf(5), cgroup.conf(5): limits that nothing enforces are no failure, but are said."""
+def _configured(label: str, commands: Commands, cluster: ClusterSettings) -> Iterator[Verdict]:
     try:
         lines = commands.run("scontrol", ["show", "config"]).splitlines()
     except Unavailable as error:
         yield Verdict(f"{label} limits", False, error.detail, "try: scontrol show config")
         return
     config = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
+    yield from _limits(label, config)
+    if cluster.submit_through == "slurmrestd":
+        yield from _passed_by(label, config)
+
+
+def _limits(label: str, config: Mapping[str, str]) -> Iterator[Verdict]:
+    """slurm.conf(5), cgroup.conf(5): limits that nothing enforces are no failure, but are said."""
     by_cgroup = "cgroup" in config.get("TaskPlugin", "")
     for option, what in _ENFORCED.items():
         enforced = by_cgroup and config.get(option, "no").lower() == "yes"
         remedy = f"set TaskPlugin=task/cgroup in slurm.conf and {option}=yes in cgroup.conf"
         text = f"{what} limits are {'' if enforced else 'NOT '}enforced by cgroups"
         yield Verdict(f"{label} limits", True, text, "" if enforced else remedy)
+
+
+def _passed_by(label: str, config: Mapping[str, str]) -> Iterator[Verdict]:
+    """What acts inside sbatch does not see jobs that go through slurmrestd; a site may count on it."""
+    stack = Path(config.get("PlugStackConfig", "(null)"))
+    if not stack.is_absolute():
+        stack = Path(config.get("SLURM_CONF", "/etc/slurm/slurm.conf")).with_name("plugstack.conf")
+    filters = config.get("CliFilterPlugins", "(null)")
+    found = [f"CliFilterPlugins={filters}"] if filters not in ("(null)", "") else []
+    found += [str(stack)] if stack.exists() else []
+    if found:
+        text = (
+            f"{' and '.join(found)} {'does' if len(found) == 1 else 'do'} not act when jobs are handed over"
+        )
+        remedy = f'if they must, set submit_through = "sbatch" in [clusters.{label.removeprefix("slurm ")}]'
+        yield Verdict(f"{label} slurmrestd", True, text, remedy)
 
 
 def images(site: Site) -> Iterator[Verdict]:
@@ -267,7 +289,23 @@ def agent(site: Site) -> Iterator[Verdict]:
         return
     owner = _owner(person)
     remedy = f"check the sudoers line of this account: sudo -n -l -U {person.username}"
-    yield _answer("agent", lambda: site.services.agents.ping(owner), remedy if transport == "sudo" else "")
+    alive = _answer("agent", lambda: site.services.agents.ping(owner), remedy if transport == "sudo" else "")
+    yield alive
+    if alive.ok and any(
+        cluster.submit_through == "slurmrestd" for cluster in site.settings.clusters.values()
+    ):
+        yield _door(site, owner)
+
+
+def _door(site: Site, owner: Owner) -> Verdict:
+    """A door that is shut is no failure: jobs go by sbatch."""
+    try:
+        shut = site.services.agents.of(owner).door()
+    except SciServerError as error:
+        return Verdict("agent slurmrestd", False, str(error).rstrip("."), "see that slurmrestd -V answers")
+    remedy = 'install it with openapi/v0.0.38 and rest_auth/local, or set submit_through = "sbatch"'
+    text = f"jobs go by sbatch, more slowly: {shut}" if shut else "jobs are handed over through it"
+    return Verdict("agent slurmrestd", True, text, remedy if shut else "")
 
 
 def proxy(site: Site) -> Iterator[Verdict]:

@@ -34,6 +34,7 @@ def values(state: State) -> dict[str, Any]:
         "portal": {
             "url": url(state),
             "bind": f"unix:{socket(state)}",
+            "workers": max(1, (os.cpu_count() or 1) // 2),  # the other half is for Slurm and its jobs
             "secret_key_file": state.secrets / "portal.key",
             "runtime_dir": state.run / "sciserver",
             "log_format": "json",
@@ -48,7 +49,7 @@ def values(state: State) -> dict[str, Any]:
             "admin_group": ADMIN_GROUP,
         },
         "agents": {"transport": "sudo", "python": "/usr/bin/python3", "program": state.src / AGENT},
-        "clusters": {"default": {"kind": "slurm"}},
+        "clusters": {"default": {"kind": "slurm", "submit_through": "slurmrestd"}},
         "broker": {"quiet_s": 30.0},
         "images": {"apptainer": apptainer.ensure()},
         "jobs": {"claim_url": url(state), "ca_file": ca.authority(state)},

@@ -144,6 +144,10 @@ def test_a_missing_root_is_a_rejection(world: World, agent: Agent) -> None:
     assert agent.submit([make_job(f"{world.root}/none")])[0].verdict is Verdict.REJECTED
 
 
+def test_jobs_are_handed_over_as_set(world: World, agent: Agent) -> None:
+    assert agent.door() == ""
+
+
 def test_test_only_returns_slurms_words_and_makes_nothing(world: World, agent: Agent) -> None:
     assert "to start at" in agent.test_only(make_job(world.root))
     assert agent.listing(world.root, "") == []

@@ -311,6 +311,41 @@ def test_limits_nobody_enforces_are_said(house: checks.Site, home: Path) -> None
     assert "ConstrainCores=yes" in said[1]
 
 
+def through_slurmrestd(house: checks.Site) -> checks.Site:
+    cluster = house.settings.clusters["default"].model_copy(update={"submit_through": "slurmrestd"})
+    settings = house.settings.model_copy(update={"clusters": {"default": cluster}})
+    return dataclasses.replace(house, settings=settings)
+
+
+def test_plugins_that_act_in_sbatch_are_told_where_jobs_pass_them_by(house: checks.Site, home: Path) -> None:
+    stack = home / "plugstack.conf"
+    stack.write_text("required tmp.so\n")
+    lines = f"CliFilterPlugins = lua\nPlugStackConfig = (null)\nSLURM_CONF = {home}/slurm.conf\n"
+    _program(home, "scontrol", lines)
+    said = found(through_slurmrestd(house), "slurm")["slurm default slurmrestd"]
+    assert said.ok
+    assert said.text == f"CliFilterPlugins=lua and {stack} do not act when jobs are handed over"
+    assert 'submit_through = "sbatch" in [clusters.default]' in said.remedy
+    assert "slurm default slurmrestd" not in found(house, "slurm")
+
+
+def test_without_such_plugins_nothing_is_said(house: checks.Site, home: Path) -> None:
+    _program(home, "scontrol", f"CliFilterPlugins = (null)\nPlugStackConfig = {home}/none.conf\n")
+    assert "slurm default slurmrestd" not in found(through_slurmrestd(house), "slurm")
+
+
+def test_a_slurmrestd_that_cannot_be_started_is_told_with_a_remedy(house: checks.Site) -> None:
+    agents = house.services.agents
+    assert isinstance(agents, FakeAgents)
+    assert found(through_slurmrestd(house), "agent")["agent slurmrestd"].remedy == ""
+    agents.shut = "Unable to find plugin: rest_auth/local"
+    said = found(through_slurmrestd(house), "agent")["agent slurmrestd"]
+    assert said.ok
+    assert str(said).count("rest_auth/local") == 2
+    assert "jobs go by sbatch" in said.text
+    assert "agent slurmrestd" not in found(house, "agent")
+
+
 def test_accounting_that_is_away(house: checks.Site) -> None:
     cluster = house.services.schedulers["default"]
     assert isinstance(cluster, FakeScheduler)

@@ -5,6 +5,7 @@
     agents.put("/shared/Temporary/alice/x.txt", b"text")
     agents.fates += [Verdict.REJECTED, Verdict.UNKNOWN]   # of the next submissions, then ACCEPTED
     agents.fail(2001, Unavailable("agent", "down"))       # every call of this uid raises, until heal(2001)
+    agents.shut = "no slurmrestd"                         # why jobs do not go through it
     agents.deny("/shared/Storage/bob")                    # denied to everybody, with all below
     agents.submitted, agents.cancelled                    # what was asked, in order: (owner, …)
     agents.end("/shared/Temporary/alice/jobs", "2026-01-15/1", EndRecord(exit_code=0, slurm_id=1))
@@ -60,6 +61,7 @@ class FakeAgents:
         self.cancelled: list[tuple[Owner, int]] = []
         self.local: dict[int, tuple[Owner, Sighting]] = {}
         self.ids = count(1001)
+        self.shut = ""
         self._failing: dict[int, SciServerError] = {}
         self._denied: set[str] = set()
 
@@ -192,6 +194,11 @@ class FakeAgent:
         if verdict is not Verdict.ACCEPTED:
             raise Refused({"job": _WORDS[verdict]})
         return "Job 1 to start at 2026-01-15T12:00:00 using 1 processors on nodes n1 in partition batch"
+
+    def door(self) -> str:
+        """As scripted in `shut`."""
+        self._agents.demand_health(self._owner)
+        return self._agents.shut
 
     def cancel(self, slurm_ids: Sequence[int]) -> None:
         """Recorded in `cancelled`."""
