@@ -1,4 +1,4 @@
-"""The audit trail: what I did and what was done about me and mine; all of it for administrators."""
+"""The audit trail: what I did and what was done about me and mine; all of it with the power read_audit."""
 
 from __future__ import annotations
 

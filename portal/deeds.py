@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask import Flask
 from markupsafe import Markup, escape
 
-from sciserver_hpc.domain.access import Action, Resource, ResourceKind, Subject, SubjectKind
+from sciserver_hpc.domain.access import THE_SITE, Action, Resource, ResourceKind, Subject, SubjectKind
 from sciserver_hpc.domain.audit import Entry, Outcome
 from sciserver_hpc.domain.differences import EVERYWHERE
 
@@ -114,6 +114,8 @@ def _whom(subject: Subject | None) -> Markup:
 def _on(thing: Resource) -> Markup:
     if thing.name == EVERYWHERE:
         return escape(f"all {THINGS[thing.kind].lower()}s")
+    if thing == THE_SITE:
+        return escape(str(thing))
     number = "#" if thing.kind is ResourceKind.JOB else ""
     at, name = address(thing), breakable(number + visible(thing.name))
     shown = Markup('<a href="{}">{}</a>').format(at, name) if at else name

@@ -33,7 +33,7 @@ def audit(resource: str | None, number: int, everything: bool, as_json: bool) ->
     """Show what was done with groups and grants, and what was refused, newest first.
 
     Of RESOURCE (as in `sciserver share`, or group:NAME) for its owner and its admins; default: what I did and
-    what was done about me, all there is for an administrator of the site.
+    what was done about me; with the power read_audit, all there is.
     """
     found = list(islice(connect().audit(resource), None if everything else number))
     if as_json:

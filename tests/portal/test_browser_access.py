@@ -60,6 +60,32 @@ def test_a_group_is_made_filled_and_deleted(cast: Cast, browser: Browser, url: s
         expect(page.get_by_text("You are in no group yet")).to_be_visible()
 
 
+@pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_support_from_its_begin_to_its_end(
+    cast: Cast, browser: Browser, url: str, width: dict[str, int]
+) -> None:
+    with page_of(browser, url, width=width) as page, page_of(browser, url) as hers:
+        log_in(page, "root1")
+        page.get_by_role("link", name="root1").click()
+        page.get_by_role("link", name="Look as a user, for support").click()
+        page.get_by_label("User name").fill("alice")
+        page.get_by_label("Reason").fill("ticket 7")
+        page.get_by_role("button", name="Look as them").click()
+        expect(page.get_by_role("heading", name="Hello, Alice Adams")).to_be_visible()
+        check(page)
+        page.goto(f"/jobs/{cast.job}")
+        check(page)
+        page.get_by_role("link", name="Results").click()
+        expect(page.get_by_text("what is in their files is theirs")).to_be_visible()
+        log_in(hers)
+        expect(hers.get_by_text("root1 looks at your pages as you")).to_be_visible()
+        check(hers)
+        page.get_by_role("button", name="End", exact=True).click()
+        expect(page.get_by_role("heading", name="Hello, Root1 Ek")).to_be_visible()
+        hers.goto("/audit")
+        expect(hers.get_by_text("no longer looks as")).to_be_visible()
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_every_page_of_groups_and_sharing_is_accessible_and_fits(
@@ -75,7 +101,8 @@ def test_every_page_of_groups_and_sharing_is_accessible_and_fits(
                   "/volumes"),
         "bob": ("/sharing", f"/jobs/{cast.job}", f"/jobs/{cast.job}/results"),
         "erin": ("/groups/survey", "/sharing", "/sharing/mine", "/why?user=bob&kind=job&name=1&action=read"),
-        "root1": ("/sharing/site", "/share/image/python", "/audit", "/groups/lab"),
+        "root1": ("/sharing/site", "/share/image/python", "/audit", "/groups/lab", "/me", "/support",
+                  "/share/site/site"),
     }  # fmt: skip
     for who, theirs in paths.items():
         with page_of(browser, url, width=width, dark=dark) as page:
