@@ -207,6 +207,10 @@ class SocketAgent:
         )
         return self._read(_SLICE, value)
 
+    def unix_group(self, name: str) -> int | None:
+        """The number of a Unix group there."""
+        return self._read(_GID, self._ask("unix_group", FILES_S, name=name))
+
     def local_submit(self, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
         """Run as child processes."""
         return self._submit("local_submit", jobs, LOCAL_SUBMIT_S)

@@ -22,6 +22,7 @@ from .leadership import Leadership
 from .people import People
 from .reach import Reach
 from .tokens import Tokens
+from .unix_groups import UnixGroups
 from .upkeeps import Upkeeps
 from .volumes import Volumes
 
@@ -38,6 +39,7 @@ class SqlStore(
     Groups,
     Reach,
     Upkeeps,
+    UnixGroups,
     Audit,
     Volumes,
     Jobs,
