@@ -100,6 +100,7 @@ _ENTRIES = TypeAdapter(list[_Entry])
 _LOCAL_JOBS = TypeAdapter(list[_LocalJob])
 _TEXTS = TypeAdapter(list[list[str]])
 _SIZE = TypeAdapter(int)
+_GID: TypeAdapter[int | None] = TypeAdapter(int | None)
 _INODE = TypeAdapter(Inode)
 _SLICE = TypeAdapter(AclSlice)
 

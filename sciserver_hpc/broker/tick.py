@@ -13,6 +13,7 @@ from ..domain.states import JobState
 from ..ports import Agents, Clock, Scheduler, Store
 from .cancelling import Canceller
 from .errands import Errands
+from .grouping import Grouper, Groups
 from .observing import Observer
 from .projecting import Projector, Work
 from .rhythm import Rhythm
@@ -41,7 +42,8 @@ class Broker:
     """Turns accepted jobs into Slurm jobs and Slurm's news into rows. Call `tick` from one thread.
 
     `wake` is called from errands' threads when one brings news after its turn; it must neither wait nor fail.
-    `hand_over`: the longest one call to an agent may take (see `Submitter`); disk: what filesystems need.
+    `hand_over`: the longest one call to an agent may take (see `Submitter`); disk, groups: what
+    filesystems and Unix groups need.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Broker:
         hand_over: timedelta,
         wake: Callable[[], None],
         disk: Work,
+        groups: Groups,
         patience_s: float = PATIENCE_S,
         runner: Runner | None = None,
     ) -> None:
@@ -67,6 +70,7 @@ class Broker:
         self._submitter = Submitter(store, clock, schedulers, render, self._errands, quiet, hand_over)
         self._canceller = Canceller(clock, schedulers, self._errands)
         self._projector = Projector(disk, self._errands)
+        self._grouper = Grouper(groups, self._errands)
         under_way = self._submitter.under_way
         self._observers = {
             cluster: Observer(store, clock, scheduler, agents, self._errands, under_way, quiet)
@@ -75,7 +79,7 @@ class Broker:
 
     def tick(self) -> TickReport:
         """Submit what is ready, send cancels, look at the clusters where a look is due, and let filesystems
-        follow grants.
+        and Unix groups follow.
 
         Raises Unavailable when the database is away; nothing is lost then, the next turn does the same work.
         """
@@ -89,6 +93,7 @@ class Broker:
             more |= self._canceller.cancel_requested(jobs)
         if observed:
             self._observe(jobs)
+        self._grouper.start()
         self._projector.start()
         pause = self._rhythm.pause(self._clock.now())
         took_s = time.monotonic() - begun

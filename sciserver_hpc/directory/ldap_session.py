@@ -168,7 +168,7 @@ class Server:
 class Session:
     """A bound connection."""
 
-    def __init__(self, connection: ldap3.Connection, server: Server) -> None:
+    def __init__(self, connection: Any, server: Server) -> None:
         self._connection = connection
         self._seconds = math.ceil(server.timeout_s)
 

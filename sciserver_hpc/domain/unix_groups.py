@@ -79,7 +79,7 @@ class UnixGroup(Model):
 
     name, gid: as a Unix group; the number stays its own for ever, since files may carry it. on: its owner
     wants it. version: grows with each write; marks: with each change of who is in. busy_until: the directory
-    may be at work. there: an entry stands in the directory; members: who may stand there.
+    may be at work. there: an entry may stand in the directory; members: who may stand there.
     seen_at: when an agent last knew it. since: since when files name it. leave_at: when the entry goes.
     """
 
@@ -110,7 +110,7 @@ def asked(row: UnixGroup, on: bool, now: datetime) -> UnixGroup:
 
 def telling(row: UnixGroup, members: Collection[str], until: datetime) -> UnixGroup:
     """Before the directory is told: whoever it may add stands there from now on, as far as we know."""
-    return _with(row, members=row.members | frozenset(members), busy_until=until)
+    return _with(row, there=True, members=row.members | frozenset(members), busy_until=until)
 
 
 def told(row: UnixGroup, members: Collection[str], ensured: Ensured, now: datetime) -> UnixGroup:
@@ -194,10 +194,10 @@ def left(row: UnixGroup) -> UnixGroup:
     )
 
 
-def given_up(row: UnixGroup) -> UnixGroup:
+def given_up(row: UnixGroup, now: datetime) -> UnixGroup:
     """The site keeps no Unix groups any more: nobody would take a member out of this one."""
     words = "This site keeps no Unix groups any more." if row.on else ""
-    return _with(_lost(row), due_at=None, look_at=None, problem=words)
+    return _with(_lost(row), due_at=now + LOOK, problem=words)
 
 
 def sentence(row: UnixGroup | None) -> str:

@@ -1,4 +1,5 @@
-"""Marks on shared volumes and Unix groups: every write of grants or groups leaves one where a filesystem may have to follow.
+"""Marks on shared volumes and Unix groups: every write of grants or groups leaves one where a filesystem or
+the directory may have to follow.
 
 In the same transaction, so that no change is ever forgotten; what a mark is worth the broker finds out.
 """

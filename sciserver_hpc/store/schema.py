@@ -209,8 +209,8 @@ unix_groups = Table(
     Index("ix_unix_groups_due_at", "due_at"),
     Index("ix_unix_groups_look_at", "look_at"),
 )
-"""Groups of the portal that are, or were, Unix groups (domain/unix_groups.py). No row ever goes: files may carry
-its number."""
+"""Groups of the portal that are, or were, Unix groups (domain/unix_groups.py). No row ever goes: files may
+carry its number."""
 
 job_ids = Table("job_ids", metadata, Column("id", Id, primary_key=True), sqlite_autoincrement=True)
 """One row per job id ever reserved: ids grow, and none comes twice."""

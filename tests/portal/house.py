@@ -27,6 +27,7 @@ from sciserver_hpc.services.disk import Disks
 from sciserver_hpc.services.entitled import Entitled
 from sciserver_hpc.services.explaining import Explaining
 from sciserver_hpc.services.facts import Gatherer
+from sciserver_hpc.services.group_keeping import GroupKeeping, Terms
 from sciserver_hpc.services.groups import Groups
 from sciserver_hpc.services.homes import Homes
 from sciserver_hpc.services.jobs import Jobs
@@ -37,6 +38,7 @@ from sciserver_hpc.services.rendering import Renderer
 from sciserver_hpc.services.results import Results
 from sciserver_hpc.services.sharing import Sharing
 from sciserver_hpc.services.site import Site
+from sciserver_hpc.services.unix_groups import UnixGroups
 from sciserver_hpc.settings import Settings
 from sciserver_hpc.store.sql_store import SqlStore
 from sciserver_hpc.wiring import Services
@@ -44,6 +46,7 @@ from tests.fakes.agents import FakeAgents
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import new_database
 from tests.fakes.directory import FakeDirectory
+from tests.fakes.group_directory import FakeGroupDirectory
 from tests.fakes.jobs import change_job
 from tests.fakes.scheduler import FakeScheduler
 from tests.fakes.waker import FakeWaker
@@ -57,6 +60,7 @@ PEOPLE = {
         ("bob", 2002, "Bob Brown", frozenset({"astro"})),
     )
 }
+TERMS = Terms("portal-", range(7001, 7010), False, timedelta(0), timedelta(seconds=50))
 FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -120,6 +124,7 @@ class House:
         self.store = SqlStore(new_database(folder / "portal.db"), now=self.clock.now)
         self.store.apply_site(offer())
         self.people, self.disk = FakeDirectory(), FakeAgents()
+        self.branch = FakeGroupDirectory()
         self.scheduler = FakeScheduler(self.clock)
         for person in PEOPLE.values():
             self.people.add(person, PASSWORD)
@@ -179,7 +184,7 @@ class House:
         waker = FakeWaker()
         groups = Groups(self.store, self.people, self.clock, waker)
         sharing = Sharing(self.store, self.people, self.clock, site, waker)
-        entitled = Entitled(self.store, self.people, self.clock)
+        entitled = Entitled(self.store, self.people, self.clock, unix=True)
         return Services(
             settings=settings(folder, url),
             clock=self.clock,
@@ -197,6 +202,9 @@ class House:
             audit=Audit(self.store, groups, sharing),
             projecting=Projecting(self.store, self.disk, self.clock, entitled, timedelta(days=1)),
             disks=Disks(self.store, self.clock, sharing, entitled),
+            group_directory=self.branch,
+            unix_groups=UnixGroups(self.store, self.clock, waker, groups, "portal-"),
+            group_keeping=GroupKeeping(self.store, self.disk, self.clock, self.branch, TERMS),
         )
 
 
