@@ -593,6 +593,10 @@ class Store(Protocol):
     # Whatever changes who is in a group makes its row due by itself.
     def unix_group(self, group: str) -> UnixGroup | None: ...
 
+    def unix_groups(self) -> list[UnixGroup]:
+        """All rows, by group."""
+        ...
+
     def unix_groups_due(self, now: datetime, limit: int) -> list[GroupDue]:
         """Those with work at `now`, longest due first."""
         ...

@@ -29,6 +29,12 @@ class UnixGroups(Part):
             row = connection.execute(wanted).one_or_none()
         return None if row is None else _unix_group(row)
 
+    def unix_groups(self) -> list[UnixGroup]:
+        """See `ports.Store`."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(unix_groups).order_by(unix_groups.c.group_name))
+            return [_unix_group(row) for row in rows]
+
     def unix_groups_due(self, now: datetime, limit: int) -> list[GroupDue]:
         """See `ports.Store`."""
         columns = unix_groups.c

@@ -1,4 +1,4 @@
-"""Unix groups beside jobs: one errand for the directory, which no agent delays, and one per agent that looks."""
+"""Unix groups beside jobs: one errand tells the directory, which no agent delays, and one per agent looks."""
 
 from __future__ import annotations
 

@@ -448,3 +448,27 @@ def test_a_user_volume_is_not_shared_with_everyone(call: Callers) -> None:
 
 def group_of_the_directory(name: str) -> dict[str, str]:
     return {"kind": "group", "name": name}
+
+
+def test_a_group_becomes_a_unix_group_and_says_how_far_it_is(call: Callers, house: House) -> None:
+    call.group("team")
+    at = ("alice", "GET", "/groups/team/unix")
+    assert call.ok(*at) == {
+        "on": False,
+        "name": "",
+        "gid": None,
+        "on_files": "members",
+        "sentence": "No Unix group: on the filesystem it is its members, one by one.",
+    }
+    told = call.ok("alice", "POST", "/groups/team/unix", {"on": True})
+    assert (told["on"], told["name"], told["gid"]) == (True, "portal-team", None)
+    keeping = house.services.group_keeping
+    keeping.tell(keeping.due()[0], lambda: True)
+    assert call.ok(*at)["gid"] == 7001
+    house.disk.groups["portal-team"] = 7001
+    keeping.look(keeping.due()[1], lambda: True)
+    told = call.ok(*at)
+    words = "Unix group portal-team is there; files name it in place of its members."
+    assert (told["on_files"], told["sentence"]) == ("group", words)
+    said(call("alice", "POST", "/groups/team/unix", {"on": "perhaps"}), 422)
+    said(call("carol", *at[1:]), 404)
