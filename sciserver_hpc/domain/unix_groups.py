@@ -130,6 +130,12 @@ def told(row: UnixGroup, members: Collection[str], ensured: Ensured, now: dateti
     )
 
 
+def still_busy(row: UnixGroup, members: Collection[str]) -> UnixGroup:
+    """The directory may be at work and cannot be told now; files can name members meanwhile, where somebody
+    may stand there who is none any more."""
+    return _with(row if row.members <= frozenset(members) else _lost(row), due_at=row.busy_until)
+
+
 def unanswered(row: UnixGroup, members: Collection[str], error: SciServerError, now: datetime) -> UnixGroup:
     """The directory is away: waited out, unless somebody stands there who is no member any more. Then files
     name members again, for an outage must not keep anybody in.

@@ -22,6 +22,7 @@ from ..domain.unix_groups import (
     leaving,
     left,
     refused,
+    still_busy,
     telling,
     told,
     unanswered,
@@ -106,7 +107,10 @@ class GroupKeeping:
         """What the directory has to be told of one group. Raises Unavailable: it did not answer, which is
         recorded; the database is away."""
         now, row = self._clock.now(), self._store.unix_group(name)
-        if row is None or row.due_at is None or row.due_at > now or (row.busy_until or now) > now:
+        if row is None or row.due_at is None or row.due_at > now:
+            return
+        if (row.busy_until or now) > now:
+            self._store.keep_unix_group(row, still_busy(row, self._members(name)))
             return
         if self._directory is None or self._terms is None:
             self._store.keep_unix_group(row, given_up(row, now))

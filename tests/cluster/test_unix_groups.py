@@ -1,4 +1,4 @@
-"""A group of the portal as a Unix group: from the directory to what a member's job can do with shared files."""
+"""A group of the portal as a Unix group: from the directory to what a member's job can do with files."""
 
 from __future__ import annotations
 

@@ -336,6 +336,8 @@ def test_nothing_is_sent_while_a_call_may_still_be_under_way(world: World) -> No
     turn(world)
     told = len(world.branch.told)
     world.groups.leave(Asker(CAROL), "team")
+    turn(world)
+    assert (rights(world, CAROL, DATA), named(world)) == ("", USERS)
     later(world, 49)
     assert len(world.branch.told) == told
     later(world, 1)

@@ -84,10 +84,9 @@ def test_a_mark_that_came_meanwhile_is_kept(store: SqlStore, clock: FakeClock, t
     assert row(store).due_at == clock.now() + 9 * SECOND
 
 
-def test_what_is_busy_waits_but_for_the_agent(store: SqlStore, clock: FakeClock, top: UnixGroup) -> None:
+def test_each_day_comes_for_itself(store: SqlStore, clock: FakeClock, top: UnixGroup) -> None:
     now = clock.now()
-    busy = top.model_copy(update={"due_at": now, "look_at": now, "busy_until": now + SECOND})
-    assert store.keep_unix_group(top, busy)
+    assert store.keep_unix_group(top, top.model_copy(update={"due_at": now + SECOND, "look_at": now}))
     assert store.unix_groups_due(now, 9) == [GroupDue(group="top", directory=False, agent=True)]
     assert store.unix_groups_due(now + SECOND, 9) == [GroupDue(group="top", directory=True, agent=True)]
 
