@@ -44,6 +44,7 @@ class UnixGroups(RuleBasedStateMachine):
         self.inside: set[str] = set()
         self.settled = False
         if settled:
+            self.join("bob")
             self.all_well()
 
     def teardown(self) -> None:
@@ -64,6 +65,21 @@ class UnixGroups(RuleBasedStateMachine):
             self.world.groups.leave(Asker(PEOPLE[who]), "team")
             self.inside.remove(who)
         self.settled = False
+
+    @rule(who=WHO)
+    def leave_while_it_is_away(self, who: str) -> None:
+        self.world.branch.down = True
+        self.leave(who)
+        self.settle()
+
+    @rule(who=WHO, leaves=st.booleans())
+    def join_unheard(self, who: str, leaves: bool) -> None:
+        self.world.branch.deaf = 1
+        self.join(who)
+        self.settle()
+        if leaves:
+            self.leave(who)
+            self.settle()
 
     @rule(on=st.booleans())
     def ask(self, on: bool) -> None:
@@ -148,8 +164,8 @@ class UnixGroups(RuleBasedStateMachine):
 
 TestUnixGroups = UnixGroups.TestCase
 TestUnixGroups.settings = settings(
-    max_examples=12,
-    stateful_step_count=30,
+    max_examples=20,
+    stateful_step_count=15,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
