@@ -32,8 +32,8 @@ class Crash(BaseException):
 class UnixGroups(RuleBasedStateMachine):
     """What stands in the portal is the model; `settle` lets the broker do what it can."""
 
-    @initialize(settled=st.booleans())
-    def begin(self, settled: bool) -> None:
+    @initialize()
+    def begin(self) -> None:
         self.folder = TemporaryDirectory()
         self.world = World(Path(self.folder.name))
         known(self.world)
@@ -43,9 +43,8 @@ class UnixGroups(RuleBasedStateMachine):
         self.world.unix_groups.ask(Asker(ALICE), "team", True)
         self.inside: set[str] = set()
         self.settled = False
-        if settled:
-            self.join("bob")
-            self.all_well()
+        self.join("bob")
+        self.all_well()
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
@@ -164,8 +163,8 @@ class UnixGroups(RuleBasedStateMachine):
 
 TestUnixGroups = UnixGroups.TestCase
 TestUnixGroups.settings = settings(
-    max_examples=20,
-    stateful_step_count=15,
+    max_examples=50,
+    stateful_step_count=8,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
