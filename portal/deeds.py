@@ -40,6 +40,12 @@ DEEDS = {
     "group.remove": Deed("Removed", "removed", "remove", "{whom} from {on}"),
     "group.role": Deed("Changed a role", "made", "make", "{whom} {detail} of {on}"),
     "group.transfer": Deed("Offered a group", "offered", "offer", "{on} to {whom}, to own it"),
+    "group.unix": Deed("Decided on a Unix group", "wanted", "want", "{detail} for {on}"),
+    "unix.made": Deed(
+        "Made a Unix group", "made in the directory", "make in the directory", "{on}: {detail}"
+    ),
+    "unix.changed": Deed("Followed in a Unix group", "followed", "follow", "{on} in the directory: {detail}"),
+    "unix.removed": Deed("Removed a Unix group", "took", "take", "{on} out of the directory: {detail}"),
     "disk.applied": Deed("Applied rights on disk", "applied on disk", "apply on disk", "{on}: {detail}"),
     "disk.repaired": Deed("Repaired rights on disk", "repaired on disk", "repair on disk", "{on}: {detail}"),
     "support.begin": Deed(

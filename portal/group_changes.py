@@ -119,6 +119,13 @@ def transfer(name: str) -> Answer:
     return _do(name, lambda: services.groups.transfer(asker(), name, _member()))
 
 
+@bp.post("/groups/<name>/unix")
+@allow(PAGE)
+def unix(name: str) -> Answer:
+    """Let it be a Unix group, or no more."""
+    return _do(name, lambda: services.unix_groups.ask(asker(), name, request.form.get("on") == "1"))
+
+
 @bp.post("/groups/<name>/delete")
 @allow(PAGE)
 def delete(name: str) -> Answer:

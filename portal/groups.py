@@ -115,6 +115,7 @@ def page(name: str, draft: Draft) -> tuple[str, int]:
         activity=services.audit.entries(person(), this, limit=ACTIVITY) if admin else [],
         draft=draft,
         thing=this,
+        unix_offered=services.unix_groups.offered,
         **_standing(seen.group, seen),
     )
     return shown, draft.status
@@ -146,12 +147,13 @@ def _new(draft: Draft) -> tuple[str, int]:
 def _standing(group: Group, seen: GroupSeen) -> dict[str, object]:
     """What the group is in, and what that gives its members; nothing for those who are not."""
     if not (seen.member or Power.MANAGE_GROUPS in powers()):
-        return {"above": [], "granted": [], "more": 0}
+        return {"above": [], "granted": [], "more": 0, "unix": None}
     found = services.sharing.to_group(person(), group.subject)
     return {
         "above": services.groups.above(person(), group.name),
         "granted": found[:MOST_GRANTS],
         "more": max(0, len(found) - MOST_GRANTS),
+        "unix": services.unix_groups.of(person(), group.name),
     }
 
 

@@ -6,7 +6,7 @@ adapter's own library leaks through. All calls are synchronous and safe to make 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -36,6 +36,7 @@ from .domain.sharing import Share
 from .domain.states import JobState
 from .domain.support import SupportSession
 from .domain.tokens import Scope, Token, TokenKind
+from .domain.unix_groups import Ensured, GroupDue, UnixEntry, UnixGroup
 from .domain.upkeep import Due, Upkeep
 from .domain.volumes import DataVolume, RootVolume, UserVolume
 
@@ -79,6 +80,45 @@ class Directory(Protocol):
 
     def ping(self) -> str:
         """Return a line saying what answered.
+
+        Raises Unavailable.
+        """
+        ...
+
+
+class GroupDirectory(Protocol):
+    """The branch of the directory that holds groups of the portal as Unix groups, and nothing else.
+
+    Writes there alone, and there only to entries it made. Unavailable also says that the directory would not
+    do as it was asked.
+    """
+
+    def ensure(self, name: str, gid: int, members: Collection[str]) -> Ensured:
+        """Group `name` with this number has exactly these members; who is no member goes before anybody
+        comes.
+
+        Raises Conflict: another entry has the name or the number, a person's own group too; Unavailable.
+        """
+        ...
+
+    def remove(self, name: str) -> bool:
+        """The group is not there; True: it was. Raises Conflict (not one of ours), Unavailable."""
+        ...
+
+    def holder(self, gid: int) -> str:
+        """Who has this number, as a group or as their own group; "" where nobody does. Raises Unavailable."""
+        ...
+
+    def groups(self) -> list[UnixEntry]:
+        """What stands in the branch, by name. Raises Unavailable."""
+        ...
+
+    def intruders(self, prefix: str) -> list[str]:
+        """Names of groups elsewhere in the directory that begin so. Raises Unavailable."""
+        ...
+
+    def ping(self) -> str:
+        """Write an entry that is nobody's group and take it away again; return a line saying what answered.
 
         Raises Unavailable.
         """
@@ -187,6 +227,11 @@ class Agent(Protocol):
         milliseconds: int = 1_000,
     ) -> AclSlice:
         """The same, changing nothing."""
+        ...
+
+    def unix_group(self, name: str) -> int | None:
+        """The gid this machine knows a Unix group of this name by; None where it knows none, or where that
+        number leads to another name."""
         ...
 
     def local_submit(self, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
@@ -589,6 +634,37 @@ class Store(Protocol):
         Returns what was written, None when somebody else was first. A volume marked since `old` was read
         stays due, whatever `new` says.
         """
+        ...
+
+    # groups of the portal that are Unix groups ------------------------------------------------------
+    # Whatever changes who is in a group makes its row due by itself.
+    def unix_group(self, group: str) -> UnixGroup | None: ...
+
+    def unix_groups(self) -> list[UnixGroup]:
+        """All rows, by group."""
+        ...
+
+    def unix_groups_due(self, now: datetime, limit: int) -> list[GroupDue]:
+        """Those with work at `now`, longest due first."""
+        ...
+
+    def groups_not_unix(self, limit: int) -> list[str]:
+        """Names of living groups of the portal that have no row."""
+        ...
+
+    def add_unix_group(self, row: UnixGroup) -> None:
+        """Insert, where its group has no row."""
+        ...
+
+    def keep_unix_group(self, old: UnixGroup, new: UnixGroup) -> UnixGroup | None:
+        """Compare and set, as `keep_up`: one marked since `old.marks` was read stays due.
+
+        Where what files are to name changes, the volumes concerned are marked with it.
+        """
+        ...
+
+    def gids_given(self) -> frozenset[int]:
+        """Every number a group of the portal ever had."""
         ...
 
     # audit ----------------------------------------------------------------------------------------

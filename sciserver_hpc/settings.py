@@ -234,6 +234,56 @@ class SupportSettings(Section):
     minutes: int = Field(30, ge=1, le=240, description="The longest one such session lasts, in minutes.")
 
 
+class UnixGroupsSettings(Section):
+    """Where groups of the portal may be Unix groups of the directory. Unset: nowhere."""
+
+    branch: str = Field(
+        "",
+        description="Branch that holds them and nothing else, as a distinguished name; it must exist. "
+        "Empty: on the filesystem groups of the portal are their members, one by one.",
+    )
+    bind_dn: str = Field("", description="As whom to write there; not the one that reads.")
+    bind_password_file: OptionalPath = Field(None, description="File with the password of `bind_dn`.")
+    first_gid: int = Field(0, ge=0, description="The first number for such a group.")
+    last_gid: int = Field(0, ge=0, description="The last one. A number once used is given to no other group.")
+    prefix: str = Field(
+        "portal-",
+        pattern=r"^[a-z][a-z0-9_.-]{1,31}\z",
+        description="What their names begin with, and no other group's of the directory.",
+    )
+    all: bool = Field(
+        False, description="Every group is one, unless its owner says no; else those whose owner asks."
+    )
+    overlap_hours: float = Field(
+        24,
+        ge=0,
+        le=720,
+        description="Hours in which files name group and members both, for processes begun before they had "
+        "the group.",
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = ("bind_dn", "bind_password_file", "first_gid", "last_gid")
+        if not self.branch:
+            idle = [name for name in needed if getattr(self, name)]
+            if idle or self.all:
+                raise ValueError(f"{(idle or ['all'])[0]} is set, but no `branch`")
+            return self
+        missing = [f"`{name}`" for name in needed if not getattr(self, name)]
+        if missing:
+            raise ValueError(f"branch needs {' and '.join(missing)}")
+        if not _LEAST_GID <= self.first_gid <= self.last_gid < _NO_GID:
+            raise ValueError(f"first_gid and last_gid bound no range between {_LEAST_GID} and {_NO_GID - 1}")
+        if any(self.first_gid <= number <= self.last_gid for number in _NOBODYS):
+            raise ValueError("first_gid to last_gid holds 65534 or 65535, which stand for nobody")
+        return self
+
+
+_LEAST_GID, _NO_GID = 1000, 0xFFFF_FFFF
+_NOBODYS = (65534, 65535)
+
+
 class CatalogueSettings(Section):
     """What the site offers."""
 
@@ -265,6 +315,7 @@ class Settings(BaseSettings):
     jobs: JobsSettings = JobsSettings()
     sharing: SharingSettings = SharingSettings()
     support: SupportSettings = SupportSettings()
+    unix_groups: UnixGroupsSettings = UnixGroupsSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
 
     @classmethod
@@ -292,6 +343,27 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _unix_groups_apart(self) -> Self:
+        own, people = self.unix_groups, self.directory
+        if not own.branch:
+            return self
+        if people.kind != "ldap":
+            raise ValueError(
+                "unix_groups.branch: a file of users holds no groups; use a directory of kind ldap"
+            )
+        if own.bind_dn.casefold() == people.bind_dn.casefold():
+            raise ValueError(
+                "unix_groups.bind_dn is directory.bind_dn, which reads; give the writer an entry of its own"
+            )
+        for field, name in (
+            ("directory.admin_group", people.admin_group),
+            ("sharing.everyone_group", self.sharing.everyone_group),
+        ):
+            if name.casefold().startswith(own.prefix):
+                raise ValueError(f"{field} begins with unix_groups.prefix, which is for groups of the portal")
+        return self
+
     def claim_url(self) -> str:
         """Where a job reaches the portal."""
         return self.jobs.claim_url or self.portal.url
@@ -313,6 +385,7 @@ SECRETS = {
     "portal.secret_key_file": KEY_BYTES,
     "database.password_file": 1,
     "directory.bind_password_file": 1,
+    "unix_groups.bind_password_file": 1,
 }
 """Fields that name secret files, and the least length of each secret in bytes."""
 

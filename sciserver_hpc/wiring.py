@@ -27,11 +27,12 @@ from .agents import (
 )
 from .clock import SystemClock
 from .directory.ldap import LdapDirectory
+from .directory.ldap_groups import LdapGroups
 from .directory.ldap_session import Server
 from .directory.static import StaticDirectory
 from .domain.errors import Invalid
 from .domain.scheduling import Owner
-from .ports import Clock, Directory, Scheduler
+from .ports import Clock, Directory, GroupDirectory, Scheduler
 from .render import Surroundings
 from .scheduler.local import LocalScheduler
 from .scheduler.slurm import SlurmCommands
@@ -45,6 +46,7 @@ from .services.editing import Editing
 from .services.entitled import Entitled
 from .services.explaining import Explaining
 from .services.facts import Gatherer
+from .services.group_keeping import GroupKeeping, Terms
 from .services.groups import Groups
 from .services.homes import Homes
 from .services.jobs import Jobs
@@ -56,6 +58,7 @@ from .services.results import Results
 from .services.sharing import Sharing
 from .services.site import Site
 from .services.support import Support
+from .services.unix_groups import UnixGroups
 from .services.watched_directory import WatchedDirectory
 from .settings import ClusterSettings, Settings, check_secrets
 from .store.sql_store import SqlStore
@@ -88,6 +91,9 @@ class Services:
     administration: Administration
     administering: Administering
     support: Support
+    group_directory: GroupDirectory | None
+    unix_groups: UnixGroups
+    group_keeping: GroupKeeping
 
     def close(self) -> None:
         """Hang up on agents and database."""
@@ -113,7 +119,10 @@ def build(settings: Settings) -> Services:
     groups = Groups(store, watched, clock, waker)
     everyone = settings.sharing.everyone_group
     sharing = Sharing(store, watched, clock, site, waker, everyone)
-    entitled = Entitled(store, watched, clock, everyone)
+    unix = settings.unix_groups
+    entitled = Entitled(store, watched, clock, everyone, unix=bool(unix.branch))
+    group_directory = build_group_directory(settings)
+    prefix = unix.prefix if unix.branch else ""
     administration, login = Administration(store, clock), Login(store, watched, clock, homes)
     longest = timedelta(minutes=settings.support.minutes)
     support = Support(store, clock, login, administration, longest)
@@ -138,6 +147,9 @@ def build(settings: Settings) -> Services:
         administration=administration,
         administering=Administering(store, build_editing(settings, store, clock), administration),
         support=support,
+        group_directory=group_directory,
+        unix_groups=UnixGroups(store, clock, waker, groups, prefix),
+        group_keeping=GroupKeeping(store, agents, clock, group_directory, _terms(settings)),
     )
 
 
@@ -153,22 +165,57 @@ def build_store(settings: Settings) -> SqlStore:
 
 def build_directory(settings: Settings) -> Directory:
     """LDAP, or the file of users."""
-    own = settings.directory
+    own, unix = settings.directory, settings.unix_groups
     if own.users_file is not None and own.kind == "static":
         return StaticDirectory(own.users_file)
-    try:
-        server = Server(
-            own.url, own.starttls, str(own.ca_file) if own.ca_file else None, timeout_s=own.timeout_s
-        )
-    except ValueError as error:
-        raise Invalid({"directory.url": str(error)}) from error
     return LdapDirectory(
-        server,
+        _server(settings),
         own.user_base,
         own.group_base,
         bind_dn=own.bind_dn,
         bind_password=settings.secret("directory.bind_password_file") or "",
         admin_group=own.admin_group,
+        apart=(unix.branch, unix.prefix) if unix.branch else None,
+    )
+
+
+def build_group_directory(settings: Settings) -> GroupDirectory | None:
+    """The branch for groups of the portal; None where the site has none."""
+    own, people = settings.unix_groups, settings.directory
+    if not own.branch:
+        return None
+    secret = settings.secret("unix_groups.bind_password_file") or ""
+    try:
+        bases = (people.user_base, people.group_base)
+        return LdapGroups(_server(settings), own.branch, bases, bind_dn=own.bind_dn, bind_password=secret)
+    except ValueError as error:
+        raise Invalid({"unix_groups.branch": str(error)}) from error
+
+
+def _server(settings: Settings) -> Server:
+    own = settings.directory
+    try:
+        return Server(
+            own.url, own.starttls, str(own.ca_file) if own.ca_file else None, timeout_s=own.timeout_s
+        )
+    except ValueError as error:
+        raise Invalid({"directory.url": str(error)}) from error
+
+
+_REQUESTS = 10
+"""More than one call of the branch sends, each of which may take as long as the directory may."""
+
+
+def _terms(settings: Settings) -> Terms | None:
+    own = settings.unix_groups
+    if not own.branch:
+        return None
+    return Terms(
+        prefix=own.prefix,
+        gids=range(own.first_gid, own.last_gid + 1),
+        all=own.all,
+        overlap=timedelta(hours=own.overlap_hours),
+        busy=timedelta(seconds=_REQUESTS * settings.directory.timeout_s),
     )
 
 

@@ -18,6 +18,7 @@ from . import (
     sharing,
     support,
     tokens,
+    unix_groups,
 )
 from .routes import Route, register
 
@@ -28,6 +29,7 @@ ROUTES: tuple[Route, ...] = (
     *files.ROUTES,
     *groups.ROUTES,
     *memberships.ROUTES,
+    *unix_groups.ROUTES,
     *sharing.ROUTES,
     *disk.ROUTES,
     *audit.ROUTES,

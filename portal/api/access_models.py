@@ -56,6 +56,12 @@ class GroupChange(Model):
     accessibility: Accessibility | None = None
 
 
+class UnixGroupRequest(Model):
+    """Whether it shall be a Unix group."""
+
+    on: bool
+
+
 class GroupView(Model):
     """A group as the asker sees it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 
@@ -24,6 +25,16 @@ def account() -> pwd.struct_passwd:
             words = f"this machine does not know uid {uid} now; if that lasts, an administrator has to look"
             raise Problem("unavailable", words) from error
     return _known[uid]
+
+
+def group(name: str) -> int | None:
+    """The gid of the Unix group `name` on this machine; None where there is none, or where that number leads
+    to another name, so that an ACL would name that one."""
+    try:
+        found = grp.getgrnam(name)
+        return found.gr_gid if grp.getgrgid(found.gr_gid).gr_name == name else None
+    except (KeyError, ValueError):
+        return None
 
 
 def built(path: str = "/usr/bin:/bin") -> dict[str, str]:

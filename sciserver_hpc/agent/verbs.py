@@ -89,6 +89,10 @@ def _cancel(settings: Settings, request: Request) -> Answer:
     return _later("slurm").cancel(settings, many(request, "slurm_ids")), b""
 
 
+def _unix_group(_: Settings, request: Request) -> Answer:
+    return environment.group(text(request, "name")), b""
+
+
 def _local_submit(settings: Settings, request: Request) -> Answer:
     return _later("local").submit(settings, many(request, "jobs")), b""
 
@@ -115,6 +119,7 @@ VERBS: dict[str, Verb] = {
     "door": _door,
     "test_only": _test_only,
     "cancel": _cancel,
+    "unix_group": _unix_group,
     "local_submit": _local_submit,
     "local_observe": _local_observe,
     "local_cancel": _local_cancel,

@@ -100,6 +100,7 @@ _ENTRIES = TypeAdapter(list[_Entry])
 _LOCAL_JOBS = TypeAdapter(list[_LocalJob])
 _TEXTS = TypeAdapter(list[list[str]])
 _SIZE = TypeAdapter(int)
+_GID: TypeAdapter[int | None] = TypeAdapter(int | None)
 _INODE = TypeAdapter(Inode)
 _SLICE = TypeAdapter(AclSlice)
 
@@ -210,6 +211,10 @@ class SocketAgent:
             milliseconds=milliseconds,
         )
         return self._read(_SLICE, value)
+
+    def unix_group(self, name: str) -> int | None:
+        """The number of a Unix group there."""
+        return self._read(_GID, self._ask("unix_group", FILES_S, name=name))
 
     def local_submit(self, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
         """Run as child processes."""

@@ -12,6 +12,7 @@ from ..domain.states import JobState
 from ..ports import Agents, Clock, Scheduler, Store
 from .cancelling import Canceller
 from .errands import Errands
+from .grouping import Grouper, Groups
 from .listening import Listener
 from .looking import Look, Looker
 from .observing import Observer
@@ -44,7 +45,8 @@ class Broker:
     """Turns accepted jobs into Slurm jobs and Slurm's news into rows. Call `tick` from one thread.
 
     `wake` is called from errands' threads when one brings news after its turn; it must neither wait nor fail.
-    `hand_over`: the longest one call to an agent may take (see `Submitter`); disk: what filesystems need.
+    `hand_over`: the longest one call to an agent may take (see `Submitter`); disk, groups: what
+    filesystems and Unix groups need.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Broker:
         hand_over: timedelta,
         wake: Callable[[], None],
         disk: Work,
+        groups: Groups,
         patience_s: float = PATIENCE_S,
         runner: Runner | None = None,
     ) -> None:
@@ -75,6 +78,7 @@ class Broker:
         self._submitter = Submitter(store, clock, schedulers, render, self._errands, quiet, hand_over)
         self._canceller = Canceller(clock, schedulers, self._errands)
         self._projector = Projector(disk, self._errands)
+        self._grouper = Grouper(groups, self._errands)
         self.begin()
 
     def begin(self) -> None:
@@ -89,7 +93,7 @@ class Broker:
 
     def tick(self) -> TickReport:
         """Submit what is ready, record what looks at the clusters showed, send cancels, begin looks that are
-        due, and let filesystems follow grants.
+        due, and let filesystems and Unix groups follow.
 
         Raises Unavailable when the database is away; nothing is lost then, the next turn does the same work.
         """
@@ -105,6 +109,7 @@ class Broker:
         if look:
             self._look(jobs)
         self._settle()
+        self._grouper.start()
         self._projector.start()
         pause = self._rhythm.pause(self._clock.now())
         took_s = time.monotonic() - begun

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import requests
@@ -19,6 +20,7 @@ from ..domain.people import Person
 from ..domain.scheduling import Owner
 from ..domain.volumes import RootVolume
 from ..image_files import ImageFiles
+from ..ports import GroupDirectory
 from ..scheduler.commands import Commands
 from ..settings import SECRETS, ClusterSettings, Settings
 from ..wiring import Services
@@ -72,9 +74,42 @@ def db(site: Site) -> Iterator[Verdict]:
 
 
 def ldap(site: Site) -> Iterator[Verdict]:
-    """The directory answers, over TLS, and lets us search."""
+    """The directory answers, over TLS, and lets us search, and write where Unix groups are kept."""
     remedy = "check [directory] url, ca_file, bind_dn and its password, user_base"
     yield _answer("ldap", site.services.directory.ping, remedy)
+    if site.services.group_directory is not None:
+        yield from _branch(site, site.services.group_directory)
+
+
+_NUMBERS = 20
+"""So many of the next free numbers are looked at: a range may hold millions."""
+
+
+def _branch(site: Site, directory: GroupDirectory) -> Iterator[Verdict]:
+    """The branch for groups of the portal can be written, its numbers and its prefix are nobody else's."""
+    own = site.settings.unix_groups
+    remedy = "make the branch and let [unix_groups] bind_dn add, change and delete entries in it"
+    alive = _answer("ldap unix groups", directory.ping, remedy)
+    yield alive
+    if not alive.ok:
+        return
+    given, numbers = site.services.store.gids_given(), range(own.first_gid, own.last_gid + 1)
+    free = list(islice((gid for gid in numbers if gid not in given), _NUMBERS))
+    held = [f"{gid} is {holder}'s" for gid in free if (holder := directory.holder(gid))]
+    text = held[0] if held else f"{len(given & set(numbers))} of {len(numbers)} given, the next is free"
+    remedy = "widen first_gid to last_gid, or choose numbers nobody else is given"
+    ok = bool(free) and not held
+    yield Verdict("ldap unix groups numbers", ok, text if free else "all are given", "" if ok else remedy)
+    known = {row.name for row in site.services.store.unix_groups()}
+    strange = [one.name for one in directory.groups() if not one.ours or one.name not in known]
+    others = directory.intruders(own.prefix)
+    remedy = "rename the groups elsewhere, and move out of the branch what the portal did not make"
+    text = (
+        f"not the portal's: {', '.join([*others, *strange][:_NUMBERS])}" if others or strange else "none else"
+    )
+    yield Verdict(
+        "ldap unix groups names", not (others or strange), text, remedy if others or strange else ""
+    )
 
 
 _SCHEDULER_REMEDY = {

@@ -182,6 +182,27 @@ def describe(name: str, text: str | None, public: bool | None, as_json: bool) ->
 
 
 @group.command(
+    epilog="\b\nExamples:\n  sciserver group unix survey\n  sciserver group unix survey --on\n"
+    "  sciserver group unix survey --off\n"
+)
+@_name
+@click.option("--on/--off", default=None, help="Make it a Unix group, or no more; the owner decides.")
+@json_option
+def unix(name: str, on: bool | None, as_json: bool) -> None:
+    """Show whether GROUP is a Unix group; or make it one, or no more.
+
+    Files then name one group in place of its members. Whoever is removed keeps the files in processes that
+    run already, until these end; where members are named, they lose them at the next access.
+    """
+    client = connect()
+    found = client.unix_group(name) if on is None else client.set_unix_group(name, on=on)
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(clean(found.sentence))
+
+
+@group.command(
     epilog="\b\nExamples:\n  sciserver group delete survey\n  sciserver group delete survey --yes\n"
 )
 @_name

@@ -77,6 +77,7 @@ def broker(settings: Settings) -> None:
         hand_over=timedelta(seconds=wiring.hand_over_s(settings)),
         wake=waker.wake,
         disk=services.projecting,
+        groups=services.group_keeping,
     )
     try:
         Loop(turning, services.store, services.clock, wake, interval.total_seconds()).run(stop)

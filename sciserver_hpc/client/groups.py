@@ -10,7 +10,7 @@ from ..domain import notation
 from ..domain.access import Subject
 from ..domain.errors import Invalid
 from ..domain.groups import Accessibility, Membership, Role
-from .models import GroupInfo, PersonInfo, read
+from .models import GroupInfo, PersonInfo, UnixGroupInfo, read
 from .transport import Transport
 
 Who = Subject | str
@@ -53,6 +53,14 @@ class Groups:
     def delete_group(self, name: str) -> None:
         """End a group, its memberships and the grants to it; its name is not given again."""
         self._http.json("DELETE", _path(name), safe=False)
+
+    def unix_group(self, name: str) -> UnixGroupInfo:
+        """Whether it is a Unix group, and how far that is; for its members."""
+        return read(UnixGroupInfo, self._http.json("GET", f"{_path(name)}/unix"))
+
+    def set_unix_group(self, name: str, *, on: bool) -> UnixGroupInfo:
+        """Let it be one, or no more; for its owner."""
+        return read(UnixGroupInfo, self._http.json("POST", f"{_path(name)}/unix", safe=True, json={"on": on}))
 
     # members and invitations --------------------------------------------------------------------------
     def members(self, name: str) -> Iterator[Membership]:

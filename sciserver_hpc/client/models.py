@@ -15,6 +15,7 @@ from ..domain.groups import Accessibility, Role, Source
 from ..domain.limits import Allowance
 from ..domain.model import Model
 from ..domain.resources import Limits, Resources
+from ..domain.unix_groups import OnFiles
 from ..domain.volumes import Mode
 
 M = TypeVar("M", bound=BaseModel)
@@ -116,6 +117,17 @@ class Preview(Model):
     mounts: tuple[dict[str, Any], ...] = ()
     domain: str | None = None
     image: str | None = None
+
+
+class UnixGroupInfo(Model):
+    """Whether a group is a Unix group. on: its owner wants it; on_files: whom files name for it, `members`,
+    `group` or `both`."""
+
+    on: bool
+    name: str = ""
+    gid: int | None = None
+    on_files: OnFiles
+    sentence: str
 
 
 class GroupInfo(Model):

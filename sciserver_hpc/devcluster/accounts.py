@@ -43,6 +43,10 @@ GROUPS = {"astro": 51, "cosmo": 52, ADMIN_GROUP: 53, USERS_GROUP: 54}
 """Group → number above the base."""
 
 
+UNIX_GROUPS = (70, 89)
+"""First and last number above the base for groups of the portal."""
+
+
 def base(state: State) -> int:
     """The first id of a range of 100 that no user or group of this machine uses; chosen once."""
     taken = {user.pw_uid for user in pwd.getpwall()} | {group.gr_gid for group in grp.getgrall()}

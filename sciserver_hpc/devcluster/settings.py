@@ -8,9 +8,12 @@ from typing import Any
 
 from ..domain import toml
 from . import apptainer, ca, postgres, slapd
-from .accounts import ADMIN_GROUP, SERVICE, owner
+from .accounts import ADMIN_GROUP, SERVICE, UNIX_GROUPS, base, owner
 from .mounts import AGENT
 from .state import State, directory
+
+OVERLAP_HOURS = 0.005
+"""18 s: a demo is not to wait a day."""
 
 
 def file(state: State) -> Path:
@@ -48,6 +51,14 @@ def values(state: State) -> dict[str, Any]:
             "group_base": slapd.GROUPS_BASE,
             "admin_group": ADMIN_GROUP,
         },
+        "unix_groups": {
+            "branch": slapd.BRANCH,
+            "bind_dn": slapd.WRITER,
+            "bind_password_file": slapd.writer_secret(state),
+            "first_gid": base(state) + UNIX_GROUPS[0],
+            "last_gid": base(state) + UNIX_GROUPS[1],
+            "overlap_hours": OVERLAP_HOURS,
+        },
         "agents": {"transport": "sudo", "python": "/usr/bin/python3", "program": state.src / AGENT},
         "clusters": {"default": {"kind": "slurm", "submit_through": "slurmrestd"}},
         "broker": {"quiet_s": 30.0},
@@ -70,6 +81,7 @@ def prepare(state: State) -> None:
     key = state.secrets / "portal.key"
     state.secret(key.name, 48)
     os.chown(key, *service)
+    os.chown(slapd.writer_secret(state), *service)
     State.write(file(state), toml.dumps(values(state)))
     directory(state.root / "database", 0o700, service)
     directory(state.run / "sciserver", 0o700, service)

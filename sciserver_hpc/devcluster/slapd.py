@@ -16,6 +16,11 @@ from .state import State, directory
 BASE = "dc=example,dc=org"
 USERS = f"ou=people,{BASE}"
 GROUPS_BASE = f"ou=groups,{BASE}"
+BRANCH = f"ou=portal,{GROUPS_BASE}"
+"""Groups of the portal as Unix groups."""
+
+WRITER = f"cn=portal,{BASE}"
+"""As whom the portal writes there, and nowhere else."""
 
 _CONF = """\
 include /etc/ldap/schema/core.schema
@@ -34,6 +39,7 @@ maxsize 67108864
 index objectClass eq
 index uid,memberUid,uidNumber,gidNumber,cn eq
 access to attrs=userPassword by anonymous auth by * none
+access to dn.subtree="{branch}" by dn.exact="{writer}" write by * read
 access to * by * read
 """
 
@@ -46,6 +52,12 @@ def url(state: State) -> str:
 def password(state: State, username: str) -> str:
     """A demo person's password, made at first use."""
     return state.secret(f"password.{username}", 9)
+
+
+def writer_secret(state: State) -> Path:
+    """The file with the writer's password, made at first use."""
+    state.secret("directory.writer", 24)
+    return state.secrets / "directory.writer"
 
 
 def prepare(namespace: Namespace) -> None:
@@ -61,6 +73,8 @@ def prepare(namespace: Namespace) -> None:
         key=key,
         base=BASE,
         data=data,
+        branch=BRANCH,
+        writer=WRITER,
     )
     State.write(_conf(state), conf)
     if not (data / "data.mdb").exists():
@@ -76,13 +90,15 @@ def daemon(namespace: Namespace) -> Daemon:
 
 
 def ldif(state: State) -> str:
-    """The whole directory (RFC 2849): the suffix, two units, people, their own groups and the shared ones."""
+    """The whole directory (RFC 2849): the suffix, its units, the portal as a writer, people, groups."""
     first = base(state)
     home = state.shared / "home"
     entries = [
         _entry(BASE, objectClass=["dcObject", "organization"], dc="example", o="Demo"),
         _entry(USERS, objectClass="organizationalUnit", ou="people"),
         _entry(GROUPS_BASE, objectClass="organizationalUnit", ou="groups"),
+        _entry(BRANCH, objectClass="organizationalUnit", ou="portal"),
+        _writer(writer_secret(state).read_text()),
         *(_person(p, first, home, _hashed(password(state, p.username))) for p in PEOPLE),
         *(_group(p.username, first + p.number, []) for p in PEOPLE),
         *(_group(name, first + number, members(name)) for name, number in GROUPS.items()),
@@ -104,6 +120,10 @@ def _person(person: Person, first: int, home: Path, hashed: str) -> str:
         loginShell="/bin/bash",
         userPassword=hashed,
     )
+
+
+def _writer(password: str) -> str:
+    return _entry(WRITER, objectClass="person", cn="portal", sn="portal", userPassword=_hashed(password))
 
 
 def _group(name: str, number: int, people: list[str]) -> str:

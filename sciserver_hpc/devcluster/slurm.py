@@ -58,6 +58,7 @@ def slurm_options(state: State, host: str, limits: Options) -> Options:
         "SlurmdParameters": "config_overrides",
         "EnforcePartLimits": "ALL",
         "DefMemPerCPU": 512,
+        "GroupUpdateTime": 10,
         "SchedulerType": "sched/backfill",
         "SchedulerParameters": "bf_interval=5",
         "PriorityType": "priority/multifactor",

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from ..domain.errors import BadCredentials, NotFound, Unavailable
 from ..domain.people import Person
-from .ldap_session import SYSTEM, Entry, Server, Session, escaped
+from .ldap_session import SYSTEM, Entry, Server, Session, escaped, is_below
 from .usernames import WRONG, is_username, unknown
 
 _GID = re.compile("[0-9]{1,10}")
@@ -23,8 +23,10 @@ class LdapDirectory:
     """`ports.Directory` over LDAP.
 
     Entries of people stand anywhere under `user_base`, those of groups under `group_base`, naming their
-    members by `memberUid` or `member`. Searches as `bind_dn`, or anonymously. Each call opens its own
-    connection: logins are rare, and an idle connection is one more thing that breaks.
+    members by `memberUid` or `member`. Searches as `bind_dn`, or anonymously. apart: branch and prefix of
+    the groups that the portal keeps there itself: these are no groups of the directory, or a membership that
+    ended here would go on as one of theirs. Each call opens its own connection: logins are rare, and an idle
+    connection is one more thing that breaks.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class LdapDirectory:
         bind_dn: str = "",
         bind_password: str = "",
         admin_group: str = "admins",
+        apart: tuple[str, str] | None = None,
     ) -> None:
         if bind_dn and not bind_password:
             raise ValueError("bind_dn needs a password: a bind without one counts as anonymous")
@@ -45,6 +48,7 @@ class LdapDirectory:
         self._bind_dn = bind_dn
         self._bind_password = bind_password
         self._admin_group = admin_group
+        self._apart = apart
 
     def authenticate(self, username: str, password: str) -> Person:
         """See `ports.Directory`."""
@@ -69,13 +73,15 @@ class LdapDirectory:
     def has_group(self, name: str) -> bool:
         """See `ports.Directory`. The server compares names without regard to case (RFC 4519, 2.3)."""
         with self._server.session(self._bind_dn, self._bind_password) as session:
-            return bool(_allowed(session).search(self._group_base, f"(cn={escaped(name)})", ("cn",), limit=1))
+            found = _allowed(session).search(self._group_base, f"(cn={escaped(name)})", ("cn",), limit=2)
+            return any(map(self._is_theirs, found))
 
     def gid(self, group: str) -> int:
         """See `ports.Directory`."""
         query = f"(&(objectClass=posixGroup)(cn={escaped(group)}))"
         with self._server.session(self._bind_dn, self._bind_password) as session:
-            found = _allowed(session).search(self._group_base, query, ("cn", "gidNumber"), limit=2)
+            entries = _allowed(session).search(self._group_base, query, ("cn", "gidNumber"), limit=3)
+            found = list(filter(self._is_theirs, entries))
         numbers = [entry.first("gidNumber") for entry in found if group in entry.attributes.get("cn", ())]
         if len(numbers) != 1 or not _GID.fullmatch(numbers[0]) or not 0 < int(numbers[0]) < _NO_GID:
             raise NotFound(f"The directory tells no gid for a group {group}.")
@@ -114,8 +120,16 @@ class LdapDirectory:
         return frozenset(
             entry.first("cn")
             for entry in session.search(self._group_base, query, ("cn",))
-            if entry.first("cn")
+            if entry.first("cn") and self._is_theirs(entry)
         )
+
+    def _is_theirs(self, group: Entry) -> bool:
+        """Is it the directory's own, not one of the portal's?"""
+        if self._apart is None:
+            return True
+        branch, prefix = self._apart
+        named = any(name.casefold().startswith(prefix) for name in group.attributes.get("cn", ()))
+        return not (named or is_below(group.dn, branch))
 
     def _person(self, username: str, entry: Entry, groups: frozenset[str]) -> Person | None:
         try:

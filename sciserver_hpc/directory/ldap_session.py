@@ -35,6 +35,7 @@ with warnings.catch_warnings():
         RESULT_UNWILLING_TO_PERFORM,
     )
     from ldap3.utils.conv import escape_filter_chars
+    from ldap3.utils.dn import parse_dn
 
 _REFUSALS = {
     RESULT_CONSTRAINT_VIOLATION,  # locked by a password policy
@@ -47,6 +48,7 @@ _REFUSALS = {
 """Answers to a bind that mean no; any other than success means that the server could not say."""
 
 SYSTEM = "ldap"
+ADD, DELETE = ldap3.MODIFY_ADD, ldap3.MODIFY_DELETE
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,12 @@ class Server:
             raise Unavailable(SYSTEM, f"CA file {self.ca_file} cannot be used: {error}") from error
 
     @contextmanager
-    def session(self, dn: str = "", password: str = "") -> Iterator[Session | None]:
+    def session(self, dn: str = "", password: str = "", *, writes: bool = False) -> Iterator[Session | None]:
         """Connected and bound as `dn` (empty: anonymously); None when the server refuses these credentials.
 
         Raises Unavailable.
         """
-        connection = self._connection(dn, password)
+        connection = self._connection(dn, password, read_only=not writes)
         try:
             yield Session(connection, self) if self._bind(connection) else None
         except (LDAPException, OSError) as error:
@@ -127,7 +129,7 @@ class Server:
         finally:
             _close(connection)
 
-    def _connection(self, dn: str, password: str) -> ldap3.Connection:
+    def _connection(self, dn: str, password: str, *, read_only: bool) -> ldap3.Connection:
         parts = urlsplit(self.url)
         seconds = math.ceil(self.timeout_s)
         secret: Any = password.encode("utf-8") or None  # ldap3 alters text (SASLprep), but not bytes
@@ -148,7 +150,7 @@ class Server:
             authentication=ldap3.SIMPLE if dn else ldap3.ANONYMOUS,
             auto_referrals=False,
             check_names=False,
-            read_only=True,
+            read_only=read_only,
             receive_timeout=seconds,
         )
 
@@ -166,7 +168,7 @@ class Server:
 class Session:
     """A bound connection."""
 
-    def __init__(self, connection: ldap3.Connection, server: Server) -> None:
+    def __init__(self, connection: Any, server: Server) -> None:
         self._connection = connection
         self._seconds = math.ceil(server.timeout_s)
 
@@ -183,6 +185,26 @@ class Session:
             raise Unavailable(SYSTEM, f"searching {base}: it answers {result['description']}")
         found = self._connection.response or []
         return [_entry(item) for item in found if item["type"] == "searchResEntry"]
+
+    def add(self, dn: str, attributes: dict[str, list[str]]) -> None:
+        """A new entry. Raises Unavailable, here and below also when the server will not."""
+        self._connection.add(dn, attributes=attributes)
+        self._must(f"adding {dn}")
+
+    def change(self, dn: str, how: str, attribute: str, values: list[str]) -> None:
+        """ADD some values of an attribute, or DELETE them."""
+        self._connection.modify(dn, {attribute: [(how, values)]})
+        self._must(f"changing {dn}")
+
+    def delete(self, dn: str) -> None:
+        """The entry goes."""
+        self._connection.delete(dn)
+        self._must(f"removing {dn}")
+
+    def _must(self, what: str) -> None:
+        result = self._connection.result
+        if result["result"] != RESULT_SUCCESS:
+            raise Unavailable(SYSTEM, f"{what}: it answers {result['description']}")
 
 
 def _close(connection: ldap3.Connection) -> None:
@@ -216,3 +238,20 @@ def _is_loopback(host: str) -> bool:
 def escaped(value: str) -> str:
     """`value` for use in a filter (RFC 4515)."""
     return str(escape_filter_chars(value))
+
+
+def parts(dn: str) -> tuple[tuple[str, str], ...]:
+    """A distinguished name (RFC 4514) for comparison. Raises ValueError for what is none."""
+    try:
+        found = parse_dn(dn, escape=False, strip=True)
+    except LDAPException as error:
+        raise ValueError(f"{dn!r} is no distinguished name: {error}") from error
+    if not found:
+        raise ValueError("a distinguished name is empty")
+    return tuple((attribute.casefold(), value.casefold()) for attribute, value, _ in found)
+
+
+def is_below(dn: str, base: str) -> bool:
+    """Does the entry stand beneath `base`? Raises ValueError."""
+    mine, above = parts(dn), parts(base)
+    return len(mine) > len(above) and mine[-len(above) :] == above

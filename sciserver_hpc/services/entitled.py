@@ -12,6 +12,7 @@ from ..domain.errors import NotFound, Unavailable
 from ..domain.people import Person
 from ..domain.projection import project
 from ..domain.sharing import NO_EVERYONE
+from ..domain.unix_groups import OnFiles
 from ..ports import Clock, Directory, Store
 from .watched_directory import RETRY
 
@@ -22,18 +23,33 @@ _ALL = 1_000_000
 
 
 @dataclass(frozen=True)
+class Numbered:
+    """A Unix group. people: who is in a group of the portal; None: the directory says."""
+
+    name: str
+    gid: int
+    people: frozenset[str] | None = None
+
+    def holds(self, person: Person) -> bool:
+        """Is the person in it?"""
+        if self.people is not None:
+            return person.username in self.people
+        return self.name in person.groups or person.gid == self.gid
+
+
+@dataclass(frozen=True)
 class Meaning:
     """Whom a subject names. unknown: why nobody, "" where there is somebody or nobody to be named."""
 
     people: tuple[Person, ...] = ()
-    groups: tuple[tuple[str, int], ...] = ()
+    groups: tuple[Numbered, ...] = ()
     unknown: str = ""
 
     @property
     def named(self) -> frozenset[Named]:
         """As an ACL names them."""
         users = (Named(tag=Tag.USER, id=person.uid) for person in self.people)
-        return frozenset((*users, *(Named(tag=Tag.GROUP, id=gid) for _, gid in self.groups)))
+        return frozenset((*users, *(Named(tag=Tag.GROUP, id=one.gid) for one in self.groups)))
 
 
 @dataclass(frozen=True)
@@ -45,13 +61,17 @@ class Wanted:
 
 
 class Entitled:
-    """Looks it up. `everyone`: the Unix group that stands for everyone who can log in; "" where none does."""
+    """Looks it up. `everyone`: the Unix group that stands for everyone who can log in; "" where none does.
+    unix: the site keeps Unix groups for groups of the portal."""
 
-    def __init__(self, store: Store, directory: Directory, clock: Clock, everyone: str = "") -> None:
+    def __init__(
+        self, store: Store, directory: Directory, clock: Clock, everyone: str = "", *, unix: bool = False
+    ) -> None:
         self._store = store
         self._directory = directory
         self._clock = clock
         self._everyone = everyone
+        self._unix = unix
         self._gids: dict[str, tuple[datetime, int | None]] = {}
         self._silent: tuple[datetime, Unavailable] | None = None
 
@@ -64,18 +84,15 @@ class Entitled:
         live = [grant for grant in grants if grant.lives(now)]
         granted: dict[Named, bool] = {}
         people: dict[str, Person] = {}
-        groups: dict[int, str] = {}
+        groups: dict[int, Numbered] = {}
         asked = _by_subject(live)
         meaning_of = self.meanings(asked)
         for subject, write in asked.items():
             meaning = meaning_of(subject)
             granted |= {named: granted.get(named, False) or write for named in meaning.named}
             people |= {person.username: person for person in meaning.people}
-            groups |= {gid: name for name, gid in meaning.groups}
-        members = {
-            gid: [p.uid for p in people.values() if name in p.groups or p.gid == gid]
-            for gid, name in groups.items()
-        }
+            groups |= {one.gid: one for one in meaning.groups}
+        members = {gid: [p.uid for p in people.values() if one.holds(p)] for gid, one in groups.items()}
         ends = [grant.expires for grant in live if grant.expires is not None]
         return Wanted(project(owner.uid, granted, members).entries, min(ends, default=None))
 
@@ -96,10 +113,7 @@ class Entitled:
         if subject.kind is SubjectKind.USER:
             return _of_person(subject.name, next(iter(self._store.people_named([subject.name])), None))
         if subject.kind is SubjectKind.PORTAL_GROUP:
-            inside = self._store.inside(subject.name)
-            names = [member.name for member in inside if member.kind is SubjectKind.USER]
-            groups = [member.name for member in inside if member.kind is SubjectKind.GROUP]
-            return Meaning(tuple(self._store.people_named(names)), self._with_gids(groups))
+            return self._portal_group(subject.name)
         if subject.kind is SubjectKind.EVERYONE and not self._everyone:
             return Meaning(unknown=f"{NO_EVERYONE}.")
         name = subject.name if subject.kind is SubjectKind.GROUP else self._everyone
@@ -107,13 +121,24 @@ class Entitled:
         unknown = "" if known else f"the directory tells no number (gid) for a Unix group {name}."
         return Meaning(groups=known, unknown=unknown)
 
+    def _portal_group(self, name: str) -> Meaning:
+        """Its members, or the Unix group it is, or both; the directory's groups in it as their own."""
+        inside = self._store.inside(name)
+        names = frozenset(member.name for member in inside if member.kind is SubjectKind.USER)
+        groups = self._with_gids(member.name for member in inside if member.kind is SubjectKind.GROUP)
+        row = self._store.unix_group(name) if self._unix else None
+        if row is not None and row.gid is not None and row.on_files is not OnFiles.MEMBERS:
+            groups += (Numbered(row.name, row.gid, names),)
+        alone = row is not None and row.on_files is OnFiles.GROUP
+        return Meaning(() if alone else tuple(self._store.people_named(names)), groups)
+
     def _grants(self, ref: str) -> list[Grant]:
         on = Resource(kind=ResourceKind.USER_VOLUME, name=ref)
         return [share.grant for share in self._store.shares_on(on, 0, _ALL)]
 
-    def _with_gids(self, names: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    def _with_gids(self, names: Iterable[str]) -> tuple[Numbered, ...]:
         found = ((name, self._gid(name)) for name in names)
-        return tuple((name, gid) for name, gid in found if gid is not None)
+        return tuple(Numbered(name, gid) for name, gid in found if gid is not None)
 
     def _gid(self, name: str) -> int | None:
         """What the directory says; while it is away, what it said last. Raises Unavailable without that.

@@ -1,4 +1,5 @@
-"""Marks on shared volumes: every write of grants or groups leaves one where a filesystem may have to follow.
+"""Marks on shared volumes and Unix groups: every write of grants or groups leaves one where a filesystem or
+the directory may have to follow.
 
 In the same transaction, so that no change is ever forgotten; what a mark is worth the broker finds out.
 """
@@ -8,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, update
+from sqlalchemy import ColumnElement, Connection, bindparam, update
 
-from ..domain.access import ResourceKind, Subject
+from ..domain.access import ResourceKind, Subject, SubjectKind
 from ..domain.upkeep import Upkeep
 from .database import Database
-from .reach import volumes_reached
-from .schema import upkeep
+from .reach import portal_groups_reached, volumes_reached
+from .schema import unix_groups, upkeep
 
 _LONGEST = (64, 32, 64)
 
@@ -37,14 +38,31 @@ def mark(
 def mark_reached(
     database: Database, connection: Connection, subjects: Iterable[Subject], now: datetime
 ) -> None:
-    """Mark the volumes granted to any of `subjects`, or to groups they are in."""
+    """Who is in any of `subjects` changes: mark the volumes granted to them, or to groups they are in, and
+    those of these groups that are Unix groups."""
+    subjects = list(subjects)
     found = volumes_reached(connection, subjects)
+    _mark_groups(connection, portal_groups_reached(connection, subjects), now)
+    mark(database, connection, ((ResourceKind.USER_VOLUME, name) for name in found), now)
+
+
+def mark_granted(database: Database, connection: Connection, group: str, now: datetime) -> None:
+    """Whom files name for this group of the portal changes: mark the volumes it reaches."""
+    found = volumes_reached(connection, [Subject(kind=SubjectKind.PORTAL_GROUP, name=group)])
     mark(database, connection, ((ResourceKind.USER_VOLUME, name) for name in found), now)
 
 
 def mark_known(connection: Connection, which: ColumnElement[bool], now: datetime) -> None:
     """Mark those that were marked before and match."""
     connection.execute(update(upkeep).where(which).values(marks=upkeep.c.marks + 1, due_at=now))
+
+
+def _mark_groups(connection: Connection, names: Iterable[str], now: datetime) -> None:
+    columns = unix_groups.c
+    change = update(unix_groups).where(columns.group_name == bindparam("named"))
+    rows = [{"named": name} for name in names]
+    if rows:
+        connection.execute(change.values(marks=columns.marks + 1, due_at=now), rows)
 
 
 def _is_address(parts: tuple[str, ...]) -> bool:

@@ -144,6 +144,12 @@ class Reach(Part):
         return _statement(self._database.engine.dialect.name, rest)
 
 
+def portal_groups_reached(connection: Connection, seeds: Iterable[Subject]) -> list[str]:
+    """Names of the portal's groups among the seeds, and of those they are in."""
+    rows = connection.execute(_statement(connection.dialect.name, _REACHED), {"seeds": _pairs(seeds)})
+    return [row.name for row in rows if row.kind == SubjectKind.PORTAL_GROUP]
+
+
 def volumes_reached(connection: Connection, seeds: Iterable[Subject]) -> list[str]:
     """Names of the user volumes granted to the seeds, or to groups they are in."""
     statement = _statement(connection.dialect.name, _VOLUMES)

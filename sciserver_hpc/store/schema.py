@@ -215,6 +215,24 @@ upkeep = Table(
 )
 """User volumes on which something is or was granted: how far their filesystem follows (domain/upkeep.py)."""
 
+unix_groups = Table(
+    "unix_groups",
+    metadata,
+    Column("group_name", String(64), primary_key=True),
+    Column("gid", BigInteger),
+    Column("version", Integer, nullable=False),
+    Column("marks", Integer, nullable=False),
+    Column("due_at", Instant),
+    Column("look_at", Instant),
+    Column("busy_until", Instant),
+    Column("body", Text, nullable=False),
+    UniqueConstraint("gid"),
+    Index("ix_unix_groups_due_at", "due_at"),
+    Index("ix_unix_groups_look_at", "look_at"),
+)
+"""Groups of the portal that are, or were, Unix groups (domain/unix_groups.py). No row ever goes: files may
+carry its number."""
+
 job_ids = Table("job_ids", metadata, Column("id", Id, primary_key=True), sqlite_autoincrement=True)
 """One row per job id ever reserved: ids grow, and none comes twice."""
 

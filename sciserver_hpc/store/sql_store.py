@@ -23,6 +23,7 @@ from .people import People
 from .reach import Reach
 from .supports import Supports
 from .tokens import Tokens
+from .unix_groups import UnixGroups
 from .upkeeps import Upkeeps
 from .volumes import Volumes
 
@@ -40,6 +41,7 @@ class SqlStore(
     Groups,
     Reach,
     Upkeeps,
+    UnixGroups,
     Audit,
     Volumes,
     Jobs,

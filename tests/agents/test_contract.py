@@ -322,3 +322,12 @@ class _Never:
 
 
 _NEVER = _Never()
+
+
+def test_a_unix_group_has_the_number_this_machine_knows(world: World, me: Owner) -> None:
+    agent = world.agents.of(me)
+    if isinstance(world.agents, FakeAgents):
+        world.agents.groups["root"] = 0
+    assert agent.unix_group("root") == 0
+    for name in ("no-group-of-this-name", "", "a\0b", "0"):
+        assert agent.unix_group(name) is None

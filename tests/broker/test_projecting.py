@@ -136,6 +136,7 @@ def test_from_a_grant_to_the_disk_and_back(tmp_path: Path) -> None:
         hand_over=QUIET,
         wake=lambda: wakes.append(None),
         disk=services.projecting,
+        groups=services.group_keeping,
         runner=Strands(services.clock),
     )
     give(services, "user:bob", hours=1)

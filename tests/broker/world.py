@@ -22,6 +22,7 @@ from sciserver_hpc.domain.scheduling import (
     mark,
 )
 from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.services.group_keeping import Looking
 from sciserver_hpc.services.projecting import Address, Waiting
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.clock import FakeClock
@@ -132,6 +133,19 @@ def submission(job: Job) -> Submission:
     )
 
 
+class NoGroups:
+    """No group is a Unix group."""
+
+    def due(self) -> tuple[list[str], list[Looking]]:
+        return [], []
+
+    def tell(self, names: Sequence[str], go_on: Callable[[], bool]) -> bool:
+        raise AssertionError((names, go_on))
+
+    def look(self, looking: Sequence[Looking], go_on: Callable[[], bool]) -> bool:
+        raise AssertionError((looking, go_on))
+
+
 class Fuse:
     """Burns down with each call of a broker's to the outside; at zero the broker dies, before or after it."""
 
@@ -178,6 +192,7 @@ class World:
         self.wakes = 0
         self.woken = threading.Semaphore(0)
         self.disk: Any = NoDisk()
+        self.groups: Any = NoGroups()
         self.store: Any = SqlStore(new_database(folder / "world.db"), now=self.clock.now)
         self.cluster = FakeScheduler(self.clock)
         self.folders = Folders(self.gate)
@@ -199,6 +214,7 @@ class World:
             hand_over=self._hand_over,
             wake=self._woken,
             disk=self.disk,
+            groups=self.groups,
             patience_s=patience_s,
             runner=runner or self.strands,
         )

@@ -67,6 +67,15 @@ def shell(house: House) -> Iterator[Terminal]:
         made.close()
 
 
+def test_a_group_is_made_a_unix_group_and_no_more(shell: Terminal) -> None:
+    shell.says("alice", "group", "create", "survey")
+    assert shell.says("alice", "group", "unix", "survey").startswith("No Unix group: on the filesystem")
+    assert "portal-survey is being made" in shell.says("alice", "group", "unix", "survey", "--on")
+    assert shell.json("alice", "group", "unix", "survey")["on"] is True
+    assert shell.says("alice", "group", "unix", "survey", "--off").startswith("No Unix group")
+    assert shell.run("bob", "group", "unix", "survey", "--on").exit_code != 0
+
+
 def test_a_group_from_its_making_to_its_end(shell: Terminal) -> None:
     assert shell.says("alice", "group", "create", "survey").startswith("Group survey is yours.")
     told = shell.says("alice", "group", "invite", "survey", "bob", "--admin")

@@ -21,8 +21,10 @@ from sciserver_hpc.directory import static
 from sciserver_hpc.domain.catalogue import Site
 from sciserver_hpc.domain.errors import Unavailable
 from sciserver_hpc.domain.people import Person
+from sciserver_hpc.domain.unix_groups import UnixEntry, UnixGroup
 from sciserver_hpc.domain.volumes import RootVolume
 from tests.fakes.agents import FakeAgents
+from tests.fakes.group_directory import FakeGroupDirectory
 from tests.fakes.portal import FakePortal
 from tests.fakes.scheduler import FakeScheduler
 
@@ -396,6 +398,46 @@ def test_the_folder_of_the_user_named_as_their_agent_finds_it(house: checks.Site
     inodes[f"{home}/alice"] = inodes[f"{home}/alice"].model_copy(update={"uid": 2002})
     assert "belongs to uid 2002" in found(site, "volumes")[name].text
     assert name not in found(dataclasses.replace(site, user="mallory"), "volumes")
+
+
+def with_branch(house: checks.Site, **changes: object) -> tuple[checks.Site, FakeGroupDirectory]:
+    """The same site, where groups of the portal may be Unix groups."""
+    branch = FakeGroupDirectory()
+    own = house.settings.unix_groups.model_copy(
+        update={"branch": "ou=portal", "first_gid": 7001, "last_gid": 7002, **changes}
+    )
+    services = dataclasses.replace(house.services, group_directory=branch)
+    settings = house.settings.model_copy(update={"unix_groups": own})
+    return dataclasses.replace(house, settings=settings, services=services), branch
+
+
+BRANCH = ("ldap unix groups", "ldap unix groups numbers", "ldap unix groups names")
+
+
+def test_the_branch_for_unix_groups_is_tried(house: checks.Site) -> None:
+    assert not set(BRANCH) & set(found(house, "ldap"))
+    site, _ = with_branch(house)
+    verdicts = found(site, "ldap")
+    assert [verdicts[name].ok for name in BRANCH] == [True] * 3
+    assert "0 of 2 given" in verdicts[BRANCH[1]].text
+
+
+def test_what_is_wrong_with_the_branch_is_told_with_a_remedy(house: checks.Site) -> None:
+    site, branch = with_branch(house)
+    branch.elsewhere = {"carol": 7002, "portal-staff": 9}
+    branch.entries["x"] = UnixEntry(name="x", gid=8, members=frozenset(), ours=True)
+    verdicts = found(site, "ldap")
+    assert [verdicts[name].ok for name in BRANCH] == [True, False, False]
+    assert "7002 is carol's" in str(verdicts[BRANCH[1]]) and "widen" in str(verdicts[BRANCH[1]])
+    assert "portal-staff, x" in str(verdicts[BRANCH[2]])
+    for number in (7001, 7002):
+        row = UnixGroup(group=f"g{number}", name=f"portal-g{number}", gid=number)
+        site.services.store.add_unix_group(row)
+    assert found(site, "ldap")[BRANCH[1]].text == "all are given"
+    branch.down = True
+    verdict = found(site, "ldap")[BRANCH[0]]
+    assert not verdict.ok and "let [unix_groups] bind_dn" in verdict.remedy
+    assert BRANCH[1] not in found(site, "ldap")
 
 
 def test_an_agent_of_somebody_unknown(house: checks.Site) -> None:

@@ -21,7 +21,9 @@ def test_everybody_is_in_the_directory_with_a_hashed_password(state: State) -> N
     for person in accounts.PEOPLE:
         assert f"dn: uid={person.username},{slapd.USERS}\n" in text
         assert slapd.password(state, person.username) not in text
-    assert text.count("userPassword: {SSHA}") == len(accounts.PEOPLE)
+    assert f"dn: {slapd.WRITER}\n" in text and f"dn: {slapd.BRANCH}\n" in text
+    assert slapd.writer_secret(state).read_text() not in text
+    assert text.count("userPassword: {SSHA}") == len(accounts.PEOPLE) + 1
 
 
 def test_groups_have_their_members() -> None:

@@ -15,12 +15,15 @@ from tempfile import mkdtemp
 import pytest
 
 from sciserver_hpc.directory.ldap import LdapDirectory
+from sciserver_hpc.directory.ldap_groups import LdapGroups
 from sciserver_hpc.directory.ldap_session import Server
 
 BASE = "dc=example,dc=org"
 PEOPLE = f"ou=people,{BASE}"
 GROUPS = f"ou=groups,{BASE}"
 READER = (f"cn=reader,{BASE}", "reader-secret")
+WRITER = (f"cn=writer,{BASE}", "writer-secret")
+BRANCH = f"ou=portal,{GROUPS}"
 
 _CONF = """\
 include /etc/ldap/schema/core.schema
@@ -38,6 +41,7 @@ directory {folder}/data
 maxsize 16777216
 access to attrs=userPassword by anonymous auth by * none
 access to dn.subtree="ou=hidden,ou=people,{base}" by dn.exact="{reader}" read by anonymous auth by * none
+access to dn.subtree="{branch}" by dn.exact="{writer}" write by * read
 access to * by * read
 """
 
@@ -53,6 +57,12 @@ objectClass: person
 cn: reader
 sn: reader
 userPassword: reader-secret
+
+dn: cn=writer,dc=example,dc=org
+objectClass: person
+cn: writer
+sn: writer
+userPassword: writer-secret
 
 dn: ou=people,dc=example,dc=org
 objectClass: organizationalUnit
@@ -92,6 +102,28 @@ dn: gidNumber=3003,ou=groups,dc=example,dc=org
 objectClass: posixGroup
 cn: double
 gidNumber: 3003
+
+dn: ou=portal,ou=groups,dc=example,dc=org
+objectClass: organizationalUnit
+ou: portal
+
+dn: cn=portal-foreign,ou=portal,ou=groups,dc=example,dc=org
+objectClass: posixGroup
+cn: portal-foreign
+gidNumber: 7999
+memberUid: bob
+
+dn: cn=smuggled,ou=portal,ou=groups,dc=example,dc=org
+objectClass: posixGroup
+cn: smuggled
+gidNumber: 7997
+memberUid: bob
+
+dn: cn=portal-outside,ou=groups,dc=example,dc=org
+objectClass: posixGroup
+cn: portal-outside
+gidNumber: 7998
+memberUid: bob
 
 dn: cn=admins,ou=groups,dc=example,dc=org
 objectClass: groupOfNames
@@ -153,8 +185,20 @@ class Slapd:
         return Server(**given | fields)  # type: ignore[arg-type]
 
     def directory(self, server: Server | None = None, bind: tuple[str, str] = ("", "")) -> LdapDirectory:
-        """The adapter under test."""
-        return LdapDirectory(server or self.ldaps(), PEOPLE, GROUPS, bind_dn=bind[0], bind_password=bind[1])
+        """The adapter under test. The portal's own groups are left out, as a site with some has it."""
+        return LdapDirectory(
+            server or self.ldaps(),
+            PEOPLE,
+            GROUPS,
+            bind_dn=bind[0],
+            bind_password=bind[1],
+            apart=(BRANCH, "portal-"),
+        )
+
+    def groups(self, server: Server | None = None, bind: tuple[str, str] = WRITER) -> LdapGroups:
+        """The one that writes."""
+        where = (PEOPLE, GROUPS)
+        return LdapGroups(server or self.ldaps(), BRANCH, where, bind_dn=bind[0], bind_password=bind[1])
 
 
 def make_authority(folder: Path, name: str) -> None:
@@ -195,7 +239,9 @@ def running() -> Iterator[Slapd]:
         _make_certificate(folder)
         (folder / "data").mkdir(0o700)
         conf = folder / "slapd.conf"
-        conf.write_text(_CONF.format(folder=folder, base=BASE, reader=READER[0]))
+        conf.write_text(
+            _CONF.format(folder=folder, base=BASE, reader=READER[0], writer=WRITER[0], branch=BRANCH)
+        )
         _run(program, "-Tadd", "-q", "-f", str(conf), text=_TREE + "".join(_ALL))
         plain, tls = free_port(), free_port()
         urls = f"ldap://127.0.0.1:{plain}/ ldaps://127.0.0.1:{tls}/"

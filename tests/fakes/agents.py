@@ -7,6 +7,7 @@
     agents.fail(2001, Unavailable("agent", "down"))       # every call of this uid raises, until heal(2001)
     agents.shut = "no slurmrestd"                         # why jobs do not go through it
     agents.deny("/shared/Storage/bob")                    # denied to everybody, with all below
+    agents.groups["portal-team"] = 7001                   # a Unix group that the machine knows
     agents.submitted, agents.cancelled                    # what was asked, in order: (owner, …)
     agents.end("/shared/Temporary/alice/jobs", "2026-01-15/1", EndRecord(exit_code=0, slurm_id=1))
 
@@ -56,6 +57,7 @@ class FakeAgents:
         self.files: dict[str, bytes] = {}
         self.directories: dict[str, int] = {"/": 0}
         self.acls = FakeAcls()
+        self.groups: dict[str, int] = {}
         self.fates: deque[Verdict] = deque()
         self.submitted: list[tuple[Owner, Submission]] = []
         self.cancelled: list[tuple[Owner, int]] = []
@@ -281,6 +283,12 @@ class FakeAgent:
         self._agents.demand_health(self._owner)
         full = self._agents.at(root, path)
         return self._agents.acls.walk(self._owner.uid, root, full, projection, cursor, limit, change)
+
+    def unix_group(self, name: str) -> int | None:
+        """As in `groups`."""
+        self._agents.demand_health(self._owner)
+        gid = self._agents.groups.get(name)
+        return None if list(self._agents.groups.values()).count(gid) > 1 else gid
 
     def local_submit(self, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
         """Like submit; jobs stay RUNNING until the test changes `local`."""

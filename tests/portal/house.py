@@ -31,6 +31,7 @@ from sciserver_hpc.services.editing import Editing
 from sciserver_hpc.services.entitled import Entitled
 from sciserver_hpc.services.explaining import Explaining
 from sciserver_hpc.services.facts import Gatherer
+from sciserver_hpc.services.group_keeping import GroupKeeping, Terms
 from sciserver_hpc.services.groups import Groups
 from sciserver_hpc.services.homes import Homes
 from sciserver_hpc.services.jobs import Jobs
@@ -42,6 +43,7 @@ from sciserver_hpc.services.results import Results
 from sciserver_hpc.services.sharing import Sharing
 from sciserver_hpc.services.site import Site
 from sciserver_hpc.services.support import Support
+from sciserver_hpc.services.unix_groups import UnixGroups
 from sciserver_hpc.services.watched_directory import WatchedDirectory
 from sciserver_hpc.settings import Settings
 from sciserver_hpc.store.sql_store import SqlStore
@@ -50,6 +52,7 @@ from tests.fakes.agents import FakeAgents
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import new_database
 from tests.fakes.directory import FakeDirectory
+from tests.fakes.group_directory import FakeGroupDirectory
 from tests.fakes.jobs import change_job
 from tests.fakes.scheduler import FakeScheduler
 from tests.fakes.waker import FakeWaker
@@ -63,6 +66,7 @@ PEOPLE = {
         ("bob", 2002, "Bob Brown", frozenset({"astro"})),
     )
 }
+TERMS = Terms("portal-", range(7001, 7010), False, timedelta(0), timedelta(seconds=50))
 FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -126,6 +130,7 @@ class House:
         self.store = SqlStore(new_database(folder / "portal.db"), now=self.clock.now)
         self.store.apply_site(offer())
         self.people, self.disk = FakeDirectory(), FakeAgents()
+        self.branch = FakeGroupDirectory()
         self.scheduler = FakeScheduler(self.clock)
         for person in PEOPLE.values():
             self.people.add(person, PASSWORD)
@@ -188,7 +193,7 @@ class House:
         sharing = Sharing(self.store, directory, self.clock, site, waker)
         administration = Administration(self.store, self.clock)
         support = Support(self.store, self.clock, login, administration, timedelta(minutes=30))
-        entitled = Entitled(self.store, directory, self.clock)
+        entitled = Entitled(self.store, directory, self.clock, unix=True)
         editing = Editing(self.store, self.clock, ImageFiles())
         return Services(
             settings=settings(folder, url),
@@ -210,6 +215,9 @@ class House:
             administration=administration,
             administering=Administering(self.store, editing, administration),
             support=support,
+            group_directory=self.branch,
+            unix_groups=UnixGroups(self.store, self.clock, waker, groups, "portal-"),
+            group_keeping=GroupKeeping(self.store, self.disk, self.clock, self.branch, TERMS),
         )
 
 

@@ -508,3 +508,27 @@ def test_a_volume_with_many_grants_is_told_of_page_by_page(call: Callers) -> Non
     call.house.store.remember_person(PEOPLE["alice"].model_copy(update={"username": names[200]}))
     call.house.people.add(PEOPLE["alice"].model_copy(update={"username": names[200]}), PASSWORD)
     assert "as now, nothing changes" in browser.post(path, form).text
+
+
+def test_a_group_becomes_a_unix_group_and_says_how_far_it_is(call: Callers, house: House) -> None:
+    call.group("team")
+    at = ("alice", "GET", "/groups/team/unix")
+    assert call.ok(*at) == {
+        "on": False,
+        "name": "",
+        "gid": None,
+        "on_files": "members",
+        "sentence": "No Unix group: on the filesystem it is its members, one by one.",
+    }
+    told = call.ok("alice", "POST", "/groups/team/unix", {"on": True})
+    assert (told["on"], told["name"], told["gid"]) == (True, "portal-team", None)
+    keeping = house.services.group_keeping
+    keeping.tell(keeping.due()[0], lambda: True)
+    assert call.ok(*at)["gid"] == 7001
+    house.disk.groups["portal-team"] = 7001
+    keeping.look(keeping.due()[1], lambda: True)
+    told = call.ok(*at)
+    words = "Unix group portal-team is there; files name it in place of its members."
+    assert (told["on_files"], told["sentence"]) == ("group", words)
+    said(call("alice", "POST", "/groups/team/unix", {"on": "perhaps"}), 422)
+    said(call("carol", *at[1:]), 404)

@@ -58,6 +58,7 @@ TABLE: dict[str, str] = {
     "POST /groups/<name>/remove": PAGE,
     "POST /groups/<name>/role": PAGE,
     "POST /groups/<name>/transfer": PAGE,
+    "POST /groups/<name>/unix": PAGE,
     "POST /groups/<name>/delete": PAGE,
     "GET /sharing": PAGE,
     "GET /sharing/mine": PAGE,
@@ -121,6 +122,8 @@ TABLE: dict[str, str] = {
     "POST /api/v1/groups/<name>/remove": Scope.GROUPS_WRITE,
     "POST /api/v1/groups/<name>/role": Scope.GROUPS_WRITE,
     "POST /api/v1/groups/<name>/transfer": Scope.GROUPS_WRITE,
+    "GET /api/v1/groups/<name>/unix": Scope.GROUPS_READ,
+    "POST /api/v1/groups/<name>/unix": Scope.GROUPS_WRITE,
     "GET /api/v1/people": Scope.GROUPS_READ,
     "POST /api/v1/grants": Scope.GRANTS_WRITE,
     "POST /api/v1/grants/revoke": Scope.GRANTS_WRITE,
@@ -167,6 +170,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/groups/<name>/remove": {"member": {"kind": "group", "name": "astro"}},
     "POST /api/v1/groups/<name>/role": {"member": {"kind": "user", "name": "carol"}, "role": "admin"},
     "POST /api/v1/groups/<name>/transfer": {"member": {"kind": "user", "name": "carol"}},
+    "POST /api/v1/groups/<name>/unix": {"on": True},
     "POST /api/v1/grants": TO_ERIN,
     "POST /api/v1/grants/revoke": {"resource": IMAGE, "subject": ERIN},
 }
@@ -359,6 +363,8 @@ ALLOWED: dict[str, str] = {
     f"POST {G}/remove": "alice bob root1",
     f"POST {G}/role": "alice bob root1",
     f"POST {G}/transfer": "alice root1",
+    f"GET {G}/unix": "alice bob carol root1",
+    f"POST {G}/unix": "alice root1",
 }
 """Who may do what in a public group: its owner, admin, member, one invited, a stranger, the site's admin."""
 
@@ -367,6 +373,7 @@ ALLOWED_PAGES: dict[str, str] = {
     f"GET {P}": ALLOWED[f"GET {G}"],
     f"POST {P}/describe": ALLOWED[f"PATCH {G}"],
     f"POST {P}/delete": ALLOWED[f"DELETE {G}"],
+    f"POST {P}/unix": ALLOWED[f"POST {G}/unix"],
     **{
         f"POST {P}/{act}": ALLOWED[f"POST {G}/{act}"]
         for act in ("invite", "withdraw", "accept", "decline", "join", "leave", "remove", "role", "transfer")
@@ -382,6 +389,7 @@ FORMS: dict[str, dict[str, str]] = {
     "role": {"member": "user:carol", "role": "admin"},
     "transfer": {"member": "user:carol"},
     "delete": {"confirm": GROUP},
+    "unix": {"on": "1"},
 }
 
 

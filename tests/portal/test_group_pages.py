@@ -265,3 +265,29 @@ def test_a_form_of_another_site_changes_nothing(cast: Cast, act: str) -> None:
     before = cast.house.store.audit()
     assert client.post(f"/groups/survey/{act}", base_url=URL, data=form, headers=headers).status_code == 400
     assert cast.house.store.audit() == before
+
+
+def test_an_owner_makes_it_a_unix_group_and_members_see_what_it_is(cast: Cast) -> None:
+    alice, carol = (cast.house.browser(name) for name in ("alice", "carol"))
+    page = alice.get("/groups/survey").text
+    assert "No Unix group: on the filesystem" in page and "Make it a Unix group" in page
+    assert "Make it a Unix group" not in carol.get("/groups/survey").text
+    assert alice.post("/groups/survey/unix", {"on": "1"}).status_code == 303
+    keeping = cast.house.services.group_keeping
+    keeping.tell(keeping.due()[0], lambda: True)
+    page = carol.get("/groups/survey").text
+    assert "portal-survey is being made; files name its members meanwhile." in page and "7001" in page
+    page = alice.get("/groups/survey").text
+    assert "Have no Unix group" in page and "made in the directory" in page
+    assert "portal-survey" not in cast.house.browser("erin").get("/groups/survey").text
+    cast.house.branch.down = True
+    assert alice.post("/groups/survey/unix", {"on": "0"}).status_code == 303
+    keeping.tell(keeping.due()[0], lambda: True)
+    keeping.tell(keeping.due()[0], lambda: True)
+    assert "Unix group portal-survey goes" in alice.get("/groups/survey").text
+
+
+def test_where_the_site_has_none_nothing_is_said(cast: Cast) -> None:
+    cast.house.services.unix_groups._prefix = ""
+    page = cast.house.browser("alice").get("/groups/survey").text
+    assert "On the filesystem" not in page

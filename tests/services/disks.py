@@ -49,6 +49,7 @@ def run_dry(world: World, projecting: Projecting | None = None) -> None:
 def rights(world: World, who: Person, path: str, top: str = "/shared/Storage") -> str:
     """What the kernel would let them do with a file, the way to it included: "", "r" or "rw"."""
     gids = {who.gid} | {GIDS[name] for name in who.groups if name in GIDS}
+    gids |= {one.gid for one in world.branch.entries.values() if one.gid and who.username in one.members}
     parts = path.removeprefix(f"{top}/").split("/")
     for count in range(1, len(parts)):
         folder = "/".join([top, *parts[:count]])

@@ -17,7 +17,7 @@ from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.upkeep import BUSY, Phase
 from sciserver_hpc.services.disk import Disk, Disks
-from sciserver_hpc.services.entitled import Entitled
+from sciserver_hpc.services.entitled import Entitled, Numbered
 from sciserver_hpc.services.projecting import Projecting
 from sciserver_hpc.services.sharing import Sharing
 
@@ -216,7 +216,7 @@ def test_a_silent_directory_is_not_asked_about_each_group(world: World) -> None:
     assert world.people.calls == before + 1
     world.people.down = False
     world.clock.advance(60)
-    assert world.entitled.meaning(Subject(kind="group", name="lab")).groups == (("lab", 3002),)
+    assert world.entitled.meaning(Subject(kind="group", name="lab")).groups == (Numbered("lab", 3002),)
 
 
 def test_a_group_without_a_number_is_told(world: World) -> None:

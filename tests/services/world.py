@@ -26,6 +26,7 @@ from sciserver_hpc.services.catalogue import Catalogue
 from sciserver_hpc.services.disk import Disks
 from sciserver_hpc.services.entitled import Entitled
 from sciserver_hpc.services.facts import Gatherer
+from sciserver_hpc.services.group_keeping import GroupKeeping, Terms
 from sciserver_hpc.services.groups import Groups
 from sciserver_hpc.services.homes import Homes
 from sciserver_hpc.services.jobs import Jobs
@@ -37,11 +38,13 @@ from sciserver_hpc.services.results import Results
 from sciserver_hpc.services.sharing import Sharing
 from sciserver_hpc.services.site import Site as SiteView
 from sciserver_hpc.services.support import Support
+from sciserver_hpc.services.unix_groups import UnixGroups
 from sciserver_hpc.services.watched_directory import WatchedDirectory
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.agents import FakeAgents
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import new_database
+from tests.fakes.group_directory import FakeGroupDirectory
 from tests.fakes.scheduler import FakeScheduler
 from tests.fakes.waker import FakeWaker
 
@@ -199,7 +202,11 @@ class World:
         half_an_hour = timedelta(minutes=30)
         self.support = Support(self.store, self.clock, self.login, self.administration, half_an_hour)
         self.audit = Audit(self.store, self.groups, self.sharing, self.administration, self.support)
-        self.entitled = Entitled(self.store, directory, self.clock)
+        self.branch = FakeGroupDirectory()
+        self.unix_groups = UnixGroups(self.store, self.clock, self.waker, self.groups, "portal-")
+        self.terms = Terms("portal-", range(7001, 7004), False, timedelta(hours=24), timedelta(seconds=50))
+        self.group_keeping = GroupKeeping(self.store, self.agents, self.clock, self.branch, self.terms)
+        self.entitled = Entitled(self.store, directory, self.clock, unix=True)
         every = timedelta(days=1)
         self.projecting = Projecting(self.store, self.agents, self.clock, self.entitled, every)
         self.disks = Disks(self.store, self.clock, self.sharing, self.entitled)

@@ -112,6 +112,73 @@ def test_a_contradiction_is_told(file: Path, old: str, new: str, words: str) -> 
     assert words in problem(file)
 
 
+UNIX = """
+[unix_groups]
+branch = "ou=portal,dc=example,dc=org"
+bind_dn = "cn=writer,dc=example,dc=org"
+bind_password_file = "{secret}"
+first_gid = 70000
+last_gid = 79999
+"""
+
+
+@pytest.fixture
+def with_unix_groups(file: Path, tmp_path: Path) -> Path:
+    secret = tmp_path / "writer"
+    secret.write_text("wr1ter-s3cret")
+    secret.chmod(0o600)
+    file.write_text(file.read_text() + UNIX.format(secret=secret))
+    return file
+
+
+def test_unix_groups_are_off_unless_all_of_it_is_set(file: Path, with_unix_groups: Path) -> None:
+    settings = load(with_unix_groups)
+    assert (settings.unix_groups.prefix, settings.unix_groups.all) == ("portal-", False)
+    assert settings.secret("unix_groups.bind_password_file") == "wr1ter-s3cret"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("branch = ", "# ", "bind_dn is set, but no `branch`"),
+        ("bind_dn = ", "# ", "branch needs `bind_dn`"),
+        ("bind_password_file = ", "# ", "branch needs `bind_password_file`"),
+        ("first_gid = 70000", "", "branch needs `first_gid`"),
+        ("first_gid = 70000", "first_gid = 999", "bound no range"),
+        ("last_gid = 79999", "last_gid = 69999", "bound no range"),
+        ("last_gid = 79999", "last_gid = 4294967295", "bound no range"),
+        ("first_gid = 70000", "first_gid = 65000", "stand for nobody"),
+        ("last_gid = 79999", 'last_gid = 79999\nprefix = "-x"', "unix_groups.prefix"),
+        ("last_gid = 79999", 'last_gid = 79999\nprefix = "adm"', "directory.admin_group begins with"),
+        (
+            "last_gid = 79999",
+            'last_gid = 79999\n[sharing]\neveryone_group = "portal-all"',
+            "sharing.everyone_group begins with",
+        ),
+        (
+            "[unix_groups]",
+            'bind_dn = "CN=Writer,dc=example,dc=org"\nbind_password_file = "/x"\n[unix_groups]',
+            "an entry of its own",
+        ),
+    ],
+)
+def test_half_a_branch_is_told(with_unix_groups: Path, old: str, new: str, words: str) -> None:
+    text = with_unix_groups.read_text()
+    assert old in text
+    head, _, tail = text.partition("[unix_groups]")
+    if old == "[unix_groups]":
+        with_unix_groups.write_text(f"{head}{new}{tail}")
+    else:
+        with_unix_groups.write_text(f"{head}[unix_groups]{tail.replace(old, new)}")
+    assert words in problem(with_unix_groups)
+
+
+def test_a_writers_secret_that_others_may_read_is_refused(with_unix_groups: Path, tmp_path: Path) -> None:
+    (tmp_path / "writer").chmod(0o644)
+    with pytest.raises(Invalid, match=r"unix_groups\.bind_password_file.*chmod 600"):
+        check_secrets(load(with_unix_groups))
+
+
 def test_starttls_is_no_clear_text(file: Path) -> None:
     file.write_text(file.read_text().replace("ldaps://", "ldap://") + "starttls = true\n")
     assert load(file).directory.starttls

@@ -8,6 +8,7 @@ import pytest
 
 from sciserver_hpc import wiring
 from sciserver_hpc.directory.ldap import LdapDirectory
+from sciserver_hpc.directory.ldap_groups import LdapGroups
 from sciserver_hpc.directory.static import StaticDirectory
 from sciserver_hpc.domain.errors import Invalid, Unavailable
 from sciserver_hpc.scheduler.local import LocalScheduler
@@ -81,3 +82,32 @@ def test_the_longest_hand_over_follows_the_time_limit_of_slurms_commands(tmp_pat
     assert wiring.hand_over_s(settings(tmp_path)) == 50
     slow = settings(tmp_path, clusters={"default": {"timeout_s": 100}, "here": {"kind": "local"}})
     assert wiring.hand_over_s(slow) == 210
+
+
+def unix_groups(tmp_path: Path, branch: str) -> Settings:
+    secret = tmp_path / "writer"
+    secret.write_text("wr1ter-s3cret")
+    secret.chmod(0o600)
+    table = {
+        "branch": branch,
+        "bind_dn": "cn=writer,dc=example,dc=org",
+        "bind_password_file": secret,
+        "first_gid": 70000,
+        "last_gid": 79999,
+    }
+    return settings(tmp_path, unix_groups=table)
+
+
+def test_a_branch_of_its_own_is_written_and_any_other_refused(tmp_path: Path) -> None:
+    services = wiring.build(unix_groups(tmp_path, "ou=portal,ou=groups,dc=example,dc=org"))
+    assert isinstance(services.group_directory, LdapGroups)
+    assert services.unix_groups.offered
+    services.close()
+    with pytest.raises(Invalid, match=r"unix_groups\.branch: .*a branch of its own"):
+        wiring.build(unix_groups(tmp_path, "OU=Groups,dc=example,dc=org"))
+
+
+def test_a_site_without_a_branch_offers_none(tmp_path: Path) -> None:
+    services = wiring.build(settings(tmp_path))
+    assert (services.group_directory, services.unix_groups.offered) == (None, False)
+    services.close()
