@@ -206,6 +206,14 @@ class JobsSettings(Section):
     max_active: int = Field(10_000, ge=1, description="The most unfinished jobs one person may have.")
 
 
+class ServiceAccountsSettings(Section):
+    """Programs with tokens of their own."""
+
+    longest_days: int = Field(
+        90, ge=1, le=365, description="Days after which a token of a service account ends at the latest."
+    )
+
+
 class SharingSettings(Section):
     """How grants on user volumes are kept on the filesystem."""
 
@@ -253,6 +261,7 @@ class Settings(BaseSettings):
     images: ImagesSettings = ImagesSettings()
     jobs: JobsSettings = JobsSettings()
     sharing: SharingSettings = SharingSettings()
+    service_accounts: ServiceAccountsSettings = ServiceAccountsSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
 
     @classmethod

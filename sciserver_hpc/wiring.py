@@ -50,6 +50,7 @@ from .services.login import Login
 from .services.projecting import Projecting
 from .services.rendering import Renderer
 from .services.results import Results
+from .services.service_accounts import ServiceAccounts
 from .services.sharing import Sharing
 from .services.site import Site
 from .settings import ClusterSettings, Settings, check_secrets
@@ -73,6 +74,7 @@ class Services:
     catalogue: Catalogue
     groups: Groups
     sharing: Sharing
+    service_accounts: ServiceAccounts
     explaining: Explaining
     audit: Audit
     projecting: Projecting
@@ -116,6 +118,9 @@ def build(settings: Settings) -> Services:
         catalogue=Catalogue(store, site),
         groups=groups,
         sharing=sharing,
+        service_accounts=ServiceAccounts(
+            store, clock, timedelta(days=settings.service_accounts.longest_days)
+        ),
         explaining=Explaining(store, directory, clock, site),
         audit=Audit(store, groups, sharing),
         projecting=Projecting(store, agents, clock, entitled, every),

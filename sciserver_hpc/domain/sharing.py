@@ -19,6 +19,7 @@ from .access import (
     ResourceKind,
     Subject,
     SubjectKind,
+    asking,
     decide,
     enough,
     owner_of,
@@ -110,7 +111,7 @@ def take(giver: Giver, grant: Grant, *, answers: bool) -> None:
     me = giver.acting.person.username
     if grant.granted_by == SITE:
         raise Refused({str(grant.resource): "this grant stands in the site's catalogue; change it there"})
-    mine = grant.subject == Subject(kind=SubjectKind.USER, name=me) or answers
+    mine = grant.subject == asking(me) or answers
     if not (giver.owns or mine or grant.granted_by == me):
         raise Refused({str(grant.resource): NOT_YOURS})
 
@@ -125,6 +126,8 @@ def _check_form(
 ) -> None:
     if resource.kind is ResourceKind.GROUP:
         raise Refused({str(resource): "what one may do in a group comes with membership; invite them"})
+    if resource.kind is ResourceKind.SERVICE:
+        raise Refused({str(resource): "its owner manages it, or the admins of the group that owns it"})
     problems: dict[str, str] = {}
     if not actions or not set(actions) <= set(ACTIONS[resource.kind]):
         problems["actions"] = f"choose from: {', '.join(ACTIONS[resource.kind])}"

@@ -83,6 +83,8 @@ class Entitled:
             people = tuple(self._store.people_named([subject.name]))
             unknown = "" if people else f"{subject.name} never logged in here; it follows when they do."
             return Meaning(people, unknown=unknown)
+        if subject.kind is SubjectKind.SERVICE:
+            return Meaning()  # it has no Unix user: what it was granted counts in the portal alone
         if subject.kind is SubjectKind.PORTAL_GROUP:
             inside = self._store.inside(subject.name)
             names = [member.name for member in inside if member.kind is SubjectKind.USER]

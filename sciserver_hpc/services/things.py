@@ -65,6 +65,9 @@ class Things:
         """The site's things are no secret; others' only to those with a live grant on them."""
         if thing.resource.kind is ResourceKind.GROUP:
             return self._known.sees(person, Subject(kind=SubjectKind.PORTAL_GROUP, name=thing.resource.name))
+        if thing.resource.kind is ResourceKind.SERVICE:
+            account = self._store.service_account(thing.resource.name)
+            return account is not None and (self._known.manages(person, account) or person.admin)
         if thing.resource.kind in OF_THE_SITE or thing.owner == person.username:
             return True
         now = self._clock.now()
@@ -92,4 +95,7 @@ class Things:
         if resource.kind is ResourceKind.GROUP:
             group = self._store.group(name)
             return Thing(resource, group.owner) if group else None
+        if resource.kind is ResourceKind.SERVICE:
+            account = self._store.service_account(name)
+            return Thing(resource, account.person) if account else None
         return None

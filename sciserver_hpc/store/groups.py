@@ -13,6 +13,7 @@ from .group_rows import group_of, group_row, member_columns, membership_of, memb
 from .marking import mark_reached
 from .part import Part
 from .schema import grants, groups, memberships
+from .service_accounts import managed_by
 
 _HOLD = 0x5C15E13
 """Key of PostgreSQL's advisory lock that `hold_access` takes; SQLite's writers take turns anyway."""
@@ -179,7 +180,9 @@ class Groups(Part):
         columns, mine = memberships.alias().c, _administered(username)
         me = (columns.member_kind == SubjectKind.USER) & (columns.member_name == username)
         ours = (columns.member_kind == SubjectKind.PORTAL_GROUP) & columns.member_name.in_(mine)
-        wanted = select(func.count()).where(or_(me, ours), columns.status == Status.INVITED)
+        programs = managed_by(username, mine)
+        managed = (columns.member_kind == SubjectKind.SERVICE) & columns.member_name.in_(programs)
+        wanted = select(func.count()).where(or_(me, ours, managed), columns.status == Status.INVITED)
         with self._database.reading() as connection:
             return connection.execute(wanted).scalar_one()
 

@@ -21,6 +21,7 @@ from .jobs import Jobs
 from .leadership import Leadership
 from .people import People
 from .reach import Reach
+from .service_accounts import ServiceAccounts
 from .tokens import Tokens
 from .upkeeps import Upkeeps
 from .volumes import Volumes
@@ -37,6 +38,7 @@ class SqlStore(
     Grants,
     Groups,
     Reach,
+    ServiceAccounts,
     Upkeeps,
     Audit,
     Volumes,
