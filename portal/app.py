@@ -29,6 +29,7 @@ from . import (
     probes,
     rights,
     security,
+    service_accounts,
     shares,
     sharing,
     volumes,
@@ -58,6 +59,7 @@ BLUEPRINTS = (
     why.bp,
     audit.bp,
     me.bp,
+    service_accounts.bp,
 )
 
 

@@ -32,7 +32,7 @@ class Access:
     """What a route asks of its caller.
 
     public: no credential. page: a browser's login, sent to the login page when absent.
-    own_login: a login token, so that a personal token cannot make or revoke tokens.
+    own_login: a login token, so that a program's token cannot make or revoke tokens.
     """
 
     public: bool = False
@@ -151,7 +151,7 @@ def _check_token(access: Access) -> None:
     if access.page and not current_user.by_cookie:
         abort(401, "Pages are for browsers; use the API under /api/v1 with this token.")
     if access.own_login and not own_login:
-        abort(403, "Tokens are made and revoked after a login, not with a personal token.")
+        abort(403, "This is done after a login, not with a token made for a program.")
     if access.scope is not None and not own_login and access.scope not in token().scopes:
         abort(403, f"This token lacks the scope {access.scope}; make one that has it.")
 

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from . import audit, catalogue, claim, disk, document, files, groups, jobs, memberships, sharing, tokens
+from . import (
+    audit,
+    catalogue,
+    claim,
+    disk,
+    document,
+    files,
+    groups,
+    jobs,
+    memberships,
+    service_accounts,
+    sharing,
+    tokens,
+)
 from .routes import Route, register
 
 ROUTES: tuple[Route, ...] = (
@@ -14,6 +27,7 @@ ROUTES: tuple[Route, ...] = (
     *files.ROUTES,
     *groups.ROUTES,
     *memberships.ROUTES,
+    *service_accounts.ROUTES,
     *sharing.ROUTES,
     *disk.ROUTES,
     *audit.ROUTES,

@@ -7,9 +7,9 @@ from datetime import timedelta
 from flask import Response, request
 
 from sciserver_hpc.domain.people import Person
-from sciserver_hpc.domain.tokens import Token
+from sciserver_hpc.domain.tokens import Token, TokenKind
 
-from ..guard import Access, person, token
+from ..guard import Access, asker, person, token
 from ..services import services
 from .models import (
     LoginAnswer,
@@ -35,7 +35,10 @@ def log_in() -> LoginAnswer:
 
 def log_out() -> Response:
     """End the token's life."""
-    services.login.logout(token())
+    if token().kind is TokenKind.SERVICE:
+        services.service_accounts.give_up(asker(), token())
+    else:
+        services.login.logout(token())
     return Response(status=204)
 
 
@@ -46,7 +49,7 @@ def me() -> MeAnswer:
 
 def list_tokens() -> TokensAnswer:
     """The asker's live tokens."""
-    return TokensAnswer(tokens=tuple(map(_token, services.login.tokens(person()))))
+    return TokensAnswer(tokens=tuple(map(token_view, services.login.tokens(person()))))
 
 
 def make_token() -> NewTokenAnswer:
@@ -55,7 +58,7 @@ def make_token() -> NewTokenAnswer:
     secret, row = services.login.personal_token(
         person(), asked.name, frozenset(asked.scopes), timedelta(days=asked.days)
     )
-    return NewTokenAnswer(secret=secret, token=_token(row))
+    return NewTokenAnswer(secret=secret, token=token_view(row))
 
 
 def revoke_token(token_id: int) -> Response:
@@ -69,7 +72,8 @@ def _user(known: Person) -> UserAnswer:
     return UserAnswer(**fields, groups=tuple(sorted(known.groups)))
 
 
-def _token(row: Token) -> TokenAnswer:
+def token_view(row: Token) -> TokenAnswer:
+    """A token without its secret."""
     fields = row.model_dump(include=set(TokenAnswer.model_fields) - {"scopes"})
     return TokenAnswer(**fields, scopes=tuple(sorted(row.scopes)))
 

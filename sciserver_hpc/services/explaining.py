@@ -98,10 +98,8 @@ class Explaining:
         be = "You manage" if about == person else f"{about.username} manages"
         if account is not None and action is Action.MANAGE and self._known.manages(about, account):
             return Explanation(allowed=True, sentence=f"{be} {resource}: it belongs to {account.owner}.")
-        sentence = (
-            f"{account.owner if account else 'Its owner'} has {resource}, and nobody else speaks by it."
-        )
-        return Explanation(allowed=False, sentence=sentence[0].upper() + sentence[1:])
+        owner = f"{account.owner}, whose it is," if account is not None else "its owner"
+        return Explanation(allowed=False, sentence=f"Nobody but {owner} manages {resource}.")
 
 
 def _directory_edges(person: Person) -> list[tuple[Subject, Subject]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from ..domain import service_accounts as rules
-from ..domain.access import Resource, ResourceKind, Subject, SubjectKind
+from ..domain.access import Grant, Resource, ResourceKind, Subject, SubjectKind
 from ..domain.audit import Asker
 from ..domain.errors import Conflict, Invalid, NotFound, Refused
 from ..domain.groups import Description, Membership, user
@@ -66,6 +66,13 @@ class ServiceAccounts:
         """Its live tokens, newest first. Raises NotFound."""
         account = self._managing(person, name).account
         return self._store.tokens(account.caller, self._clock.now())
+
+    def standing(self, person: Person, name: str) -> tuple[list[str], list[Grant]]:
+        """The groups it is in, and the live grants that reach it. Raises NotFound."""
+        account, now = self._managing(person, name).account, self._clock.now()
+        reached, grants = self._store.reaching([account.subject])
+        groups = sorted(one.name for one in reached if one.kind is SubjectKind.PORTAL_GROUP)
+        return groups, [grant for grant in grants if grant.lives(now)]
 
     def owners(self, members: Iterable[Subject]) -> dict[str, Subject]:
         """Whose the service accounts among `members` are, by name."""
