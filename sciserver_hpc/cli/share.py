@@ -28,9 +28,9 @@ Examples:
 \b
 RESOURCE is <Root>/<owner>/<name> for a user volume, or job:17, image:python,
 domain:batch, data:sunspots, root:Storage. SUBJECT is a user name, group:NAME for
-a group of the portal, directory:NAME for a Unix group, or everyone. RIGHT is an
-action (read, write, use, create, grant) or a role: reader, writer (read and
-write), user, creator, manager (all, and grant).
+a group of the portal, directory:NAME for a Unix group, svc:NAME for a service
+account, or everyone. RIGHT is an action (read, write, use, create, grant) or a
+role: reader, writer (read and write), user, creator, manager (all, and grant).
 """
 
 _number = click.option(
