@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from sciserver_hpc.domain.access import Subject, SubjectKind
 from sciserver_hpc.domain.errors import Conflict, Invalid, Refused
 from sciserver_hpc.domain.problems import problems
-from sciserver_hpc.domain.service_accounts import SCOPES
+from sciserver_hpc.domain.tokens import Scope
 
 from .api.service_account_models import (
     RotateRequest,
@@ -25,12 +25,21 @@ from .api.service_account_models import (
 from .errors import status_of
 from .groups import told
 from .guard import Access, allow, asker, person
-from .me import SCOPE_WORDS
 from .services import services
 
 bp = Blueprint("service_accounts", __name__)
 PAGE = Access(page=True, own_login=True)
 ACTIVITY = 8
+SCOPE_WORDS = {
+    Scope.JOBS_READ: "See the jobs shared with it, and their logs",
+    Scope.FILES_READ: "Read their results",
+    Scope.GROUPS_READ: "See its groups and invitations",
+    Scope.GROUPS_WRITE: "Answer invitations, join public groups, leave",
+    Scope.GRANTS_READ: "See what is shared with it, and its audit trail",
+    Scope.GRANTS_WRITE: "Share on what it may give to others",
+}
+"""What each means for a service account, as it may have them."""
+
 EXPECTED = (Invalid, Refused, Conflict)
 Answer = Response | tuple[str, int]
 Asked = TypeVar("Asked", bound=BaseModel)
@@ -172,7 +181,7 @@ def _page(name: str, draft: Draft) -> tuple[str, int]:
         grants=grants,
         activity=services.audit.entries(person(), this, limit=ACTIVITY),
         thing=this,
-        scopes={scope: SCOPE_WORDS[scope].replace("my ", "its ") for scope in SCOPES},
+        scopes=SCOPE_WORDS,
         longest=known.longest.days,
         draft=draft,
     )

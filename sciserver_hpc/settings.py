@@ -61,7 +61,7 @@ class PortalSettings(Section):
     )
     runtime_dir: AbsolutePath = Field(
         Path("/run/sciserver"),
-        description="Directory for sockets, mode 0700, owned by the service account.",
+        description="Directory for sockets, mode 0700, owned by the portal's own user.",
     )
     title: str = Field("SciServer HPC", description="Name of the site, shown on every page.")
     workers: int = Field(2, ge=1, le=64, description="Number of gunicorn's worker processes.")
