@@ -116,7 +116,10 @@ class Known:
         mine = [
             Subject(kind=SubjectKind.PORTAL_GROUP, name=n) for n in self._store.administered(person.username)
         ]
-        invited = self._store.memberships_of(mine, [Status.INVITED])
+        programs = [one.subject for one in self._store.service_accounts_of([user(person.username), *mine])]
+        if programs and group.subject in self._store.reach(programs):
+            return True
+        invited = self._store.memberships_of([*mine, *programs], [Status.INVITED])
         return any(invitation.group == group.name for invitation in invited)
 
 

@@ -9,7 +9,7 @@ from ..domain import service_accounts as rules
 from ..domain.access import Grant, Resource, ResourceKind, Subject, SubjectKind
 from ..domain.audit import Asker
 from ..domain.errors import Conflict, Invalid, NotFound, Refused
-from ..domain.groups import Description, Membership, user
+from ..domain.groups import Description, Membership, Status, user
 from ..domain.model import Model
 from ..domain.people import Person
 from ..domain.service_accounts import Managing, ServiceAccount
@@ -67,12 +67,16 @@ class ServiceAccounts:
         account = self._managing(person, name).account
         return self._store.tokens(account.caller, self._clock.now())
 
-    def standing(self, person: Person, name: str) -> tuple[list[str], list[Grant]]:
-        """The groups it is in, and the live grants that reach it. Raises NotFound."""
+    def standing(self, person: Person, name: str) -> tuple[dict[str, bool], list[Grant]]:
+        """The groups it is in, by name (True: itself a member), and the live grants that reach it.
+
+        Raises NotFound.
+        """
         account, now = self._managing(person, name).account, self._clock.now()
         reached, grants = self._store.reaching([account.subject])
-        groups = sorted(one.name for one in reached if one.kind is SubjectKind.PORTAL_GROUP)
-        return groups, [grant for grant in grants if grant.lives(now)]
+        itself = {one.group for one in self._store.memberships_of([account.subject], [Status.ACCEPTED])}
+        names = sorted(one.name for one in reached if one.kind is SubjectKind.PORTAL_GROUP)
+        return {name: name in itself for name in names}, [grant for grant in grants if grant.lives(now)]
 
     def owners(self, members: Iterable[Subject]) -> dict[str, Subject]:
         """Whose the service accounts among `members` are, by name."""

@@ -134,6 +134,22 @@ def test_managers_answer_its_invitations_on_their_pages(cast: Cast) -> None:
     answer = erin.post("/groups/survey/accept", {"member": "service_account:hers"})
     membership = cast.house.store.membership("survey", user("svc:hers"))
     assert answer.status_code == 303 and membership is not None and membership.status is Status.ACCEPTED
+    assert "Its members see who is in it" in erin.get("/groups/survey").text
+    assert "Take out of survey" in erin.get("/service-accounts/hers").text
+    assert erin.post("/groups/survey/leave", {"member": "service_account:hers"}).status_code == 303
+    assert erin.get("/groups/lab").status_code == 404
+
+
+def test_a_private_groups_page_is_its_programs_managers_too(cast: Cast) -> None:
+    known, erin = cast.house.services.service_accounts, cast.house.browser("erin")
+    known.create(cast.asker("erin"), "hers")
+    assert erin.get("/groups/lab").status_code == 404
+    owner = cast.groups.get(cast.people["root1"], "lab").group.owner
+    cast.groups.invite(cast.asker(owner), "lab", user("svc:hers"))
+    assert "invites your service account hers" in erin.get("/groups/lab").text
+    assert erin.post("/groups/lab/accept", {"member": "service_account:hers"}).status_code == 303
+    assert erin.get("/groups/lab").status_code == 200
+    assert erin.get("/groups/lab").text.count("Its members see who is in it") == 1
 
 
 def test_it_is_found_where_people_are_chosen(cast: Cast, alice: Forms) -> None:
