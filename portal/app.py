@@ -31,6 +31,7 @@ from . import (
     probes,
     rights,
     security,
+    service_accounts,
     shares,
     sharing,
     support,
@@ -64,6 +65,7 @@ BLUEPRINTS = (
     declaration.bp,
     support.bp,
     me.bp,
+    service_accounts.bp,
 )
 
 PARTS = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask import Flask
 from markupsafe import Markup, escape
 
-from sciserver_hpc.domain.access import THE_SITE, Action, Resource, ResourceKind, Subject, SubjectKind
+from sciserver_hpc.domain.access import THE_SITE, Action, Resource, ResourceKind, Subject, SubjectKind, asking
 from sciserver_hpc.domain.audit import Entry, Outcome
 from sciserver_hpc.domain.differences import EVERYWHERE
 
@@ -46,6 +46,14 @@ DEEDS = {
     ),
     "unix.changed": Deed("Followed in a Unix group", "followed", "follow", "{on} in the directory: {detail}"),
     "unix.removed": Deed("Removed a Unix group", "took", "take", "{on} out of the directory: {detail}"),
+    "service.create": Deed("Made a service account", "made", "make", "{on} for {whom}"),
+    "service.describe": Deed("Described a service account", "described", "describe", "{on}"),
+    "service.disable": Deed("Disabled a service account", "disabled", "disable", "{on}"),
+    "service.enable": Deed("Enabled a service account", "enabled", "enable", "{on}"),
+    "service.delete": Deed("Deleted a service account", "deleted", "delete", "{on}"),
+    "service.token": Deed("Made a service token", "made", "make", "a token of {on}, {detail}"),
+    "service.rotate": Deed("Rotated a service token", "rotated", "rotate", "the token {detail} of {on}"),
+    "service.revoke": Deed("Revoked a service token", "revoked", "revoke", "the token {detail} of {on}"),
     "disk.applied": Deed("Applied rights on disk", "applied on disk", "apply on disk", "{on}: {detail}"),
     "disk.repaired": Deed("Repaired rights on disk", "repaired on disk", "repair on disk", "{on}: {detail}"),
     "support.begin": Deed(
@@ -85,7 +93,7 @@ def init_app(app: Flask) -> None:
 
 def sentence(entry: Entry, here: Resource | None = None) -> Markup:
     """Who did what, or tried to, with links to groups and jobs; `here` is not named again."""
-    about_self = entry.whom is not None and entry.whom == Subject(kind=SubjectKind.USER, name=entry.who)
+    about_self = entry.whom is not None and entry.whom == asking(entry.who)
     unknown = Deed("", entry.act, entry.act, "{on} {whom} {detail}")
     other = (LIMITS if entry.whom is not None else {}) | (THEMSELVES if about_self else {})
     deed = other.get(entry.act) or DEEDS.get(entry.act, unknown)
@@ -113,7 +121,11 @@ def _whom(subject: Subject | None) -> Markup:
         return Markup("")
     if subject.kind is SubjectKind.PORTAL_GROUP:
         return _on(Resource.model_construct(kind=ResourceKind.GROUP, name=subject.name))
-    words = {SubjectKind.GROUP: "directory group ", SubjectKind.EVERYONE: "everyone"}
+    words = {
+        SubjectKind.GROUP: "directory group ",
+        SubjectKind.SERVICE: "service account ",
+        SubjectKind.EVERYONE: "everyone",
+    }
     return escape(words.get(subject.kind, "") + visible(subject.name))
 
 

@@ -24,7 +24,8 @@ from .services import services
 bp = Blueprint("group_changes", __name__)
 Answer = Response | tuple[str, int]
 EXPECTED = (Invalid, Refused, Conflict)
-INVITABLE = frozenset({SubjectKind.USER, SubjectKind.GROUP, SubjectKind.PORTAL_GROUP})
+INVITABLE = frozenset(SubjectKind) - {SubjectKind.EVERYONE}
+ANSWERED_FOR = (SubjectKind.PORTAL_GROUP, SubjectKind.SERVICE)
 
 
 @bp.post("/groups/<name>/describe")
@@ -166,9 +167,11 @@ def _member() -> Subject:
 
 
 def _for() -> Subject | None:
-    """For which group the asker answers; None: for themselves."""
+    """For which group or service account the asker answers; None: for themselves."""
     given = request.form.get("member", "")
     found = subject_of(given) if given else None
-    if found is not None and found.kind is not SubjectKind.PORTAL_GROUP:
-        raise NotFound("You answer for yourself, and for groups that you are an admin of.")
+    if found is not None and found.kind not in ANSWERED_FOR:
+        raise NotFound(
+            "You answer for yourself, for groups you are an admin of, and for your service accounts."
+        )
     return found

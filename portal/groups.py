@@ -110,6 +110,7 @@ def page(name: str, draft: Draft) -> tuple[str, int]:
         steward=steward,
         invited=[one for one in services.groups.invited(person()) if one.group == name],
         members=members,
+        programs=services.service_accounts.owners(one.member for one in members),
         after=after,
         invitations=services.groups.invitations(person(), name) if admin else [],
         activity=services.audit.entries(person(), this, limit=ACTIVITY) if admin else [],

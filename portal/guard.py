@@ -40,7 +40,7 @@ class Access:
     """What a route asks of its caller.
 
     public: no credential. page: a browser's login, sent to the login page when absent.
-    own_login: a login token, so that a personal token cannot make or revoke tokens, or administer.
+    own_login: a login token, so that a program's token cannot make or revoke tokens, or administer.
     files: a page of what is in a person's files. ends_support: all that a support session may change, its
     own end.
     """
@@ -266,7 +266,7 @@ def _forget_support(response: Response) -> Response:
 def _check_token(access: Access) -> None:
     own_login = token().kind is TokenKind.LOGIN
     if access.own_login and not own_login:
-        abort(403, "This takes a login; a personal token is not enough.")
+        abort(403, "This is done after a login, not with a token made for a program.")
     if access.scope is not None:
         need(access.scope)
 

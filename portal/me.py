@@ -1,4 +1,4 @@
-"""The person's own page: who they are here, and their tokens."""
+"""The person's own page: who they are here, their tokens, and the service accounts they manage."""
 
 from __future__ import annotations
 
@@ -70,5 +70,6 @@ def _show(**more: object) -> str:
         tokens=services.login.tokens(person()),
         this=token(),
         scopes=SCOPE_WORDS,
+        accounts=services.service_accounts.mine(person()),
         **shown,
     )

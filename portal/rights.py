@@ -35,6 +35,7 @@ THINGS = {
     ResourceKind.USER_VOLUME: "Volume",
     ResourceKind.DATA_VOLUME: "Data volume",
     ResourceKind.GROUP: "Group",
+    ResourceKind.SERVICE: "Service account",
     ResourceKind.JOB: "Job",
     ResourceKind.SESSION: "Session",
     ResourceKind.DATABASE: "Database",
@@ -87,6 +88,8 @@ def address(resource: Resource) -> str:
         return f"/jobs/{resource.name}"
     if resource.kind is ResourceKind.GROUP:
         return url_for("groups.show", name=resource.name)
+    if resource.kind is ResourceKind.SERVICE:
+        return url_for("service_accounts.show", name=resource.name)
     return ""
 
 

@@ -58,6 +58,7 @@ def asked(form: Mapping[str, str], kinds: Collection[SubjectKind]) -> Whom:
         return Whom(problem="give the first letters of a name")
     try:
         found = [Match(user(one.username), one.full_name) for one in services.groups.people(typed)]
+        found += [Match(program, "program") for program in services.groups.programs(typed)]
         found += [Match(group) for group in services.groups.like(person(), typed)]
     except Invalid as error:
         return Whom(typed, chosen, problem="; ".join(error.problems.values()))

@@ -32,6 +32,7 @@ from .domain.scheduling import (
     Submission,
     SubmitOutcome,
 )
+from .domain.service_accounts import ServiceAccount
 from .domain.sharing import Share
 from .domain.states import JobState
 from .domain.support import SupportSession
@@ -399,6 +400,12 @@ class Store(Protocol):
         """Delete; True when there was one."""
         ...
 
+    def rotate_token(
+        self, username: str, token_id: int, digest: str, now: datetime, expires_at: datetime
+    ) -> Token | None:
+        """Give a live token another secret and end, the rest unchanged; None when there is none."""
+        ...
+
     def add_support(self, session: SupportSession) -> SupportSession:
         """Store a support session with an id of its own."""
         ...
@@ -565,6 +572,43 @@ class Store(Protocol):
 
     def inside(self, group: str) -> list[Subject]:
         """The users and directory groups in a group of the portal, at any depth."""
+        ...
+
+    # service accounts -----------------------------------------------------------------------------
+    def add_service_account(self, account: ServiceAccount) -> None:
+        """Insert. Raises Conflict when a name like its own is, or ever was, in use."""
+        ...
+
+    def change_service_account(self, account: ServiceAccount) -> None:
+        """Write the account of that name."""
+        ...
+
+    def delete_service_account(self, account: ServiceAccount, now: datetime) -> None:
+        """End it with its tokens, its memberships and the grants to it."""
+        ...
+
+    def service_account(self, name: str) -> ServiceAccount | None:
+        """The account of that name, while it lives."""
+        ...
+
+    def service_account_once(self, name: str) -> bool:
+        """Is or was there one that reads like `name`?"""
+        ...
+
+    def service_accounts_of(self, owners: Sequence[Subject]) -> list[ServiceAccount]:
+        """Those that any of these own, by name."""
+        ...
+
+    def service_accounts(self, after: str, limit: int) -> list[ServiceAccount]:
+        """All, by name; paged by the last name of the page before."""
+        ...
+
+    def service_accounts_like(self, prefix: str, limit: int) -> list[ServiceAccount]:
+        """Those whose name starts so, by name."""
+        ...
+
+    def answering(self, account: ServiceAccount) -> list[str]:
+        """Who manages it: its owner; of a group, that one's owner, then its admins."""
         ...
 
     # grants ---------------------------------------------------------------------------------------

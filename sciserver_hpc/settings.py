@@ -61,7 +61,7 @@ class PortalSettings(Section):
     )
     runtime_dir: AbsolutePath = Field(
         Path("/run/sciserver"),
-        description="Directory for sockets, mode 0700, owned by the service account.",
+        description="Directory for sockets, mode 0700, owned by the portal's own user.",
     )
     title: str = Field("SciServer HPC", description="Name of the site, shown on every page.")
     workers: int = Field(2, ge=1, le=64, description="Number of gunicorn's worker processes.")
@@ -211,6 +211,14 @@ class JobsSettings(Section):
     max_active: int = Field(10_000, ge=1, description="The most unfinished jobs one person may have.")
 
 
+class ServiceAccountsSettings(Section):
+    """Programs with tokens of their own."""
+
+    longest_days: int = Field(
+        90, ge=1, le=365, description="Days after which a token of a service account ends at the latest."
+    )
+
+
 class SharingSettings(Section):
     """How grants on user volumes are kept on the filesystem."""
 
@@ -316,6 +324,7 @@ class Settings(BaseSettings):
     sharing: SharingSettings = SharingSettings()
     support: SupportSettings = SupportSettings()
     unix_groups: UnixGroupsSettings = UnixGroupsSettings()
+    service_accounts: ServiceAccountsSettings = ServiceAccountsSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
 
     @classmethod

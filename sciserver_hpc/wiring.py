@@ -55,6 +55,7 @@ from .services.login import Login
 from .services.projecting import Projecting
 from .services.rendering import Renderer
 from .services.results import Results
+from .services.service_accounts import ServiceAccounts
 from .services.sharing import Sharing
 from .services.site import Site
 from .services.support import Support
@@ -84,6 +85,7 @@ class Services:
     catalogue: Catalogue
     groups: Groups
     sharing: Sharing
+    service_accounts: ServiceAccounts
     explaining: Explaining
     audit: Audit
     projecting: Projecting
@@ -140,6 +142,9 @@ def build(settings: Settings) -> Services:
         catalogue=Catalogue(store, site),
         groups=groups,
         sharing=sharing,
+        service_accounts=ServiceAccounts(
+            store, clock, timedelta(days=settings.service_accounts.longest_days)
+        ),
         explaining=Explaining(store, watched, clock, site),
         audit=Audit(store, groups, sharing, administration, support),
         projecting=Projecting(store, agents, clock, entitled, every),

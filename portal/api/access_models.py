@@ -10,7 +10,7 @@ from sciserver_hpc.domain.access import Action, Resource, Subject, SubjectKind
 from sciserver_hpc.domain.audit import Entry
 from sciserver_hpc.domain.groups import Accessibility, Description, Membership, Role, Source
 from sciserver_hpc.domain.model import Model
-from sciserver_hpc.domain.names import Slug, Username
+from sciserver_hpc.domain.names import ServiceName, Slug, Username
 from sciserver_hpc.domain.why import Explanation
 from sciserver_hpc.services.audit import LONGEST_PAGE as LONGEST_AUDIT
 from sciserver_hpc.services.groups import LONGEST_PAGE
@@ -120,7 +120,7 @@ class MembershipsAnswer(Model):
 
 
 class MemberRequest(Model):
-    """Whom it is about: a person or a group."""
+    """Whom it is about: a person, a service account or a group."""
 
     member: Subject
 
@@ -138,13 +138,17 @@ class RoleRequest(MemberRequest):
 
 
 class AnswerQuery(Model):
-    """`group`: answer for this group, which the asker administers, in place of for oneself."""
+    """`group`, `service`: answer for this group or service account, which is the asker's, in place of for
+    oneself."""
 
     group: Slug | None = None
+    service: ServiceName | None = None
 
     @property
     def member(self) -> Subject | None:
         """Whom the answer is for; None: the asker."""
+        if self.service is not None:
+            return Subject(kind=SubjectKind.SERVICE, name=self.service)
         return None if self.group is None else Subject(kind=SubjectKind.PORTAL_GROUP, name=self.group)
 
 

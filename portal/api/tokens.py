@@ -7,9 +7,9 @@ from datetime import timedelta
 from flask import Response, request
 
 from sciserver_hpc.domain.people import Person
-from sciserver_hpc.domain.tokens import Token
+from sciserver_hpc.domain.tokens import Token, TokenKind
 
-from ..guard import Access, person, token
+from ..guard import Access, asker, person, token
 from ..security import request_id
 from ..services import services
 from .models import (
@@ -37,7 +37,10 @@ def log_in() -> LoginAnswer:
 def log_out() -> Response:
     """End the token's life."""
     services.support.end_all(token(), request_id())
-    services.login.logout(token())
+    if token().kind is TokenKind.SERVICE:
+        services.service_accounts.give_up(asker(), token())
+    else:
+        services.login.logout(token())
     return Response(status=204)
 
 
@@ -48,7 +51,7 @@ def me() -> MeAnswer:
 
 def list_tokens() -> TokensAnswer:
     """The asker's live tokens."""
-    return TokensAnswer(tokens=tuple(map(_token, services.login.tokens(person()))))
+    return TokensAnswer(tokens=tuple(map(token_view, services.login.tokens(person()))))
 
 
 def make_token() -> NewTokenAnswer:
@@ -57,7 +60,7 @@ def make_token() -> NewTokenAnswer:
     secret, row = services.login.personal_token(
         person(), asked.name, frozenset(asked.scopes), timedelta(days=asked.days)
     )
-    return NewTokenAnswer(secret=secret, token=_token(row))
+    return NewTokenAnswer(secret=secret, token=token_view(row))
 
 
 def revoke_token(token_id: int) -> Response:
@@ -72,7 +75,8 @@ def _user(known: Person) -> UserAnswer:
     return UserAnswer(**fields, groups=tuple(sorted(known.groups)), powers=tuple(powers))
 
 
-def _token(row: Token) -> TokenAnswer:
+def token_view(row: Token) -> TokenAnswer:
+    """A token without its secret."""
     fields = row.model_dump(include=set(TokenAnswer.model_fields) - {"scopes"})
     return TokenAnswer(**fields, scopes=tuple(sorted(row.scopes)))
 

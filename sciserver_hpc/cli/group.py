@@ -25,8 +25,8 @@ Examples:
   sciserver group accept survey
 
 \b
-WHO is a user name, group:NAME for a group of the portal, or directory:NAME for
-a Unix group. A group may be in another: its members are in both.
+WHO is a user name, group:NAME for a group of the portal, directory:NAME for a
+Unix group, or svc:NAME for a service account. A group may be in another: its members are in both.
 """
 
 _name = click.argument("name", metavar="GROUP")

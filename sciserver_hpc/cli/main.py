@@ -11,6 +11,7 @@ from .completion import completion
 from .group import group
 from .job import job
 from .offers import domains, images, volumes
+from .programs import service
 from .share import share
 from .tokens import tokens
 from .verb import Verbs
@@ -38,6 +39,6 @@ def sciserver() -> None:
 for command in (
     *(login, logout, whoami, tokens, completion),
     *(domains, images, volumes, job),
-    *(group, share, why, audit),
+    *(group, share, why, audit, service),
 ):
     sciserver.add_command(command)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 _name = click.argument("name", metavar="GROUP")
 _who = click.argument("who", metavar="WHO")
-_for = click.option("--for", "other", metavar="OTHER", help="Answer for group OTHER, which I administer.")
+_for = click.option(
+    "--for", "other", metavar="OTHER", help="Answer for group OTHER, which I administer, or for my svc:OTHER."
+)
 
 
 def _told(now: Membership, sentence: str, as_json: bool) -> None:

@@ -41,11 +41,11 @@ Examples:
 \b
 RESOURCE is <Root>/<owner>/<name> for a user volume, or job:17, image:python,
 domain:batch, data:sunspots, root:Storage. SUBJECT is a user name, group:NAME for
-a group of the portal, directory:NAME for a Unix group, or everyone. RIGHT is an
-action (read, write, use, create, grant) or a role: reader, writer (read and
-write), user, creator, manager (all, and grant). What administrators may do with
-site:site are powers: manage_domains, manage_images, manage_volumes, manage_limits,
-manage_groups, read_audit, support.
+a group of the portal, directory:NAME for a Unix group, svc:NAME for a service
+account, or everyone. RIGHT is an action (read, write, use, create, grant) or a
+role: reader, writer (read and write), user, creator, manager (all, and grant).
+What administrators may do with site:site are powers: manage_domains,
+manage_images, manage_volumes, manage_limits, manage_groups, read_audit, support.
 """
 
 _number = click.option(

@@ -21,6 +21,7 @@ from .models import (
     Me,
     PersonInfo,
     Preview,
+    ServiceAccountInfo,
     TokenInfo,
     VolumeInfo,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "Me",
     "PersonInfo",
     "Preview",
+    "ServiceAccountInfo",
     "Submitted",
     "TokenInfo",
     "VolumeInfo",

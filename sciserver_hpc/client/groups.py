@@ -14,7 +14,7 @@ from .models import GroupInfo, PersonInfo, UnixGroupInfo, read
 from .transport import Transport
 
 Who = Subject | str
-"""A person or group; text is read as `bob`, `group:survey` or `directory:astro`."""
+"""Somebody; text is read as `bob`, `group:survey`, `directory:astro` or `svc:ci` (a service account)."""
 
 
 class Groups:
@@ -81,7 +81,7 @@ class Groups:
         return self._change(group, "withdraw", member, safe=True)
 
     def accept(self, group: str, in_place_of: str | None = None) -> Membership:
-        """Accept an invitation to oneself, or to a group one administers."""
+        """Accept an invitation to oneself, to a group one administers, or to a service account (`svc:ci`)."""
         return self._answer(group, "accept", in_place_of)
 
     def decline(self, group: str, in_place_of: str | None = None) -> Membership:
@@ -93,7 +93,7 @@ class Groups:
         return self._answer(group, "join", None)
 
     def leave(self, group: str, in_place_of: str | None = None) -> Membership:
-        """Leave, or take a group one administers out of `group`."""
+        """Leave, or take a group or service account of one's own out of `group`."""
         return self._answer(group, "leave", in_place_of)
 
     def remove_member(self, group: str, member: Who) -> Membership:
@@ -123,7 +123,8 @@ class Groups:
         return read(Membership, answer["membership"])
 
     def _answer(self, group: str, verb: str, in_place_of: str | None) -> Membership:
-        query = {"group": in_place_of}
+        kind = "service" if in_place_of and in_place_of.startswith("svc:") else "group"
+        query = {kind: in_place_of.removeprefix("svc:") if in_place_of else None}
         answer = self._http.json("POST", f"{_path(group)}/{verb}", safe=True, params=query)
         return read(Membership, answer["membership"])
 

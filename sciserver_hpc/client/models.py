@@ -154,6 +154,23 @@ class PersonInfo(Model):
     full_name: str = ""
 
 
+class ServiceAccountInfo(Model):
+    """A program with tokens of its own.
+
+    locked: an administrator of the site disabled it; mine: one manages it.
+    """
+
+    name: str
+    owner: Subject
+    description: str = ""
+    created_by: str = ""
+    created_at: AwareDatetime
+    disabled_at: AwareDatetime | None = None
+    disabled_by: str = ""
+    locked: bool = False
+    mine: bool = True
+
+
 class GrantInfo(Model):
     """`subject` may do `action` to `resource`. `id` is 0 in a dry run; expires: its end, None for none."""
 

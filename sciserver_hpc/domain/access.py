@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from .model import Model
-from .names import printable
+from .names import SERVICE_PREFIX, printable
 from .people import Person
 
 SITE = "the site"
@@ -45,6 +45,7 @@ class ResourceKind(StrEnum):
     USER_VOLUME = "user_volume"
     DATA_VOLUME = "data_volume"
     GROUP = "group"
+    SERVICE = "service_account"
     JOB = "job"
     SESSION = "session"
     DATABASE = "database"
@@ -72,6 +73,7 @@ ACTIONS: Mapping[ResourceKind, Mapping[Action, str]] = {
         Action.READ: "See who is in it: its members.",
         Action.MANAGE: "Invite, remove and promote: its owner and admins.",
     },
+    ResourceKind.SERVICE: {Action.MANAGE: "Make its tokens, describe, disable and delete it."},
     ResourceKind.JOB: {Action.READ: "Look at the job, its logs and results.", Action.GRANT: _GRANT},
     ResourceKind.SESSION: {
         Action.READ: "Open and watch it.",
@@ -162,11 +164,14 @@ class SubjectKind(StrEnum):
     PORTAL_GROUP = "portal_group"
     """Made here, by its owner."""
 
+    SERVICE = "service_account"
+    """A program that asks by tokens of its own; see `service_accounts`."""
+
     EVERYONE = "everyone"
 
 
 class Subject(Model):
-    """Who a grant is for: a user, a group, or everyone who can log in."""
+    """Who a grant is for: a user, a group, a service account, or everyone who can log in."""
 
     kind: SubjectKind
     name: Annotated[str, Field(max_length=255), AfterValidator(printable)] = ""
@@ -180,7 +185,11 @@ class Subject(Model):
     def __str__(self) -> str:
         if self.kind is SubjectKind.EVERYONE:
             return "everyone"
-        words = {SubjectKind.GROUP: "directory group", SubjectKind.PORTAL_GROUP: "group"}
+        words = {
+            SubjectKind.GROUP: "directory group",
+            SubjectKind.PORTAL_GROUP: "group",
+            SubjectKind.SERVICE: "service account",
+        }
         return f"{words.get(self.kind, 'user')} {self.name}"
 
 
@@ -223,15 +232,28 @@ class Acting:
 EVERYONE = Subject(kind=SubjectKind.EVERYONE)
 
 
+def asking(username: str) -> Subject:
+    """Who asks under this name: a person, or a service account (`svc:ci`)."""
+    if username.startswith(SERVICE_PREFIX):
+        return Subject(kind=SubjectKind.SERVICE, name=username.removeprefix(SERVICE_PREFIX))
+    return Subject(kind=SubjectKind.USER, name=username)
+
+
 def own_subjects(person: Person) -> frozenset[Subject]:
-    """What `person` is before any group of the portal: themselves, everyone, their directory groups."""
+    """What `person` is before any group of the portal: themselves, everyone, their directory groups.
+
+    A service account is itself alone: it cannot log in, so that nothing for everyone is meant for it.
+    """
     return _own_subjects(person.username, person.groups)
 
 
 @lru_cache(maxsize=1024)
 def _own_subjects(username: str, groups: frozenset[str]) -> frozenset[Subject]:
+    me = asking(username)
+    if me.kind is SubjectKind.SERVICE:
+        return frozenset({me})
     named = (Subject(kind=SubjectKind.GROUP, name=name) for name in groups if nameable(name))
-    return frozenset((Subject(kind=SubjectKind.USER, name=username), EVERYONE, *named))
+    return frozenset((me, EVERYONE, *named))
 
 
 def empowered(subject: Subject) -> bool:

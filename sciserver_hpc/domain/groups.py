@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
-from .access import Subject, SubjectKind
+from .access import Subject, SubjectKind, asking
 from .errors import Refused
 from .model import Model
 from .names import Slug, printable
@@ -131,5 +131,5 @@ def likeness(name: str) -> str:
 
 
 def user(name: str) -> Subject:
-    """A person as a member."""
-    return Subject(kind=SubjectKind.USER, name=name)
+    """A person, or a service account by the name it asks under, as a member."""
+    return asking(name)

@@ -24,7 +24,7 @@ from .groups import (
     likeness,
     user,
 )
-from .people import Person
+from .people import Person, Program
 
 RESERVED = frozenset({"everyone", "public", "admin", "admins", "site", "all", "root"})
 """Names that promise more than a group of the portal can hold."""
@@ -59,6 +59,8 @@ def create(
     for others; steward: see `Standing`.
     """
     name = group.name
+    if isinstance(person, Program):
+        raise Refused({f"group {name}": "a service account owns nothing; a person makes the group"})
     if owned >= MOST_OWNED and not steward:
         raise Refused({f"group {name}": f"you own {owned} groups, the most one person may; delete one first"})
     if likeness(name) in map(likeness, RESERVED):
@@ -100,11 +102,14 @@ def invite(
     before: Membership | None,
     above: frozenset[str],
     now: datetime,
+    *,
+    answers: bool = False,
 ) -> Change:
-    """Invite a person, or a group of the portal, whose admins answer for it.
+    """Invite a person, a service account, or a group of the portal, whose admins answer for it.
 
     Nobody could answer for a group of the directory: it is in at once, so only one of its own people, or an
     administrator, brings it in. `above`: the portal's groups that the group itself is in, at any depth.
+    answers: the asker answers for the member too; a service account of theirs is in at once.
     """
     standing.need(Role.ADMIN)
     name = standing.group.name
@@ -123,7 +128,7 @@ def invite(
         raise Conflict(f"{member} is in group {name} already.")
     if before is not None and before.status is Status.INVITED:
         raise Conflict(f"{member} is invited to group {name} already; withdraw that to change it.")
-    at_once = member.kind is SubjectKind.GROUP
+    at_once = member.kind is SubjectKind.GROUP or (member.kind is SubjectKind.SERVICE and answers)
     made = Membership(
         group=name,
         member=member,
@@ -203,21 +208,30 @@ def join(standing: Standing, now: datetime) -> Change | None:
     return Change(group, (made,))
 
 
-def leave(standing: Standing, membership: Membership | None, now: datetime) -> Change | None:
-    """Go; an owner hands the group over first."""
+def leave(
+    standing: Standing, membership: Membership | None, now: datetime, along: Iterable[Membership] = ()
+) -> Change | None:
+    """Go; an owner hands the group over first. along: of their service accounts, which go with them."""
     if membership is not None and membership.status is Status.LEFT:
         return None
     found = _in(standing.group, membership)
     if found.role is Role.OWNER:
         words = "you own it: hand it over to another member first, or delete it"
         raise Refused({str(standing.group.subject): words})
-    return _changed(standing, found, now, status=Status.LEFT, role=Role.MEMBER)
+    return _changed(standing, found, now, along, status=Status.LEFT, role=Role.MEMBER)
 
 
 def remove(
-    standing: Standing, member: Subject, membership: Membership | None, now: datetime
+    standing: Standing,
+    member: Subject,
+    membership: Membership | None,
+    now: datetime,
+    along: Iterable[Membership] = (),
 ) -> Change | None:
-    """Expel a member, or take a nested group out: admins by the owner alone, the owner by nobody."""
+    """Expel a member, or take a nested group out: admins by the owner alone, the owner by nobody.
+
+    along: of the member's service accounts: who is expelled does not look on through these.
+    """
     standing.need(Role.ADMIN)
     if membership is not None and membership.status is Status.EXPELLED:
         return None
@@ -227,7 +241,7 @@ def remove(
         raise Refused({str(member): "that is you; leave the group instead"})
     if found.role is Role.ADMIN:
         standing.need(Role.OWNER)
-    return _changed(standing, found, now, status=Status.EXPELLED, role=Role.MEMBER, barred=True)
+    return _changed(standing, found, now, along, status=Status.EXPELLED, role=Role.MEMBER, barred=True)
 
 
 def set_role(standing: Standing, membership: Membership | None, role: Role, now: datetime) -> Change | None:
@@ -319,8 +333,11 @@ def _spare_owner(membership: Membership) -> None:
         raise Refused({str(membership.member): "owns the group; only they can hand it over"})
 
 
-def _changed(standing: Standing, old: Membership, now: datetime, **fields: object) -> Change:
+def _changed(
+    standing: Standing, old: Membership, now: datetime, along: Iterable[Membership] = (), **fields: object
+) -> Change:
     told = {"by": standing.person.username, "changed_at": now}
     new = old.model_copy(update={**fields, **told})
     gone = _is_heir(standing.group, old) and not new.counts
-    return Change(_kept(standing.group) if gone else standing.group, (new,))
+    others = (one.model_copy(update={**fields, **told}) for one in along)
+    return Change(_kept(standing.group) if gone else standing.group, (new, *others))

@@ -31,6 +31,15 @@ def _no_nul(text: str) -> str:
 Username = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_.-]{0,31}\z")]
 """A Unix user name, `useradd`'s rule plus the dot."""
 
+SERVICE_PREFIX = "svc:"
+"""What stands before a service account's name where people are named: no user name has a colon."""
+
+ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,27}\z")]
+"""A service account's own name. With its prefix as long as a user name at most."""
+
+ServiceCaller = Annotated[str, StringConstraints(pattern=r"^svc:[a-z][a-z0-9_.-]{0,27}\z")]
+"""A service account among people: in the trail, as a giver, in a log."""
+
 Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\z")]
 """Name of a domain, image, root volume, user volume, data volume or group: one path segment, never hidden."""
 

@@ -16,6 +16,7 @@ THINGS = {
     "job": ResourceKind.JOB,
     "session": ResourceKind.SESSION,
     "group": ResourceKind.GROUP,
+    "svc": ResourceKind.SERVICE,
     "database": ResourceKind.DATABASE,
     "site": ResourceKind.SITE,
 }
@@ -25,6 +26,7 @@ SUBJECTS = {
     "user": SubjectKind.USER,
     "group": SubjectKind.PORTAL_GROUP,
     "directory": SubjectKind.GROUP,
+    "svc": SubjectKind.SERVICE,
 }
 
 _THING_WORDS = {kind: word for word, kind in THINGS.items()}
@@ -50,7 +52,8 @@ def written(resource: Resource) -> str:
 
 
 def subject(text: str) -> Subject:
-    """Read `bob`, `group:survey` (of the portal), `directory:astro` (a Unix group) or `everyone`.
+    """Read `bob`, `group:survey` (of the portal), `directory:astro` (a Unix group), `svc:ci` (a service
+    account) or `everyone`.
 
     Raises ValueError with a sentence.
     """
@@ -60,7 +63,8 @@ def subject(text: str) -> Subject:
     if not colon:
         word, name = "user", text
     if word not in SUBJECTS:
-        raise ValueError(f"{text[:80]!r} is nobody; write NAME, group:NAME, directory:NAME or everyone")
+        forms = ", ".join(f"{known}:NAME" for known in SUBJECTS if known != "user")
+        raise ValueError(f"{text[:80]!r} is nobody; write NAME, {forms} or everyone")
     return Subject(kind=SUBJECTS[word], name=_name(text, name))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from .model import Model
-from .names import Username
+from .names import ServiceCaller, Username
 
 NOBODY = 0xFFFF_FFFF
 """The kernel's -1, which is nobody's number."""
@@ -24,3 +26,15 @@ class Person(Model):
     email: str = ""
     groups: frozenset[str] = frozenset()
     admin: bool = False
+
+
+class Program(Person):
+    """A service account in a person's place: it asks, and has no Unix user.
+
+    Its numbers are nobody's, and its name is none that a job, a volume or an agent can have.
+    """
+
+    username: ServiceCaller
+    uid: int = Field(default=NOBODY, ge=NOBODY, le=NOBODY)
+    gid: int = Field(default=NOBODY, ge=NOBODY, le=NOBODY)
+    admin: Literal[False] = False

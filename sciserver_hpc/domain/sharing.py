@@ -20,6 +20,7 @@ from .access import (
     ResourceKind,
     Subject,
     SubjectKind,
+    asking,
     decide,
     empowered,
     enough,
@@ -125,7 +126,7 @@ def take(giver: Giver, grant: Grant, now: datetime, *, answers: bool) -> None:
     me = giver.acting.person.username
     if grant.granted_by == SITE:
         raise Refused({str(grant.resource): "this grant stands in the site's catalogue; change it there"})
-    mine = grant.subject == Subject(kind=SubjectKind.USER, name=me) or answers
+    mine = grant.subject == asking(me) or answers
     if not (giver.rules(now) or mine or grant.granted_by == me):
         raise Refused({str(grant.resource): NOT_YOURS})
 
@@ -140,6 +141,8 @@ def _check_form(
 ) -> None:
     if resource.kind is ResourceKind.GROUP:
         raise Refused({str(resource): "what one may do in a group comes with membership; invite them"})
+    if resource.kind is ResourceKind.SERVICE:
+        raise Refused({str(resource): "its owner manages it, or the admins of the group that owns it"})
     problems: dict[str, str] = {}
     if not actions or not set(actions) <= set(ACTIONS[resource.kind]):
         problems["actions"] = f"choose from: {', '.join(ACTIONS[resource.kind])}"

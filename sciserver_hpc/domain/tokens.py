@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import timedelta
 from enum import StrEnum
 
 from pydantic import AwareDatetime
 
 from .model import Model
-from .names import Username
+from .names import ServiceCaller, Username, printable
 
 
 class Scope(StrEnum):
@@ -35,6 +37,9 @@ class TokenKind(StrEnum):
     SUPPORT = "support"
     """Lets an administrator look as somebody else; bound to their login, and no row of the tokens' own."""
 
+    SERVICE = "service"
+    """A service account's own."""
+
 
 class Token(Model):
     """A token's row.
@@ -43,7 +48,7 @@ class Token(Model):
     """
 
     id: int
-    username: Username
+    username: Username | ServiceCaller
     kind: TokenKind
     name: str
     scopes: frozenset[Scope]
@@ -51,3 +56,22 @@ class Token(Model):
     created_at: AwareDatetime
     expires_at: AwareDatetime
     last_used_at: AwareDatetime | None = None
+
+
+def token_problems(
+    name: str, scopes: Collection[Scope], lifetime: timedelta, longest: timedelta, offered: Collection[Scope]
+) -> dict[str, str]:
+    """What is wrong with a token that is asked for, by field. offered: the scopes it may have at most."""
+    problems: dict[str, str] = {}
+    if not 1 <= len(name) <= 64:
+        problems["name"] = "give the token a name of 1 to 64 characters, so that you know it again"
+    else:
+        try:
+            printable(name)
+        except ValueError as error:
+            problems["name"] = str(error)
+    if not scopes or not set(scopes) <= set(offered):
+        problems["scopes"] = f"choose at least one of: {', '.join(s for s in Scope if s in offered)}"
+    if not timedelta(minutes=1) <= lifetime <= longest:
+        problems["lifetime"] = f"choose between 1 minute and {longest.days} days"
+    return problems

@@ -16,6 +16,7 @@ from .access import (
     ResourceKind,
     Subject,
     SubjectKind,
+    asking,
 )
 from .model import Model
 
@@ -62,7 +63,7 @@ def explain(question: Question, decision: Decision) -> Explanation:
         return Explanation(allowed=False, sentence=_capital(_no(question, decision)))
     if decision.grant is None:
         return Explanation(allowed=True, sentence=_capital(_of_old(question, decision)))
-    path = way(Subject(kind=SubjectKind.USER, name=question.user), decision.grant.subject, question.edges)
+    path = way(asking(question.user), decision.grant.subject, question.edges)
     shown = tuple(step for step in path if step in (path[0], path[-1]) or question.visible(step))
     return Explanation(
         allowed=True, sentence=_capital(_yes(question, decision.grant, path, shown)), path=shown
@@ -95,7 +96,7 @@ def _yes(question: Question, grant: Grant, path: tuple[Subject, ...], shown: tup
     giver = "you" if grant.granted_by == question.asker else grant.granted_by
     includes = f" (which includes {question.action})" if grant.action is not question.action else ""
     what = f"{grant.action}{includes} on {grant.resource}{until}"
-    if grant.subject.kind in (SubjectKind.USER, SubjectKind.EVERYONE):
+    if grant.subject.kind in (SubjectKind.USER, SubjectKind.SERVICE, SubjectKind.EVERYONE):
         whom = "everyone" if grant.subject.kind is SubjectKind.EVERYONE else question._who
         return f"{giver} granted {whom} {what}."
     hidden = " (through another group)" if len(shown) < len(path) else ""

@@ -11,6 +11,7 @@ from ..domain.errors import Conflict, Refused, SciServerError
 from ..domain.jobs import Job, JobRequest, NewJob
 from ..domain.limits import Allowance, excess
 from ..domain.people import Person
+from ..domain.service_accounts import need_unix
 from ..domain.states import ACTIVE, JobState
 from ..ports import Clock, Store
 from .digest import digest
@@ -67,6 +68,7 @@ class Acceptor:
         for another request), Unavailable (a volume cannot be made now). Raises Unavailable when the database
         is away: nothing is recorded then.
         """
+        need_unix(person)
         asked = [_asked(place, *one) for place, one in enumerate(requests)]
         outcomes = self._known(person, asked)
         left = [one for one in asked if one.place not in outcomes]
@@ -76,6 +78,7 @@ class Acceptor:
 
     def draft(self, person: Person, request: JobRequest) -> Job:
         """The job that `request` would become now, recorded nowhere; its id is 0. Raises Invalid, Refused."""
+        need_unix(person)
         resolved = resolve(request, self._gatherer.gather(person, [request]))
         if self._store.count_jobs(person.username, ACTIVE) >= self._max_active:
             raise self._full()

@@ -70,7 +70,9 @@ class Audit:
             page = self.entries(person, on, page[-1].id, LONGEST_PAGE, sieve)
 
     def _check(self, person: Person, on: Resource) -> None:
-        if on.kind is not ResourceKind.GROUP:
+        if on.kind is ResourceKind.SERVICE:
+            self._sharing.see(person, on)
+        elif on.kind is not ResourceKind.GROUP:
             self._sharing.need(person, Action.GRANT, on)
         elif self._groups.get(person, on.name).role not in (Role.ADMIN, Role.OWNER) and not (
             self._administration.has(person, Power.MANAGE_GROUPS)

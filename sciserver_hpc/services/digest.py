@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
+
+PREFIX = "sht_"
+"""What every secret starts with, so that scanners can find one that leaked."""
+
+
+def new_secret() -> str:
+    """A token's secret: 256 random bits."""
+    return PREFIX + secrets.token_urlsafe(32)
 
 
 def digest(secret: str) -> str:

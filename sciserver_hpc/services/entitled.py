@@ -112,6 +112,8 @@ class Entitled:
         """Whom `subject` names. Raises Unavailable, as `wanted`."""
         if subject.kind is SubjectKind.USER:
             return _of_person(subject.name, next(iter(self._store.people_named([subject.name])), None))
+        if subject.kind is SubjectKind.SERVICE:
+            return Meaning()  # it has no Unix user: what it was granted counts in the portal alone
         if subject.kind is SubjectKind.PORTAL_GROUP:
             return self._portal_group(subject.name)
         if subject.kind is SubjectKind.EVERYONE and not self._everyone:

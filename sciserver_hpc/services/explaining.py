@@ -41,6 +41,8 @@ class Explaining:
         about = person if username == person.username else self._other(person, username, resource)
         if resource.kind is ResourceKind.GROUP:
             return self._explain_group(about, action, resource, person)
+        if resource.kind is ResourceKind.SERVICE:
+            return self._explain_service(about, action, resource, person)
         thing = self._things.find(resource)
         giver = self._things.giver(about, resource, thing)
         shown = thing is not None and self._things.visible(person, thing)
@@ -90,6 +92,17 @@ class Explaining:
             "" if allowed else " Ask its owner." if action is Action.READ else " That takes an admin's role."
         )
         return Explanation(allowed=allowed, sentence=f"{be} {what} group {group.name}{also}.{need}")
+
+    def _explain_service(
+        self, about: Person, action: Action, resource: Resource, person: Person
+    ) -> Explanation:
+        self._things.known(person, resource)
+        account = self._store.service_account(resource.name)
+        be = "You manage" if about == person else f"{about.username} manages"
+        if account is not None and action is Action.MANAGE and self._known.manages(about, account):
+            return Explanation(allowed=True, sentence=f"{be} {resource}: it belongs to {account.owner}.")
+        owner = f"{account.owner}, whose it is," if account is not None else "its owner"
+        return Explanation(allowed=False, sentence=f"Nobody but {owner} manages {resource}.")
 
 
 def _directory_edges(person: Person) -> list[tuple[Subject, Subject]]:

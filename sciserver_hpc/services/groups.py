@@ -97,10 +97,13 @@ class Groups:
         return found if offered is None else [offered, *found]
 
     def invited(self, person: Person) -> list[Membership]:
-        """Open invitations the person may answer: to own groups, to them, and to groups they administer."""
+        """Open invitations the person may answer: to own groups, to them, to groups they administer, to
+        service accounts of either."""
         mine = [_portal(name) for name in self._store.administered(person.username)]
         offers = (rules.offer(*found) for found in self._store.offered(person.username))
-        invitations = self._store.memberships_of([user(person.username), *mine], [Status.INVITED])
+        owners = [user(person.username), *mine]
+        programs = [account.subject for account in self._store.service_accounts_of(owners)]
+        invitations = self._store.memberships_of([*owners, *programs], [Status.INVITED])
         return [*(one for one in offers if one is not None), *invitations]
 
     def above(self, person: Person, name: str) -> list[Membership]:
@@ -120,6 +123,10 @@ class Groups:
     def like(self, person: Person, prefix: str) -> list[Subject]:
         """A few groups the person may know of whose names start so. Raises Invalid."""
         return self._known.groups_like(person, prefix)
+
+    def programs(self, prefix: str) -> list[Subject]:
+        """See `Known.services_like`."""
+        return [account.subject for account in self._known.services_like(prefix)]
 
     # the group itself -----------------------------------------------------------------------------
     def create(
@@ -184,7 +191,10 @@ class Groups:
 
     # coming in ------------------------------------------------------------------------------------
     def invite(self, asker: Asker, name: str, member: Subject, role: Role = Role.MEMBER) -> Membership:
-        """Invite a person or a group. Raises NotFound, Invalid (nobody known here), Refused, Conflict."""
+        """Invite a person, a service account or a group.
+
+        Raises NotFound, Invalid (nobody known here), Refused, Conflict.
+        """
         self._known.group(asker.person, name)
         self._known.check(asker.person, member, "member")
         return self._change(
@@ -193,7 +203,13 @@ class Groups:
             name,
             member,
             lambda standing, before: rules.invite(
-                standing, member, role, before, self._above(name), self._clock.now()
+                standing,
+                member,
+                role,
+                before,
+                self._above(name),
+                self._clock.now(),
+                answers=self._known.answers(asker.person, member),
             ),
             role,
         )
@@ -251,7 +267,7 @@ class Groups:
             "leave",
             name,
             member,
-            lambda standing, found: rules.leave(standing, found, self._clock.now()),
+            lambda standing, found: rules.leave(standing, found, self._clock.now(), self._along(name, found)),
         )
 
     def remove(self, asker: Asker, name: str, member: Subject) -> Membership:
@@ -262,7 +278,9 @@ class Groups:
             "remove",
             name,
             member,
-            lambda standing, found: rules.remove(standing, member, found, self._clock.now()),
+            lambda standing, found: rules.remove(
+                standing, member, found, self._clock.now(), self._along(name, found)
+            ),
         )
 
     def set_role(self, asker: Asker, name: str, member: Subject, role: Role) -> Membership:
@@ -349,6 +367,12 @@ class Groups:
         if not answers:
             raise _no_answer(whom)
         return whom
+
+    def _along(self, name: str, leaving: Membership | None) -> list[Membership]:
+        """The memberships, in group `name`, of the service accounts of who leaves it."""
+        owned = self._store.service_accounts_of([leaving.member]) if leaving is not None else []
+        found = (self._store.membership(name, account.subject) for account in owned)
+        return [one for one in found if one is not None and one.counts]
 
     def _above(self, name: str) -> frozenset[str]:
         """The portal's groups that group `name` is in, at any depth."""

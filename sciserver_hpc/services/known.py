@@ -7,8 +7,9 @@ from ..domain.administration import Power
 from ..domain.errors import Invalid, NotFound, Unavailable
 from ..domain.groups import Group, Membership, Role, Standing, Status, user
 from ..domain.membership import may_see
-from ..domain.names import printable
+from ..domain.names import SERVICE_PREFIX, printable
 from ..domain.people import Person
+from ..domain.service_accounts import ServiceAccount, owns
 from ..ports import Clock, Directory, Store
 from .administration import Administration
 
@@ -47,6 +48,10 @@ class Known:
         """A few people whose names start so: the directory is not to be read through. Raises Invalid."""
         return self._store.people_like(_start(prefix), _MOST)
 
+    def services_like(self, prefix: str) -> list[ServiceAccount]:
+        """A few service accounts whose names start so, `svc:` before it or not. Raises Invalid."""
+        return self._store.service_accounts_like(_start(prefix).removeprefix(SERVICE_PREFIX), _MOST)
+
     def groups_like(self, person: Person, prefix: str) -> list[Subject]:
         """A few groups whose names start so: public ones, those `person` is in, and one of the directory
         whose whole name was given. Stewards find all. Raises Invalid."""
@@ -82,16 +87,29 @@ class Known:
         return inside or self.steward(person)
 
     def answers(self, person: Person, subject: Subject) -> bool:
-        """May `person` answer for `subject`: is it them, or a group they administer?"""
+        """May `person` answer for `subject`: is it them, a service account of theirs, or a group they
+        administer?"""
+        if subject.kind is SubjectKind.SERVICE and subject != user(person.username):
+            account = self._store.service_account(subject.name)
+            return account is not None and self.manages(person, account)
         if subject.kind is SubjectKind.PORTAL_GROUP:
             group = self._store.group(subject.name)
             own = self._store.membership(subject.name, user(person.username))
             return group is not None and self.standing(person, group, own).has(Role.ADMIN)
         return subject == user(person.username)
 
+    def manages(self, person: Person, account: ServiceAccount) -> bool:
+        """Is the service account theirs, or one of a group they administer?"""
+        owner = account.owner
+        of_group = owner.kind is SubjectKind.PORTAL_GROUP
+        own = self._store.membership(owner.name, user(person.username)) if of_group else None
+        return owns(person, owner, own)
+
     def _knows(self, person: Person, subject: Subject) -> bool:
         if subject.kind is SubjectKind.USER:
             return self.person(subject.name) is not None
+        if subject.kind is SubjectKind.SERVICE:
+            return self._store.service_account(subject.name) is not None
         if subject.kind is SubjectKind.GROUP:
             return self._store.directory_group(subject.name)
         try:
@@ -110,7 +128,10 @@ class Known:
         mine = [
             Subject(kind=SubjectKind.PORTAL_GROUP, name=n) for n in self._store.administered(person.username)
         ]
-        invited = self._store.memberships_of(mine, [Status.INVITED])
+        programs = [one.subject for one in self._store.service_accounts_of([user(person.username), *mine])]
+        if programs and group.subject in self._store.reach(programs):
+            return True
+        invited = self._store.memberships_of([*mine, *programs], [Status.INVITED])
         return any(invitation.group == group.name for invitation in invited) or self.steward(person)
 
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 from datetime import timedelta
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
+from ..domain.access import asking
 from ..domain.errors import BadCredentials, Invalid, NotFound
-from ..domain.names import Username, printable
+from ..domain.names import Username
 from ..domain.people import Person
-from ..domain.tokens import Scope, Token, TokenKind
+from ..domain.tokens import Scope, Token, TokenKind, token_problems
 from ..ports import Clock, Store
-from .digest import digest
+from .digest import PREFIX, digest, new_secret
 from .homes import Homes
 from .lockout import Lockout
 from .people import People
 from .watched_directory import WatchedDirectory
 
 log = structlog.get_logger(__name__)
-
-PREFIX = "sht_"
-"""What every secret starts with, so that scanners can find one that leaked."""
 
 LOGIN_LIFETIME = timedelta(hours=24)
 LONGEST_LIFETIME = timedelta(days=365)
@@ -72,23 +69,34 @@ class Login:
         Raises Invalid.
         """
         wanted = frozenset(scopes)
-        problems = _token_problems(name.strip(), wanted, lifetime)
+        problems = token_problems(name.strip(), wanted, lifetime, LONGEST_LIFETIME, tuple(Scope))
         if problems:
             raise Invalid(problems)
         return self._issue(person.username, TokenKind.PERSONAL, name.strip(), wanted, lifetime)
 
     def resolve(self, secret: str) -> tuple[Person, Token] | None:
         """The person and token of a bearer's secret; None when it is no live token of somebody who is still
-        in the directory."""
+        in the directory, or of a service account that is on and whose managers are not all gone from it."""
         if not secret.startswith(PREFIX) or len(secret) > 100:
             return None
         token = self._store.token(digest(secret), self._clock.now())
-        person = self._people.current(token.username) if token else None
+        person = self._bearer(token) if token else None
         return (person, token) if person and token else None
 
     def person(self, username: str) -> Person | None:
         """Whose a user name is by now; None for who never logged in here, or is gone from the directory."""
         return self._people.current(username) if self._store.person(username) else None
+
+    def _bearer(self, token: Token) -> Person | None:
+        """Who asks with this token. A service account is not asked about in the directory; who answers for it
+        is, as often as their own tokens would."""
+        if token.kind is not TokenKind.SERVICE:
+            return self._people.current(token.username)
+        account = self._store.service_account(asking(token.username).name)
+        if account is None or account.disabled_at is not None:
+            return None
+        answering = self._store.answering(account)
+        return account.program if any(map(self._people.current, answering)) else None
 
     def logout(self, token: Token) -> None:
         """End this token."""
@@ -113,8 +121,7 @@ class Login:
     def _issue(
         self, username: str, kind: TokenKind, name: str, scopes: frozenset[Scope], lifetime: timedelta
     ) -> tuple[str, Token]:
-        secret = PREFIX + secrets.token_urlsafe(32)
-        now = self._clock.now()
+        secret, now = new_secret(), self._clock.now()
         return secret, self._store.add_token(
             username, kind, name, scopes, digest(secret), now, now + lifetime
         )
@@ -126,19 +133,3 @@ def _known_form(username: str) -> str:
         return _USERNAME.validate_python(username)
     except ValidationError:
         return ""
-
-
-def _token_problems(name: str, scopes: frozenset[Scope], lifetime: timedelta) -> dict[str, str]:
-    problems: dict[str, str] = {}
-    if not 1 <= len(name) <= 64:
-        problems["name"] = "give the token a name of 1 to 64 characters, so that you know it again"
-    else:
-        try:
-            printable(name)
-        except ValueError as error:
-            problems["name"] = str(error)
-    if not scopes:
-        problems["scopes"] = f"choose at least one of: {', '.join(Scope)}"
-    if not timedelta(minutes=1) <= lifetime <= LONGEST_LIFETIME:
-        problems["lifetime"] = f"choose between 1 minute and {LONGEST_LIFETIME.days} days"
-    return problems

@@ -27,6 +27,7 @@ class People:
         self._directory = directory
         self._clock = clock
         self._due: dict[str, datetime] = {}
+        self._gone: dict[str, datetime] = {}
         self._known: Recent[Person | None] = Recent(clock)
 
     def remember(self, person: Person) -> None:
@@ -34,10 +35,13 @@ class People:
         self._store.remember_person(person)
         self._known.put(person.username, person)
         self._due[person.username] = self._clock.now() + REFRESH
+        self._gone.pop(person.username, None)
 
     def current(self, username: str) -> Person | None:
         """The person; None once the directory knows them no more. Raises Unavailable (the database)."""
         now = self._clock.now()
+        if now < self._gone.get(username, now):
+            return None
         due = self._due.get(username)
         fresh = due is not None and now < due and not self._directory.silent
         if fresh or self._directory.resting:
@@ -52,6 +56,8 @@ class People:
         except NotFound:
             log.warning("token of somebody the directory does not know", user=username)
             self._due.pop(username, None)
+            # A group's programs go on without whoever left it: not each of their requests asks again.
+            self._gone[username] = self._clock.now() + RETRY
             return None
         except Unavailable as error:
             log.warning("person not refreshed", user=username, error=str(error))

@@ -198,6 +198,10 @@ class Sharing:
         mine = (share for share in found if share.grant.subject in giver.acting.subjects)
         return list(islice(mine, _page(limit))), False
 
+    def see(self, person: Person, resource: Resource) -> None:
+        """Raise NotFound unless the person may know of the thing."""
+        self._things.known(person, resource)
+
     def need(self, person: Person, action: Action, resource: Resource) -> None:
         """Raise NotFound or Refused unless the person may do `action` to a thing that is there."""
         thing = self._things.known(person, resource)

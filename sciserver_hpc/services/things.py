@@ -19,8 +19,11 @@ from ..domain.access import (
     own_subjects,
 )
 from ..domain.errors import NotFound
+from ..domain.groups import Group
+from ..domain.jobs import Job
 from ..domain.people import Person
 from ..domain.sharing import Giver
+from ..domain.volumes import UserVolume
 from ..ports import Clock, Store
 from .known import Known
 from .site import Site
@@ -68,6 +71,9 @@ class Things:
         """The site's things are no secret; others' only to those with a live grant on them."""
         if thing.resource.kind is ResourceKind.GROUP:
             return self._known.sees(person, Subject(kind=SubjectKind.PORTAL_GROUP, name=thing.resource.name))
+        if thing.resource.kind is ResourceKind.SERVICE:
+            account = self._store.service_account(thing.resource.name)
+            return account is not None and (self._known.manages(person, account) or person.admin)
         if thing.resource.kind in OF_THE_SITE or thing.owner == person.username:
             return True
         now = self._clock.now()
@@ -87,14 +93,21 @@ class Things:
         }.get(resource.kind)
         if offered is not None:
             return Thing(resource, "") if name in offered else None
+        owner = self._owner(resource)
+        return Thing(resource, owner) if owner is not None else None
+
+    def _owner(self, resource: Resource) -> str | None:
+        """Of a thing that has one; None where there is no such thing."""
+        name = resource.name
+        found: UserVolume | Job | Group | None = None
         if resource.kind is ResourceKind.USER_VOLUME:
             parts = name.split("/")
-            there = self._store.user_volume(*parts) if len(parts) == 3 else None
-            return Thing(resource, there.owner) if there else None
-        if resource.kind is ResourceKind.JOB and name.isascii() and name.isdecimal() and len(name) < 19:
-            job = self._store.job(int(name)) if str(int(name)) == name else None
-            return Thing(resource, job.owner) if job else None
-        if resource.kind is ResourceKind.GROUP:
-            group = self._store.group(name)
-            return Thing(resource, group.owner) if group else None
-        return None
+            found = self._store.user_volume(*parts) if len(parts) == 3 else None
+        elif resource.kind is ResourceKind.JOB and name.isascii() and name.isdecimal() and len(name) < 19:
+            found = self._store.job(int(name)) if str(int(name)) == name else None
+        elif resource.kind is ResourceKind.GROUP:
+            found = self._store.group(name)
+        elif resource.kind is ResourceKind.SERVICE:
+            account = self._store.service_account(name)
+            return account.person if account else None
+        return found.owner if found else None

@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, exists, insert, or_, select
 
-from ..domain.access import Resource, ResourceKind, SubjectKind
+from ..domain.access import Resource, ResourceKind, asking
 from ..domain.audit import BROKER, Entry, Outcome, Sieve
+from ..domain.names import SERVICE_PREFIX
 from .grant_rows import resource_of, subject_of
 from .part import Part
 from .schema import audit
@@ -45,10 +46,14 @@ class Audit(Part):
         columns = audit.c
         wanted = select(audit).where(*_passing(sieve or Sieve()))
         if on is not None:
-            wanted = wanted.where(columns.on_kind == on.kind, columns.on_name == on.name)
+            this = (columns.on_kind == on.kind) & (columns.on_name == on.name)
+            # What a program did belongs to what was done with it.
+            did = columns.who == SERVICE_PREFIX + on.name
+            wanted = wanted.where(or_(this, did) if on.kind is ResourceKind.SERVICE else this)
         if about is not None:
             done = columns.outcome == Outcome.DONE
-            theirs = (columns.whom_kind == SubjectKind.USER) & (columns.whom_name == about) & done
+            them = asking(about)
+            theirs = (columns.whom_kind == them.kind) & (columns.whom_name == them.name) & done
             wanted = wanted.where(or_(columns.who == about, columns.owner == about, theirs))
         if before is not None:
             wanted = wanted.where(columns.id < before)

@@ -27,6 +27,7 @@ from .group_rows import group_of, group_row, member_columns, membership_of, memb
 from .marking import mark_reached
 from .part import Part
 from .schema import grants, groups, memberships
+from .service_accounts import managed_by
 
 _HOLD = 0x5C15E13
 """Key of PostgreSQL's advisory lock that `hold_access` takes; SQLite's writers take turns anyway."""
@@ -206,7 +207,9 @@ class Groups(Part):
         columns, mine = memberships.alias().c, _administered(username)
         me = (columns.member_kind == SubjectKind.USER) & (columns.member_name == username)
         ours = (columns.member_kind == SubjectKind.PORTAL_GROUP) & columns.member_name.in_(mine)
-        invited = select(func.count()).where(or_(me, ours), columns.status == Status.INVITED)
+        programs = managed_by(username, mine)
+        managed = (columns.member_kind == SubjectKind.SERVICE) & columns.member_name.in_(programs)
+        invited = select(func.count()).where(or_(me, ours, managed), columns.status == Status.INVITED)
         offered = select(func.count()).select_from(groups).where(_offered(username))
         wanted = select(invited.scalar_subquery() + offered.scalar_subquery())
         with self._database.reading() as connection:

@@ -143,6 +143,27 @@ groups = Table(
 gid: of the directory's, as it was told last.
 """
 
+service_accounts = Table(
+    "service_accounts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(32), nullable=False),
+    Column("likeness", String(32), nullable=False),
+    Column("owner_kind", String(16), nullable=False),
+    Column("owner_name", String(255), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("created_by", String(32), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("disabled_at", Instant),
+    Column("disabled_by", String(32), nullable=False),
+    Column("locked", Boolean, nullable=False),
+    Column("deleted_at", Instant),
+    UniqueConstraint("name"),
+    UniqueConstraint("likeness"),
+    Index("ix_service_accounts_owner", "owner_kind", "owner_name"),
+)
+"""Programs with tokens of their own, deleted ones too: no name is given twice."""
+
 memberships = Table(
     "memberships",
     metadata,

@@ -21,6 +21,7 @@ from .jobs import Jobs
 from .leadership import Leadership
 from .people import People
 from .reach import Reach
+from .service_accounts import ServiceAccounts
 from .supports import Supports
 from .tokens import Tokens
 from .unix_groups import UnixGroups
@@ -40,6 +41,7 @@ class SqlStore(
     Grants,
     Groups,
     Reach,
+    ServiceAccounts,
     Upkeeps,
     UnixGroups,
     Audit,

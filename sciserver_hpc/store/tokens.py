@@ -91,6 +91,19 @@ class Tokens(Part):
         with self._database.writing() as connection:
             return connection.execute(mine).rowcount > 0
 
+    def rotate_token(
+        self, username: str, token_id: int, digest: str, now: datetime, expires_at: datetime
+    ) -> Token | None:
+        """See `ports.Store`."""
+        columns = tokens.c
+        mine = (columns.username == username, columns.id == token_id, columns.expires_at > now)
+        fresh = {"digest": digest, "created_at": now, "expires_at": expires_at, "last_used_at": None}
+        with self._database.writing() as connection:
+            row = connection.execute(
+                update(tokens).where(*mine).values(fresh).returning(tokens)
+            ).one_or_none()
+        return None if row is None else _token(row)
+
     def count_failure(self, key: str, now: datetime) -> None:
         """See `ports.Store`.
 

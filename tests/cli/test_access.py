@@ -13,13 +13,14 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
-from sciserver_hpc.cli import share, why
+from sciserver_hpc.cli import programs, share, why
 from sciserver_hpc.cli.main import sciserver
 from sciserver_hpc.client import Client
 from sciserver_hpc.domain.access import EVERYONE, Action, ResourceKind, roles
 from sciserver_hpc.domain.audit import Asker
 from sciserver_hpc.domain.errors import Refused
 from sciserver_hpc.domain.limits import Limit
+from sciserver_hpc.domain.service_accounts import SCOPES
 from tests.fakes.portal import listening
 from tests.portal.house import PASSWORD, PEOPLE, House, offer
 
@@ -303,3 +304,40 @@ def test_the_words_offered_are_those_there_are() -> None:
 def test_the_shell_completes(words: list[str], begun: str, offered: set[str]) -> None:
     complete = ShellComplete(sciserver, {}, "sciserver", "_SCISERVER_COMPLETE")
     assert {item.value for item in complete.get_completions(words, begun)} == offered
+
+
+def test_a_service_account_from_its_making_to_its_end(shell: Terminal) -> None:
+    shell.says("alice", "group", "create", "survey")
+    told = shell.says("alice", "service", "create", "ci", "--group", "survey", "--description", "Nightly")
+    assert told.startswith("Service account svc:ci belongs to group:survey.")
+    assert shell.says("alice", "group", "invite", "survey", "svc:ci") == "svc:ci is in group survey.\n"
+    words = ("service", "token", "ci", "nightly", "--scope", "groups:read", "--scope", "groups:write")
+    made = shell.run("alice", *words, "--days", "7")
+    assert made.exit_code == 0 and "It ends on 2026-01-22." in made.stderr
+    secret = made.stdout.strip()
+    with Client(shell.clients["alice"].url, secret) as program:
+        assert program.me().username == "svc:ci"
+        assert [group.name for group in program.groups()] == ["survey"]
+    listed = shell.says("alice", "service", "list").splitlines()
+    assert listed[1].split()[:3] == ["svc:ci", "group:survey", "on"]
+    shown = shell.json("alice", "service", "show", "ci")
+    [token] = shown["tokens"]
+    assert token["name"] == "nightly" and token["last_used_at"] and secret not in json.dumps(shown)
+    number = str(token["id"])
+    assert "nightly" in shell.says("alice", "service", "show", "svc:ci")
+    fresh = shell.json("alice", "service", "rotate", "ci", number)
+    assert fresh["secret"] != secret and fresh["token"]["last_used_at"] is None
+    assert "is disabled" in shell.says("alice", "service", "disable", "ci")
+    assert "is on: Nightly" in shell.says("alice", "service", "enable", "ci")
+    assert "Hourly" in shell.says("alice", "service", "describe", "ci", "Hourly")
+    assert shell.says("alice", "service", "revoke", "ci", number) == f"Token {number} of ci is revoked.\n"
+    assert "svc:ci" in shell.says("alice", "audit", "svc:ci")
+    assert shell.run("bob", "service", "show", "ci").exit_code == 1
+    assert shell.run("bob", "service", "list", "--every").exit_code == 1
+    assert shell.run("alice", "service", "delete", "ci", stdin="n\n").exit_code == 1
+    assert shell.says("alice", "service", "delete", "ci", "--yes") == "Service account ci is no more.\n"
+    assert shell.says("alice", "service", "list").splitlines()[1:] == []
+
+
+def test_scopes_offered_for_a_service_account_are_those_it_may_have() -> None:
+    assert set(programs.SCOPES) == set(SCOPES)

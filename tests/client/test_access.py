@@ -10,7 +10,7 @@ import pytest
 
 from sciserver_hpc.client import Client
 from sciserver_hpc.domain.access import Action
-from sciserver_hpc.domain.errors import Conflict, Invalid, NotFound, Refused
+from sciserver_hpc.domain.errors import BadCredentials, Conflict, Invalid, NotFound, Refused
 from sciserver_hpc.domain.groups import Role, Status, user
 from sciserver_hpc.domain.people import Person
 from tests.fakes.portal import listening
@@ -166,3 +166,38 @@ def test_errors_are_the_houses_own(alice: Client, bob: Client) -> None:
         alice.invite("survey", "nobody")
     with pytest.raises(NotFound):
         bob.give("Storage/alice/private", "alice", "read")
+
+
+def test_a_service_account_from_its_making_to_its_end(alice: Client, bob: Client) -> None:
+    made = alice.make_service_account("ci", "Nightly")
+    assert (made.owner, made.mine, made.disabled_at) == (user("alice"), True, None)
+    assert alice.make_service_account("svc:ci", "Nightly") == made
+    assert alice.service_account("ci") == made == next(alice.service_accounts())
+    secret, token = alice.make_service_token("ci", "nightly", ["groups:read", "groups:write"], 7)
+    assert (token.kind, token.scopes) == ("service", ("groups:read", "groups:write"))
+    bob.make_group("survey")
+    assert bob.invite("survey", "svc:ci").status is Status.INVITED
+    assert [one.member for one in alice.invitations()] == [user("svc:ci")]
+    with Client(alice.url, secret) as program:
+        assert program.accept("survey").counts
+        with pytest.raises(Refused, match="after a login"):
+            program.make_service_account("another")
+        with pytest.raises(Refused, match="owns nothing"):
+            program.make_group("mine")
+        program.logout()
+        with pytest.raises(BadCredentials):
+            program.me()
+    assert alice.service_tokens("ci") == []
+    assert alice.leave("survey", "svc:ci").status is Status.LEFT
+    assert alice.disable_service_account("ci").disabled_by == "alice"
+    assert alice.enable_service_account("ci").disabled_at is None
+    assert alice.describe_service_account("ci", "Hourly").description == "Hourly"
+    with pytest.raises(Invalid):
+        alice.make_service_token("ci", "nightly", ["jobs:write"], 7)
+    with pytest.raises(Invalid, match="no name of a service account"):
+        alice.service_account("../me")
+    with pytest.raises(NotFound):
+        bob.service_account("ci")
+    alice.delete_service_account("ci")
+    with pytest.raises(Conflict):
+        bob.make_service_account("ci")

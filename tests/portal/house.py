@@ -40,6 +40,7 @@ from sciserver_hpc.services.login import Login
 from sciserver_hpc.services.projecting import Projecting
 from sciserver_hpc.services.rendering import Renderer
 from sciserver_hpc.services.results import Results
+from sciserver_hpc.services.service_accounts import ServiceAccounts
 from sciserver_hpc.services.sharing import Sharing
 from sciserver_hpc.services.site import Site
 from sciserver_hpc.services.support import Support
@@ -208,6 +209,7 @@ class House:
             catalogue=Catalogue(self.store, site),
             groups=groups,
             sharing=sharing,
+            service_accounts=ServiceAccounts(self.store, self.clock, timedelta(days=90)),
             explaining=Explaining(self.store, directory, self.clock, site),
             audit=Audit(self.store, groups, sharing, administration, support),
             projecting=Projecting(self.store, self.disk, self.clock, entitled, timedelta(days=1)),
