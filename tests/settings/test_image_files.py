@@ -56,3 +56,28 @@ def test_a_missing_file_is_told(sif: Path) -> None:
     image = catalogued(sif)
     sif.unlink()
     assert "cannot be read (No such file or directory)" in ImageFiles().problem(image)
+
+
+def test_what_is_read_is_the_file_that_was_looked_at(
+    sif: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its path may lead elsewhere by then: to a file that only the portal may read."""
+    image, secret, fstat = b"\0" * 32 + b"SIF_MAGIC\0", tmp_path / "secret", os.fstat
+    sif.write_bytes(image)
+    secret.write_bytes(b"password")
+
+    def then_elsewhere(descriptor: int) -> os.stat_result:
+        found = fstat(descriptor)
+        if secret.exists():
+            secret.replace(sif)
+        return found
+
+    monkeypatch.setattr(os, "fstat", then_elsewhere)
+    assert ImageFiles().numbers(str(sif)).sha256 == hashlib.sha256(image).hexdigest()
+
+
+def test_a_pipe_in_its_place_is_told_and_not_waited_for(sif: Path) -> None:
+    image = catalogued(sif)
+    sif.unlink()
+    os.mkfifo(sif)
+    assert "is no file" in ImageFiles().problem(image)
