@@ -13,7 +13,7 @@ from ..domain.catalogue import TELL, Image, ImageDraft, ImageNumbers, Site, loos
 from ..domain.differences import Difference
 from ..domain.errors import Conflict, Invalid, Refused
 from ..domain.limits import Limit
-from ..domain.sections import PARTS, Edit, Put, Remove
+from ..domain.sections import PARTS, Edit, Entry, Put, Remove
 from ..domain.withdrawal import sentences
 from ..ports import Clock, Store
 from .applying import Applying
@@ -34,16 +34,20 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class Proposal:
-    """What an edit would make. notes: sentences on what else follows from it, or looks like a slip."""
+    """What an edit would make. notes: sentences on what else follows from it, or looks like a slip; entry: as
+    it shall stand, where one is put."""
 
     site: Site
     differences: tuple[Difference, ...]
     notes: tuple[str, ...] = ()
+    entry: Entry | None = None
 
     @property
     def mark(self) -> str:
-        """Tells these differences from others: what was seen is what is saved."""
-        text = "\n".join(one.model_dump_json() for one in self.differences)
+        """Tells these differences from others, and the entry, of which they do not tell all (what is added,
+        long texts): what was seen is what is saved."""
+        entry = [] if self.entry is None else [self.entry]
+        text = "\n".join(one.model_dump_json() for one in (*self.differences, *entry))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -80,9 +84,8 @@ class Editing:
         old = self._store.site()
         new = edit.made(old)
         found = self._applying.differences(new)
-        return Proposal(
-            new, tuple(found), (*_slips(old, new), *consequences(self._store, old, new), *self._whom(edit))
-        )
+        notes = (*_slips(old, new), *consequences(self._store, old, new), *self._whom(edit))
+        return Proposal(new, tuple(found), notes, edit.entry if isinstance(edit, Put) else None)
 
     def save(self, edit: Edit, who: str, seen: str, request_id: str = "") -> Proposal:
         """Make it so, told in the audit trail as done by `who`. seen: the mark of what was agreed to.

@@ -80,6 +80,19 @@ def test_what_changed_meanwhile_is_not_overwritten(world: World, editing: Editin
     assert world.store.audit() == []
 
 
+def test_an_image_that_is_added_is_the_one_that_was_agreed_to(
+    world: World, editing: Editing, tmp_path: Path
+) -> None:
+    path = tmp_path / "new.sif"
+    path.write_bytes(SIF)
+    draft = ImageDraft(name="new", version="1", path=str(path))
+    seen = editing.propose(Put(editing.entered(draft), new=True)).mark
+    path.write_bytes(SIF + b"another")
+    with pytest.raises(Conflict, match="look at the difference again"):
+        editing.save(Put(editing.entered(draft), new=True), "root", seen)
+    assert "new" not in {image.name for image in world.store.images()}
+
+
 def test_a_name_that_is_taken_is_not_added_again(editing: Editing) -> None:
     with pytest.raises(Conflict, match="There is a domain batch already"):
         editing.propose(Put(MORE, new=True))
