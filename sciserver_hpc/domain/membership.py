@@ -187,8 +187,12 @@ def withdraw(standing: Standing, invitation: Membership | None, now: datetime) -
     return _changed(standing, _open(standing.group, invitation), now, status=Status.WITHDRAWN)
 
 
-def join(standing: Standing, now: datetime) -> Change | None:
-    """Come into a public group without being asked. Once expelled, only an invitation brings back."""
+def join(standing: Standing, now: datetime, behind: Iterable[Membership] = ()) -> Change | None:
+    """Come into a public group without being asked. Once expelled, only an invitation brings back.
+
+    behind: of a service account, memberships of who manages it and of the group that owns it: who was
+    expelled does not come back by a program.
+    """
     group, own = standing.group, standing.own
     if own is not None and own.counts:
         return None
@@ -197,6 +201,9 @@ def join(standing: Standing, now: datetime) -> Change | None:
     invited = own is not None and own.status is Status.INVITED
     if own is not None and own.barred and not invited:
         raise Refused({f"group {group.name}": "you were removed from it; ask its owner for an invitation"})
+    if any(one.barred for one in behind) and not invited:
+        words = "who manages this account was removed from it; ask its owner for an invitation"
+        raise Refused({f"group {group.name}": words})
     if group.accessibility is not Accessibility.PUBLIC and not invited:
         raise Refused({f"group {group.name}": "it is private; ask its owner for an invitation"})
     if own is not None and invited:
@@ -230,7 +237,8 @@ def remove(
 ) -> Change | None:
     """Expel a member, or take a nested group out: admins by the owner alone, the owner by nobody.
 
-    along: of the member's service accounts: who is expelled does not look on through these.
+    along: of the member's service accounts, invited ones too: who is expelled does not look on through
+    these.
     """
     standing.need(Role.ADMIN)
     if membership is not None and membership.status is Status.EXPELLED:

@@ -20,7 +20,7 @@ from ..domain.groups import (
 )
 from ..domain.membership import Change
 from ..domain.model import Model
-from ..domain.people import Person
+from ..domain.people import Person, Program
 from ..ports import Clock, Directory, Store, Waker
 from .known import Known
 from .trail import Act, Trail
@@ -256,7 +256,7 @@ class Groups:
             "join",
             name,
             me,
-            lambda standing, _: rules.join(standing, self._clock.now()),
+            lambda standing, _: rules.join(standing, self._clock.now(), self._behind(name, asker.person)),
         )
 
     # going, and roles -------------------------------------------------------------------------------
@@ -279,7 +279,7 @@ class Groups:
             name,
             member,
             lambda standing, found: rules.remove(
-                standing, member, found, self._clock.now(), self._along(name, found)
+                standing, member, found, self._clock.now(), self._along(name, found, Status.INVITED)
             ),
         )
 
@@ -368,11 +368,23 @@ class Groups:
             raise _no_answer(whom)
         return whom
 
-    def _along(self, name: str, leaving: Membership | None) -> list[Membership]:
-        """The memberships, in group `name`, of the service accounts of who leaves it."""
+    def _along(self, name: str, leaving: Membership | None, *more: Status) -> list[Membership]:
+        """The memberships, in group `name`, of the service accounts of who leaves it; more: not only those
+        that count."""
         owned = self._store.service_accounts_of([leaving.member]) if leaving is not None else []
         found = (self._store.membership(name, account.subject) for account in owned)
-        return [one for one in found if one is not None and one.counts]
+        return [one for one in found if one is not None and one.status in (Status.ACCEPTED, *more)]
+
+    def _behind(self, name: str, person: Person) -> list[Membership]:
+        """The memberships, in group `name`, of who owns and who manages the service account that asks."""
+        if not isinstance(person, Program):
+            return []
+        account = self._store.service_account(user(person.username).name)
+        if account is None:
+            return []
+        theirs = (account.owner, *map(user, self._store.answering(account)))
+        found = (self._store.membership(name, one) for one in theirs)
+        return [one for one in found if one is not None]
 
     def _above(self, name: str) -> frozenset[str]:
         """The portal's groups that group `name` is in, at any depth."""

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sciserver_hpc.domain.access import Action, Resource, Subject, SubjectKind
 from sciserver_hpc.domain.audit import Asker, Entry, Outcome
 from sciserver_hpc.domain.errors import Invalid, NotFound, Refused, SciServerError
-from sciserver_hpc.domain.groups import Role, Status, user
+from sciserver_hpc.domain.groups import Accessibility, Role, Status, user
 from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.service_accounts import SCOPES
 from sciserver_hpc.domain.tokens import Scope
@@ -279,6 +279,33 @@ def test_an_expelled_person_does_not_look_on_through_their_program(
     assert world.groups.mine(asking) == []
     theirs = world.store.membership("red", CI)
     assert theirs is not None and theirs.status is Status.EXPELLED and theirs.barred
+
+
+@pytest.mark.parametrize("owner", [None, Subject(kind=SubjectKind.PORTAL_GROUP, name="ours")], ids=str)
+def test_who_was_expelled_does_not_come_back_through_a_program(world: World, owner: Subject | None) -> None:
+    """Neither by joining, where the group is public, nor by an invitation that was open before."""
+    known, carol = ServiceAccounts(world.store, world.clock, LONGEST), asker("carol")
+    world.groups.create(carol, "ours", "", Accessibility.PRIVATE)
+    known.create(carol, "ci", "", owner)
+    world.groups.describe(asker("alice"), "red", accessibility=Accessibility.PUBLIC)
+    asking = Asker(program(world, known))
+    assert world.groups.join(asking, "red").counts
+    world.groups.leave(asking, "red")
+    world.groups.remove(asker("alice"), "red", user("carol"))
+    with pytest.raises(Refused, match="was removed from it"):
+        world.groups.join(asking, "red")
+    world.groups.invite(asker("alice"), "red", CI)
+    assert world.groups.join(asking, "red").counts
+
+
+def test_an_open_invitation_of_their_program_ends_with_an_expelled_person(
+    world: World, known: ServiceAccounts
+) -> None:
+    world.groups.invite(asker("alice"), "red", CI)
+    world.groups.remove(asker("alice"), "red", user("carol"))
+    with pytest.raises(SciServerError):
+        world.groups.accept(asker("carol"), "red", CI)
+    assert world.groups.mine(program(world, known)) == []
 
 
 def test_a_program_is_in_at_once_where_one_manages_both(world: World, known: ServiceAccounts) -> None:
