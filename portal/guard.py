@@ -137,6 +137,12 @@ def need(scope: Scope) -> None:
         abort(403, f"This token lacks the scope {scope}; make one that has it.")
 
 
+def need_login() -> None:
+    """Answer 403 to a program's token: for what a route does for those alone who logged in."""
+    if token().kind is not TokenKind.LOGIN:
+        abort(403, "This is done after a login, not with a token made for a program.")
+
+
 def bearer() -> str | None:
     """The secret of the Authorization header, if it is of the Bearer kind (RFC 6750)."""
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
@@ -264,9 +270,8 @@ def _forget_support(response: Response) -> Response:
 
 
 def _check_token(access: Access) -> None:
-    own_login = token().kind is TokenKind.LOGIN
-    if access.own_login and not own_login:
-        abort(403, "This is done after a login, not with a token made for a program.")
+    if access.own_login:
+        need_login()
     if access.scope is not None:
         need(access.scope)
 

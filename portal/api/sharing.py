@@ -11,7 +11,7 @@ from sciserver_hpc.domain.errors import Invalid
 from sciserver_hpc.domain.sharing import Share
 from sciserver_hpc.domain.tokens import Scope
 
-from ..guard import Access, asker, need, person
+from ..guard import Access, asker, need, need_login, person
 from ..services import services
 from .access_models import (
     ExplainAnswer,
@@ -30,6 +30,8 @@ from .routes import Route, body, query
 def give_grants() -> Response:
     """Grant actions to somebody."""
     asked = body(GrantRequest)
+    if asked.resource.kind is ResourceKind.SITE:
+        need_login()  # a token that may share for an administrator makes no other one
     given = services.sharing.give(
         asker(), asked.resource, asked.subject, _actions(asked), asked.expires, dry_run=asked.dry_run
     )

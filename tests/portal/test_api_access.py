@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -532,3 +533,15 @@ def test_a_group_becomes_a_unix_group_and_says_how_far_it_is(call: Callers, hous
     assert (told["on_files"], told["sentence"]) == ("group", words)
     said(call("alice", "POST", "/groups/team/unix", {"on": "perhaps"}), 422)
     said(call("carol", *at[1:]), 404)
+
+
+def test_no_programs_token_gives_powers_over_the_site(call: Callers, house: House) -> None:
+    site = {"resource": {"kind": "site", "name": "site"}, "subject": user("bob"), "actions": ["support"]}
+    login = call.secrets["root1"]
+    call.secrets["root1"], _ = house.services.login.personal_token(
+        house.people.person("root1"), "ci", [Scope.GRANTS_WRITE], timedelta(days=1)
+    )
+    said(call("root1", "POST", "/grants", site), 403)
+    assert house.services.administration.powers(house.people.person("bob")) == frozenset()
+    call.secrets["root1"] = login
+    call.ok("root1", "POST", "/grants", site)
