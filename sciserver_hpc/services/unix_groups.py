@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..domain.access import Resource, ResourceKind
+from ..domain.administration import Power
 from ..domain.audit import Asker
 from ..domain.errors import Conflict, NotFound
 from ..domain.groups import Role, Standing, user
@@ -10,6 +11,7 @@ from ..domain.model import Model
 from ..domain.people import Person
 from ..domain.unix_groups import OnFiles, UnixGroup, asked, sentence
 from ..ports import Clock, Store, Waker
+from .administration import Administration
 from .groups import Groups
 from .trail import Act, Trail
 
@@ -33,6 +35,7 @@ class UnixGroups:
         self._waker = waker
         self._groups = groups
         self._trail = Trail(store, clock)
+        self._administration = Administration(store, clock)
         self._prefix = prefix
 
     @property
@@ -56,7 +59,8 @@ class UnixGroups:
                 raise NotFound(f"There is no group {name} that you may know of.")
             told.owner = group.owner
             own = self._store.membership(name, user(asker.person.username))
-            Standing(asker.person, group, own).need(Role.OWNER)
+            steward = self._administration.has(asker.person, Power.MANAGE_GROUPS)
+            Standing(asker.person, group, own, steward).need(Role.OWNER)
             told.told = self._set(name, on)
         self._waker.wake()
         return _seen(self._store.unix_group(name))

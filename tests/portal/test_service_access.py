@@ -40,6 +40,7 @@ EXPECTED: dict[str, int] = {
     "POST /api/v1/groups/<name>/remove": 403,
     "POST /api/v1/groups/<name>/role": 403,
     "POST /api/v1/groups/<name>/transfer": 403,
+    "POST /api/v1/groups/<name>/unix": 403,
     "GET /api/v1/grants/applied": 404,
     "DELETE /api/v1/grants/<int:grant_id>": 404,
 }
