@@ -6,6 +6,7 @@ whether it answers.
 
 from __future__ import annotations
 
+import math
 import os
 import pwd
 from collections.abc import Mapping
@@ -208,7 +209,8 @@ def _server(settings: Settings) -> Server:
 
 
 _REQUESTS = 10
-"""More than one call of the branch sends, each of which may take as long as the directory may."""
+"""More than one call of the branch sends, each of which may take as long as the directory may (ldap3 counts
+whole seconds)."""
 
 
 def _terms(settings: Settings) -> Terms | None:
@@ -220,7 +222,7 @@ def _terms(settings: Settings) -> Terms | None:
         gids=range(own.first_gid, own.last_gid + 1),
         all=own.all,
         overlap=timedelta(hours=own.overlap_hours),
-        busy=timedelta(seconds=_REQUESTS * settings.directory.timeout_s),
+        busy=timedelta(seconds=_REQUESTS * math.ceil(settings.directory.timeout_s)),
     )
 
 

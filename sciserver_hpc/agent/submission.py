@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from time import monotonic
 
 from . import folders, slurm, slurmrestd
 from .problems import Problem
@@ -56,7 +57,8 @@ def submit(settings: Settings, jobs: Sequence[Job]) -> list[Outcome]:
     """One outcome per job, in order.
 
     After a first sign that Slurm does not answer, the jobs not yet begun are `not_tried`: a controller that
-    hangs costs one timeout, not one per job. Raises Problem too_large.
+    hangs costs one timeout, not one per job. So are they where it is slow: who asked waits for two timeouts
+    and a bit, and is to hear of all. Raises Problem too_large.
     """
     demand_few(jobs)
     return _Batch(settings, jobs).run()
@@ -72,6 +74,7 @@ class _Batch:
         self._indices = iter(range(len(jobs)))
         self._lock = threading.Lock()
         self._down = ""
+        self._begin_until = monotonic() + settings.timeout_s
 
     def run(self) -> list[Outcome]:
         count = min(self._settings.parallel, len(self._jobs)) - 1
@@ -86,6 +89,8 @@ class _Batch:
     def _work(self) -> None:
         while (index := self._next()) is not None:
             job = self._jobs[index]
+            if not self._down and monotonic() > self._begin_until:
+                self._down = "Slurm is slow; the job had to wait for the next turn"
             if self._down:
                 self._outcomes[index] = outcome(job, "not_tried", None, self._down)
             else:

@@ -18,7 +18,7 @@ in its thread, records its own outcome, and wakes the loop. Why nobody waits for
   agent calls' time-outs (50 s for a batch of jobs): some hundreds at the worst, all asleep.
 
 Errands that are long by nature (walks through volumes) are started and not waited for; they take the places
-of their own kind alone.
+of their own kind alone. What goes to no agent but to a system of the site's is never slow.
 
 Nothing waits in a queue beyond its turn: what found no place is offered again by the next, by fresh rows.
 """
@@ -73,21 +73,28 @@ class Turnout:
 
 @dataclass(frozen=True)
 class _Terms:
-    """On which errands start: how long one may be out, and does the turn wait for it?"""
+    """On which errands start: how long one may be out, does the turn wait for it, is it to an agent?"""
 
     credit_s: float
     waited_for: bool
+    to_agent: bool = True
 
 
 @dataclass
 class _Out:
-    """An errand under way. `tardy_at`: when it has used its owner's credit up; `late`: no turn waits."""
+    """An errand under way. `tardy_at`: when it has used its owner's credit up; `late`: no turn waits;
+    `to_agent`: as in _Terms."""
 
     kind: str
     whose: Whose
     tardy_at: float
     answered: bool = False
     late: bool = False
+    to_agent: bool = True
+
+    def is_slow(self, now: float) -> bool:
+        """Does it make its owner one who is slow?"""
+        return self.to_agent and now >= self.tardy_at
 
 
 class Errands:
@@ -119,12 +126,15 @@ class Errands:
                 return self._turnout(waiting, mine)
             self._runner.wait(min(deadline, next_at) - now)
 
-    def start(self, kind: str, errands: Mapping[Whose, Errand], credit_s: float) -> None:
+    def start(
+        self, kind: str, errands: Mapping[Whose, Errand], credit_s: float, *, to_agent: bool = True
+    ) -> None:
         """Start those that find a place, and wait for none: each wakes the loop when it is back.
 
-        credit_s: how long one may be out before its owner counts as slow.
+        credit_s: how long one may be out before its owner counts as slow; to_agent: False for what is the
+        site's own, which never counts as slow, since whose agents hang would then keep it waiting.
         """
-        terms = _Terms(credit_s, waited_for=False)
+        terms = _Terms(credit_s, waited_for=False, to_agent=to_agent)
         self._start(kind, self._due(kind, errands), errands, terms)
 
     def in_time(self, kind: str, whose: Whose) -> bool:
@@ -179,13 +189,14 @@ class Errands:
             taken = len(lane) if slow else sum(out.kind == kind for out in lane)
             if self._closed or taken >= (SLOW if slow else QUICK):
                 return None
-            out = _Out(kind, whose, now + terms.credit_s, late=not terms.waited_for)
+            late, to_agent = not terms.waited_for, terms.to_agent
+            out = _Out(kind, whose, now + terms.credit_s, late=late, to_agent=to_agent)
             self._out[kind, whose] = out
             self._served[kind, whose] = now
             return out
 
     def _note_slow(self, now: float) -> None:
-        self._slow |= {out.whose for out in self._out.values() if now >= out.tardy_at}
+        self._slow |= {out.whose for out in self._out.values() if out.is_slow(now)}
 
     def _next_at(
         self, kind: str, waiting: Sequence[Whose], mine: Mapping[Whose, _Out], now: float
@@ -225,7 +236,7 @@ class Errands:
         with self._lock:
             del self._out[out.kind, out.whose]
             out.answered = answered
-            if self._runner.now() >= out.tardy_at:
+            if out.is_slow(self._runner.now()):
                 self._slow.add(out.whose)
             elif answered:
                 self._slow.discard(out.whose)

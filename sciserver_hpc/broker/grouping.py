@@ -51,7 +51,8 @@ class Grouper:
         names, looking = self._groups.due()
         if names:
             go_on = partial(self._errands.in_time, TELL, DIRECTORY)
-            self._errands.start(TELL, {DIRECTORY: partial(self._groups.tell, names, go_on)}, CREDIT_S)
+            errand = partial(self._groups.tell, names, go_on)
+            self._errands.start(TELL, {DIRECTORY: errand}, CREDIT_S, to_agent=False)
         by_agent: dict[Whose, list[Looking]] = defaultdict(list)
         for one in looking:
             by_agent["", one.agent].append(one)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 
@@ -50,12 +50,30 @@ class Threads:
             self._back.set()
 
     def side_by_side(self, parts: Sequence[Callable[[], None]]) -> None:
-        """See `Runner`."""
-        with ThreadPoolExecutor(len(parts), "errand") as pool:
-            for part in [pool.submit(part) for part in parts]:
-                part.result()
+        """See `Runner`. No pool: the end of the process waits for a pool's threads."""
+        raised: list[BaseException] = []
+        others = [partial(_keep, raised, part) for part in parts[1:]]
+        threads = [threading.Thread(target=other, name="errand", daemon=True) for other in others]
+        begun = 0
+        try:
+            for thread in threads:
+                thread.start()
+                begun += 1
+            _keep(raised, parts[0])
+        finally:
+            for thread in threads[:begun]:
+                thread.join()
+        if raised:
+            raise raised[0]
 
     def wait(self, seconds: float) -> None:
         """See `Runner`."""
         self._back.wait(seconds)
         self._back.clear()
+
+
+def _keep(raised: list[BaseException], part: Callable[[], None]) -> None:
+    try:
+        part()
+    except BaseException as error:
+        raised.append(error)

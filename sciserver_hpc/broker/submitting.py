@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -124,14 +124,17 @@ class Submitter:
         After the first batch that is late, or in vain, no other begins: the rest is judged anew in a later
         turn.
         """
-        batches = deque(ready[start : start + BATCH] for start in range(0, len(ready), BATCH))
-        first, vain = iter(range(LANES)), Event()
+        batches = [ready[start : start + BATCH] for start in range(0, len(ready), BATCH)]
+        left, first, vain = iter(batches), iter(range(LANES)), Event()
 
         def lane() -> None:
-            while batches and not vain.is_set():
+            while not vain.is_set():
                 if next(first, None) is None and not self._errands.in_time(KIND, one):
                     break
-                if not self._submit_marked(one, batches.popleft()):
+                # Taken, not looked for and then taken: the other lane may be as far.
+                if (batch := next(left, None)) is None:
+                    break
+                if not self._submit_marked(one, batch):
                     vain.set()
 
         self._errands.side_by_side([lane] * min(LANES, len(batches)))

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime, Field, JsonValue, field_validator, model_validator
+from pydantic_core import from_json
 
 from .arrays import ArrayIndices
 from .model import Model
@@ -105,8 +106,13 @@ class JobRequest(Model):
         bad = [name for name in value if not name.isidentifier()]
         if bad:
             raise ValueError(f"{bad[0][:50]!r} is not a variable name")
-        if len(json.dumps(value)) > 100_000:
+        text = json.dumps(value)
+        if len(text) > 100_000:
             raise ValueError("parameters are larger than 100 kB; put the data in a volume")
+        try:
+            from_json(f'{{"parameters":{text}}}')  # as submitting reads it
+        except ValueError as error:
+            raise ValueError("parameters nest too deep; flatten them, or put the data in a volume") from error
         return value
 
     @field_validator("notebook")

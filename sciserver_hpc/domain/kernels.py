@@ -49,4 +49,5 @@ def _table(value: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value[:64] if isinstance(value, str) else ""
+    """Without halves of characters, which JSON can tell and no page."""
+    return value[:64].encode("utf-8", "replace").decode() if isinstance(value, str) else ""

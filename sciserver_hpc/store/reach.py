@@ -145,9 +145,10 @@ class Reach(Part):
 
 
 def portal_groups_reached(connection: Connection, seeds: Iterable[Subject]) -> list[str]:
-    """Names of the portal's groups among the seeds, and of those they are in."""
+    """Names of the portal's groups among the seeds, and of those they are in; in order, since rows of theirs
+    are locked as they come."""
     rows = connection.execute(_statement(connection.dialect.name, _REACHED), {"seeds": _pairs(seeds)})
-    return [row.name for row in rows if row.kind == SubjectKind.PORTAL_GROUP]
+    return sorted(row.name for row in rows if row.kind == SubjectKind.PORTAL_GROUP)
 
 
 def volumes_reached(connection: Connection, seeds: Iterable[Subject]) -> list[str]:

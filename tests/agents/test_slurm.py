@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sciserver_hpc.agent import slurm, submission
+from sciserver_hpc.agent.settings import Settings
 from sciserver_hpc.agent.slurm import Ended, verdict
 from sciserver_hpc.agents import AgentOptions, SelfTransport, SocketAgents
+from sciserver_hpc.agents.agent import submit_limit_s
 from sciserver_hpc.domain.errors import AgentError, Unavailable
 from sciserver_hpc.domain.scheduling import Owner, Verdict
 from sciserver_hpc.ports import Agent
@@ -191,3 +194,23 @@ def test_cancel_without_a_controller(agent: Agent, commands: Commands) -> None:
     commands.decide("down")
     with pytest.raises(Unavailable):
         agent.cancel([5])
+
+
+def test_no_job_is_begun_too_late_for_its_answer_to_be_heard(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Slurm takes a quarter of a minute for each, what is left is told as left, before the portal's
+    patience is over: then all of them would be in doubt."""
+    settings, now = Settings({"timeout_s": 20.0, "parallel": 1}), [1000.0]
+
+    def slow(*_: object) -> tuple[str, int | None, str]:
+        now[0] += 15.0
+        return "accepted", int(now[0]), ""
+
+    monkeypatch.setattr(submission, "monotonic", lambda: now[0])
+    monkeypatch.setattr(slurm, "sbatch", slow)
+    jobs = [make_job(root).model_dump(mode="json") for _ in range(8)]
+    said = [outcome["verdict"] for outcome in submission.submit(settings, jobs)]
+    assert now[0] - 1000.0 <= submit_limit_s(settings.timeout_s)
+    assert said == ["accepted"] * said.count("accepted") + ["not_tried"] * said.count("not_tried")
+    assert said.count("accepted") >= 1 and len(said) == len(jobs)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from sciserver_hpc.broker.errands import SLOW
+from sciserver_hpc.broker.grouping import CREDIT_S
 from sciserver_hpc.domain.scheduling import Owner
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.services.group_keeping import Looking
@@ -68,3 +70,19 @@ def test_an_agent_that_hangs_delays_neither_the_directory_nor_others(world: Worl
     for _ in range(3):
         world.tick()
     assert (groups.told, groups.looked) == (3, [BOB] * 3)
+
+
+def test_a_directory_that_was_slow_does_not_wait_behind_agents_that_hang(world: World) -> None:
+    """Else a few of them would keep everybody who was removed in their groups."""
+    people = range(ALICE, ALICE + SLOW)
+    with_groups(world, *people)
+    for uid in people:
+        world.gate.shut("look", uid)
+    world.gate.shut("tell", DIRECTORY)
+    while len(world.strands.standing) <= SLOW:
+        world.tick(CREDIT_S + 1)
+    world.tick(CREDIT_S + 1)
+    for _ in range(2):
+        [telling] = [strand for strand in world.strands.standing if strand.at == "tell"]
+        world.strands.resume(telling)
+        world.tick()

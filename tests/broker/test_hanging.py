@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from sciserver_hpc.broker.errands import QUICK, SLOW
+from sciserver_hpc.broker.errands import QUICK, SLOW, Errand, Errands, Turnout, Whose
 from sciserver_hpc.broker.submitting import BATCH, PER_TURN
 from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.lifecycle import in_doubt
@@ -379,3 +379,29 @@ def test_real_agents_that_hang_leave_the_turn_to_the_others(world: World) -> Non
     freed.set()
     turn.join(60)
     assert states(world, [hers, his]) == [JobState.PENDING] * 2
+
+
+def test_two_lanes_that_come_for_the_last_batch_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One gets it, and the other ends well: an errand that breaks would make its owner wait."""
+    world.use_threads()
+    both, coming = threading.Barrier(2), iter(range(2))
+    turnouts: list[Turnout] = []
+    in_time, run = Errands.in_time, Errands.run
+
+    def together(errands: Errands, kind: str, one: Whose) -> bool:
+        if next(coming, None) is not None:
+            both.wait(60)
+        return in_time(errands, kind, one)
+
+    def noted(errands: Errands, kind: str, work: Mapping[Whose, Errand]) -> Turnout:
+        turnouts.append(run(errands, kind, work))
+        return turnouts[-1]
+
+    monkeypatch.setattr(Errands, "in_time", together)
+    monkeypatch.setattr(Errands, "run", noted)
+    jobs = [world.accept() for _ in range(3 * BATCH)]
+    world.tick()
+    assert set(states(world, jobs)) == {JobState.PENDING}
+    assert turnouts[0].answered == turnouts[0].started != frozenset()

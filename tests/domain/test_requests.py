@@ -74,3 +74,18 @@ def test_a_volume_is_written_as_it_is_read(text: str) -> None:
 def test_script_text_is_kept_whatever_its_sbatch_lines_say() -> None:
     script = "#!/bin/bash\n#SBATCH --uid=0 --partition=other\necho \u202e"
     assert JobRequest(kind="script", script=script).script == script
+
+
+@pytest.mark.parametrize("depth", [1, 100, 190, 195, 196, 197, 198, 199, 200, 220, 254])
+def test_parameters_that_are_accepted_are_read_back(depth: int) -> None:
+    """What is read only when the job is submitted must not fail there."""
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    asked = {"kind": "notebook", "notebook": NOTEBOOK, "parameters": {"a": value}}
+    try:
+        request = JobRequest.model_validate(asked)
+    except ValidationError as error:
+        assert depth > 190 and "nest too deep" in str(error)
+    else:
+        assert JobRequest.model_validate_json(request.model_dump_json()) == request

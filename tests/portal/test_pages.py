@@ -64,6 +64,15 @@ def test_an_uploaded_notebook_stays_when_something_else_is_wrong(house: House) -
     assert browser.post("/jobs/new", kept).status_code == 303
 
 
+def test_a_notebook_may_ask_for_a_kernel_that_is_no_text(house: House) -> None:
+    text = json.dumps(PLAIN | {"metadata": {"kernelspec": {"name": "\ud800"}}})
+    answer = house.browser("alice").post(
+        "/jobs/new", {"kind": "notebook", "notebook": text, "filename": "n.ipynb", "image": "python"}
+    )
+    assert answer.status_code == 422
+    assert "choose another image" in answer.text
+
+
 @pytest.mark.parametrize(
     ("fields", "where"),
     [
