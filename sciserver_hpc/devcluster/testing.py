@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from .namespace import Command, Namespace
 from .state import State
 
 TOOLS = Path(sys.executable).parent
+_NOTHING = 5
+"""pytest's code when no test was selected."""
+
 SHELL_SCRIPTS = ("dev", ".ci/run")
 
 LINT: tuple[tuple[str, ...], ...] = (
@@ -49,18 +53,56 @@ def _shellcheck() -> int:
 
 
 def run(quick: bool, paths: Sequence[str]) -> int:
-    """Lint and unit tests, then (unless `quick`) the tests on a cluster; `paths`: only these tests."""
+    """Lint and unit tests, and (unless `quick`) the tests on a cluster; `paths`: only these tests.
+
+    Beside each other: tests on a cluster mostly wait.
+    """
     code = 0
     if not paths:
         with _timed("lint"):
             code = lint()
-    with _timed("unit tests"):
-        unit, words = _tell(_pytest("not cluster", paths, "--numprocesses=2"))
-    if not quick:
-        cluster_tests, words = on_cluster(paths)
-        code |= cluster_tests
+    unit_tests = _pytest("not cluster", paths, "--numprocesses=2")
+    if quick:
+        with _timed("unit tests"):
+            unit, words = _tell(unit_tests)
+    else:
+        with _Aside(unit_tests) as aside:
+            cluster_tests, words = on_cluster(paths)
+        unit, unit_words = aside.tell()
+        code, words = code | cluster_tests, f"unit tests: {unit_words}\ncluster tests: {words}"
     click.echo(words)
     return code | unit
+
+
+class _Aside:
+    """A command that runs politely beside a block, and whose output is shown after it; ended with the block
+    where that fails."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._argv = ["nice", *argv]
+        self._output = tempfile.TemporaryFile(mode="w+", errors="replace")  # noqa: SIM115 - closed by tell
+
+    def __enter__(self) -> _Aside:
+        click.echo("dev: unit tests beside the cluster's …")
+        self._process = subprocess.Popen(
+            self._argv, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT
+        )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._process.terminate()
+            self._process.wait()
+
+    def tell(self) -> tuple[int, str]:
+        """See `_tell`."""
+        code = self._process.wait()
+        with self._output as output:
+            output.seek(0)
+            lines = [line.rstrip("\n") for line in output]
+        click.echo("\n".join(lines))
+        last = next((line for line in reversed(lines) if line.strip()), "")
+        return (0 if code == _NOTHING else code), last
 
 
 def on_cluster(paths: Sequence[str]) -> tuple[int, str]:
@@ -90,7 +132,7 @@ def _pytest(marker: str, paths: Sequence[str], *options: str) -> list[str]:
 def _tell(argv: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[int, str]:
     """Run pytest with its output shown; return its code and its last line.
 
-    Its code 5 (no test was selected) is fine: PATHS may hold tests of one kind only.
+    That no test was selected is fine: PATHS may hold tests of one kind only.
     """
     last = ""
     with subprocess.Popen(
@@ -100,7 +142,7 @@ def _tell(argv: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[in
         for line in pytest.stdout or ():
             click.echo(line, nl=False)
             last = line.strip() or last
-    return (0 if pytest.returncode == 5 else pytest.returncode), last
+    return (0 if pytest.returncode == _NOTHING else pytest.returncode), last
 
 
 def _call(argv: Sequence[str]) -> int:
