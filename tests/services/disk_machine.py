@@ -1,6 +1,6 @@
-"""Grants, ends, members, drift, agents away and kills in any order: once the work has run dry, what the disk
-lets each person do is what a tiny model of the rules says, and what the portal decides. With an eager broker,
-which works after each step, that holds after each.
+"""Grants, ends, invitations, members, nested groups, drift, agents away and kills in any order: once the work
+has run dry, what the disk lets each person do is what a tiny model of the rules says, and what the portal
+decides. With an eager broker, which works after each step, that holds after each.
 
 The machine runs on any `Ground`: the fake filesystem, and the kernel's own.
 """
@@ -8,21 +8,22 @@ The machine runs on any `Ground`: the fake filesystem, and the kernel's own.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from sciserver_hpc.domain.access import Action, Resource
+from sciserver_hpc.domain.access import Action, Resource, Subject, SubjectKind
 from sciserver_hpc.domain.acl import Entry, Named, Tag, by_tag
 from sciserver_hpc.domain.audit import Asker
 from sciserver_hpc.domain.catalogue import Site
-from sciserver_hpc.domain.errors import Conflict, Unavailable
-from sciserver_hpc.domain.groups import Accessibility
+from sciserver_hpc.domain.errors import Conflict, Refused, Unavailable
+from sciserver_hpc.domain.groups import Accessibility, user
 from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.scheduling import Owner
 from sciserver_hpc.domain.upkeep import Phase
@@ -167,10 +168,19 @@ class Rules:
     def __init__(self) -> None:
         self.hour = 0
         self.red: set[str] = set()
+        self.invited: set[str] = set()
+        self.barred: set[str] = set()
+        """Of red: expelled, and not invited since."""
+
+        self.blue: set[str] = set()
+        self.nested = False
+        """Is blue in red?"""
+
         self.grants: dict[tuple[str, str, str], int | None] = {}
 
     def level(self, who: str, on: str) -> str:
-        mine = {f"user:{who}"} | ({"portal_group:red"} if who in self.red else set())
+        inside = who in self.red or (self.nested and who in self.blue)
+        mine = {f"user:{who}"} | ({"portal_group:red"} if inside else set())
         mine |= {"group:astro"} if who == "dan" else set()
         live = {
             action
@@ -228,7 +238,8 @@ class DiskMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.world.groups.create(Asker(ALICE), "red", "", Accessibility.PUBLIC)
+        for name in ("red", "blue"):
+            self.world.groups.create(Asker(ALICE), name, "", Accessibility.PUBLIC)
 
     # what people do -----------------------------------------------------------------------------------
     @rule(name=VOLUME, subject=SUBJECT, action=ACTION, hours=HOURS)
@@ -246,8 +257,70 @@ class DiskMachine(RuleBasedStateMachine):
 
     @rule(who=MEMBER)
     def join(self, who: str) -> None:
-        self.world.groups.join(Asker(GUESTS[who]), "red")
+        rules = self.rules
+        may = who in rules.red | rules.invited or who not in rules.barred
+        with nullcontext() if may else pytest.raises(Refused):
+            self.world.groups.join(Asker(GUESTS[who]), "red")
+        if may:
+            self._comes_in(who)
+
+    @rule(who=MEMBER)
+    def invite(self, who: str) -> None:
+        rules = self.rules
+        may = who not in rules.red | rules.invited
+        with nullcontext() if may else pytest.raises(Conflict):
+            self.world.groups.invite(Asker(ALICE), "red", user(who))
+        if may:
+            rules.invited.add(who)
+
+    @rule(who=MEMBER)
+    def accept(self, who: str) -> None:
+        may = who in self.rules.red | self.rules.invited
+        with nullcontext() if may else pytest.raises(Conflict):
+            self.world.groups.accept(Asker(GUESTS[who]), "red")
+        if may:
+            self._comes_in(who)
+
+    @rule(who=MEMBER, by_owner=st.booleans())
+    def decline_or_withdraw(self, who: str, by_owner: bool) -> None:
+        with nullcontext() if who in self.rules.invited else suppress(Conflict):
+            if by_owner:
+                self.world.groups.withdraw(Asker(ALICE), "red", user(who))
+            else:
+                self.world.groups.decline(Asker(GUESTS[who]), "red")
+        self.rules.invited.discard(who)
+
+    @rule(who=MEMBER)
+    def expel(self, who: str) -> None:
+        there = who in self.rules.red
+        with nullcontext() if there else suppress(Conflict):
+            self.world.groups.remove(Asker(ALICE), "red", user(who))
+        if there:
+            self.rules.red.discard(who)
+            self.rules.barred.add(who)
+
+    @rule(who=MEMBER)
+    def join_or_leave_the_nested(self, who: str) -> None:
+        if who in self.rules.blue:
+            self.world.groups.leave(Asker(GUESTS[who]), "blue")
+        else:
+            self.world.groups.join(Asker(GUESTS[who]), "blue")
+        self.rules.blue ^= {who}
+
+    @rule()
+    def nest_or_take_out(self) -> None:
+        blue = Subject(kind=SubjectKind.PORTAL_GROUP, name="blue")
+        if self.rules.nested:
+            self.world.groups.remove(Asker(ALICE), "red", blue)
+        else:
+            self.world.groups.invite(Asker(ALICE), "red", blue)
+            self.world.groups.accept(Asker(ALICE), "red", blue)
+        self.rules.nested = not self.rules.nested
+
+    def _comes_in(self, who: str) -> None:
         self.rules.red.add(who)
+        self.rules.invited.discard(who)
+        self.rules.barred.discard(who)
 
     @rule(who=MEMBER)
     def leave(self, who: str) -> None:
