@@ -162,8 +162,12 @@ def test_without_sbatch_nothing_is_tried(
 def test_many_at_once_keep_their_order(
     place: Path, options: AgentOptions, me: Owner, root: Path, commands: Commands
 ) -> None:
-    """Fates are drawn in whatever order the parallel calls come; each job still gets its own outcome."""
-    agents = SocketAgents(place / "run", SelfTransport(), options.model_copy(update={"parallel": 8}))
+    """Fates are drawn in whatever order the parallel calls come; each job still gets its own outcome.
+
+    With time for all of them on a busy machine: no job is begun after one time-out.
+    """
+    patient = options.model_copy(update={"parallel": 8, "timeout_s": 60})
+    agents = SocketAgents(place / "run", SelfTransport(), patient)
     jobs = [make_job(root) for _ in range(64)]
     outcomes = agents.of(me).submit(jobs)
     agents.close()
