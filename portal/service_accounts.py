@@ -11,8 +11,8 @@ from flask import Blueprint, redirect, render_template, request
 from pydantic import BaseModel, ValidationError
 from werkzeug.wrappers import Response
 
-from sciserver_hpc.domain.access import Subject, SubjectKind
 from sciserver_hpc.domain.errors import Conflict, Invalid, Refused
+from sciserver_hpc.domain.groups import portal_group
 from sciserver_hpc.domain.problems import problems
 from sciserver_hpc.domain.tokens import Scope
 
@@ -71,7 +71,7 @@ def make() -> Answer:
     draft = Draft(_typed("name", "description", "group"))
     try:
         asked = _read(ServiceAccountRequest, draft.fields | {"group": draft.fields["group"] or None})
-        owner = Subject(kind=SubjectKind.PORTAL_GROUP, name=asked.group) if asked.group else None
+        owner = portal_group(asked.group) if asked.group else None
         account, _ = services.service_accounts.create(asker(), asked.name, asked.description, owner)
     except EXPECTED as error:
         draft.problems, draft.status = told(error, "name"), status_of(error)

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field, WithJsonSchema, mode
 
 from sciserver_hpc.domain.access import Action, Resource, Subject, SubjectKind
 from sciserver_hpc.domain.audit import Entry
-from sciserver_hpc.domain.groups import Accessibility, Description, Membership, Role, Source
+from sciserver_hpc.domain.groups import Accessibility, Description, Membership, Role, Source, portal_group
 from sciserver_hpc.domain.model import Model
 from sciserver_hpc.domain.names import ServiceName, Slug, Username
 from sciserver_hpc.domain.why import Explanation
@@ -149,7 +149,7 @@ class AnswerQuery(Model):
         """Whom the answer is for; None: the asker."""
         if self.service is not None:
             return Subject(kind=SubjectKind.SERVICE, name=self.service)
-        return None if self.group is None else Subject(kind=SubjectKind.PORTAL_GROUP, name=self.group)
+        return None if self.group is None else portal_group(self.group)
 
 
 class PeopleQuery(Model):

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from flask import Response
 
-from sciserver_hpc.domain.access import Subject, SubjectKind
+from sciserver_hpc.domain.groups import portal_group
 from sciserver_hpc.domain.service_accounts import SCOPES
 from sciserver_hpc.services.service_accounts import AccountSeen
 
@@ -48,7 +48,7 @@ def list_service_accounts() -> ServiceAccountsAnswer:
 def make_service_account() -> Response:
     """Make one."""
     asked = body(ServiceAccountRequest)
-    owner = None if asked.group is None else Subject(kind=SubjectKind.PORTAL_GROUP, name=asked.group)
+    owner = None if asked.group is None else portal_group(asked.group)
     account, new = services.service_accounts.create(asker(), asked.name, asked.description, owner)
     answer = _answer(AccountSeen(account=account, mine=True))
     return Response(answer.model_dump_json(), 201 if new else 200, mimetype="application/json")

@@ -130,6 +130,11 @@ def likeness(name: str) -> str:
     return re.sub("[1i|]", "l", folded).replace("rn", "m").replace("vv", "w")
 
 
+def portal_group(name: str) -> Subject:
+    """A group of the portal, as a member or as one a grant is for."""
+    return Subject(kind=SubjectKind.PORTAL_GROUP, name=name)
+
+
 def user(name: str) -> Subject:
     """A person, or a service account by the name it asks under, as a member."""
     return asking(name)

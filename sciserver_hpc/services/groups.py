@@ -16,6 +16,7 @@ from ..domain.groups import (
     Source,
     Standing,
     Status,
+    portal_group,
     user,
 )
 from ..domain.membership import Change
@@ -99,7 +100,7 @@ class Groups:
     def invited(self, person: Person) -> list[Membership]:
         """Open invitations the person may answer: to own groups, to them, to groups they administer, to
         service accounts of either."""
-        mine = [_portal(name) for name in self._store.administered(person.username)]
+        mine = [portal_group(name) for name in self._store.administered(person.username)]
         offers = (rules.offer(*found) for found in self._store.offered(person.username))
         owners = [user(person.username), *mine]
         programs = [account.subject for account in self._store.service_accounts_of(owners)]
@@ -109,8 +110,10 @@ class Groups:
     def above(self, person: Person, name: str) -> list[Membership]:
         """What the group itself is in, as far as the person may know of that. Raises NotFound."""
         self._known.group(person, name)
-        found = self._store.memberships_of([_portal(name)], [Status.ACCEPTED])
-        return [membership for membership in found if self._known.sees(person, _portal(membership.group))]
+        found = self._store.memberships_of([portal_group(name)], [Status.ACCEPTED])
+        return [
+            membership for membership in found if self._known.sees(person, portal_group(membership.group))
+        ]
 
     def waiting(self, person: Person) -> int:
         """How many `invited` would list: cheap, for every page tells it."""
@@ -388,7 +391,7 @@ class Groups:
 
     def _above(self, name: str) -> frozenset[str]:
         """The portal's groups that group `name` is in, at any depth."""
-        reached = self._store.reach([_portal(name)])
+        reached = self._store.reach([portal_group(name)])
         return frozenset(s.name for s in reached if s.kind is SubjectKind.PORTAL_GROUP) - {name}
 
 
@@ -402,10 +405,6 @@ def _about_owning(before: Group, now: Group) -> bool:
 
 def _no_answer(whom: Subject) -> Refused:
     return Refused({str(whom): "you cannot answer for them"})
-
-
-def _portal(name: str) -> Subject:
-    return Subject(kind=SubjectKind.PORTAL_GROUP, name=name)
 
 
 def _same(there: Group, asked: Group, person: Person) -> bool:

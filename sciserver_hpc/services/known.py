@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..domain.access import Subject, SubjectKind, own_subjects
 from ..domain.administration import Power
 from ..domain.errors import Invalid, NotFound, Unavailable
-from ..domain.groups import Group, Membership, Role, Standing, Status, user
+from ..domain.groups import Group, Membership, Role, Standing, Status, portal_group, user
 from ..domain.membership import may_see
 from ..domain.names import SERVICE_PREFIX, printable
 from ..domain.people import Person
@@ -125,9 +125,7 @@ class Known:
             return True
         if group.subject in self._store.reach(own_subjects(person)):
             return True
-        mine = [
-            Subject(kind=SubjectKind.PORTAL_GROUP, name=n) for n in self._store.administered(person.username)
-        ]
+        mine = [portal_group(n) for n in self._store.administered(person.username)]
         programs = [one.subject for one in self._store.service_accounts_of([user(person.username), *mine])]
         if programs and group.subject in self._store.reach(programs):
             return True

@@ -9,7 +9,7 @@ from ..domain import service_accounts as rules
 from ..domain.access import Grant, Resource, ResourceKind, Subject, SubjectKind
 from ..domain.audit import Asker
 from ..domain.errors import Conflict, Invalid, NotFound, Refused
-from ..domain.groups import Description, Membership, Status, user
+from ..domain.groups import Description, Membership, Status, portal_group, user
 from ..domain.model import Model
 from ..domain.people import Person
 from ..domain.service_accounts import Managing, ServiceAccount
@@ -49,7 +49,7 @@ class ServiceAccounts:
     def groups(self, person: Person) -> list[Subject]:
         """The groups in whose name the person may make accounts."""
         named = self._store.administered(person.username)
-        return [Subject(kind=SubjectKind.PORTAL_GROUP, name=name) for name in named]
+        return [portal_group(name) for name in named]
 
     def every(self, person: Person, after: str = "", limit: int = 100) -> list[ServiceAccount]:
         """All of the site's, by name, for its administrators. Raises Refused."""

@@ -13,13 +13,11 @@ from ..domain.access import (
     Decision,
     Resource,
     ResourceKind,
-    Subject,
-    SubjectKind,
     decide,
     own_subjects,
 )
 from ..domain.errors import NotFound
-from ..domain.groups import Group
+from ..domain.groups import Group, portal_group
 from ..domain.jobs import Job
 from ..domain.people import Person
 from ..domain.sharing import Giver
@@ -70,7 +68,7 @@ class Things:
     def visible(self, person: Person, thing: Thing) -> bool:
         """The site's things are no secret; others' only to those with a live grant on them."""
         if thing.resource.kind is ResourceKind.GROUP:
-            return self._known.sees(person, Subject(kind=SubjectKind.PORTAL_GROUP, name=thing.resource.name))
+            return self._known.sees(person, portal_group(thing.resource.name))
         if thing.resource.kind is ResourceKind.SERVICE:
             account = self._store.service_account(thing.resource.name)
             return account is not None and (self._known.manages(person, account) or person.admin)

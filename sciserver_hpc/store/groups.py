@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from ..domain.access import Subject, SubjectKind
-from ..domain.groups import Accessibility, Group, Membership, Role, Source, Status, likeness
+from ..domain.groups import Accessibility, Group, Membership, Role, Source, Status, likeness, portal_group
 from .group_rows import group_of, group_row, member_columns, membership_of, membership_row
 from .marking import mark_reached
 from .part import Part
@@ -151,7 +151,7 @@ class Groups(Part):
                     name: added.excluded[name] for name in ("role", "status", "barred", "by", "changed_at")
                 }
                 connection.execute(added.on_conflict_do_update(index_elements=key, set_=rest))
-            changed_groups = {Subject(kind=SubjectKind.PORTAL_GROUP, name=one.group) for one in changed}
+            changed_groups = {portal_group(one.group) for one in changed}
             mark_reached(self._database, connection, changed_groups, self._now())
 
     def members(

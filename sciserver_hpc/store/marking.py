@@ -11,7 +11,8 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, bindparam, update
 
-from ..domain.access import ResourceKind, Subject, SubjectKind
+from ..domain.access import ResourceKind, Subject
+from ..domain.groups import portal_group
 from ..domain.upkeep import Upkeep
 from .database import Database
 from .reach import portal_groups_reached, volumes_reached
@@ -48,7 +49,7 @@ def mark_reached(
 
 def mark_granted(database: Database, connection: Connection, group: str, now: datetime) -> None:
     """Whom files name for this group of the portal changes: mark the volumes it reaches."""
-    found = volumes_reached(connection, [Subject(kind=SubjectKind.PORTAL_GROUP, name=group)])
+    found = volumes_reached(connection, [portal_group(group)])
     mark(database, connection, ((ResourceKind.USER_VOLUME, name) for name in found), now)
 
 
