@@ -93,10 +93,7 @@ def _step(section: Section, entry: Entry | None) -> Answer:
         if request.form.get("step") != "save":
             return _review(section, entry, draft, edit)
         services.administering.save(asker(), edit, request.form.get("seen", ""))
-    except Conflict as error:
-        draft.problems, draft.status = {"form": str(error)}, status_of(error)
-        return _form(section, entry, draft)
-    except (Invalid, Refused) as error:
+    except EXPECTED as error:
         draft.problems, draft.status = _told(error), status_of(error)
         return _form(section, entry, draft)
     if isinstance(edit, Remove):

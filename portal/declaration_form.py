@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from werkzeug.datastructures import MultiDict
 
-from sciserver_hpc.domain.catalogue import NAMED, Image, ImageDraft, Site
-from sciserver_hpc.domain.entry_fields import EntryField, Shape, fields, texts
-from sciserver_hpc.domain.sections import PARTS, Disable, Edit, Entry, Put, Remove, Section, key
+from sciserver_hpc.domain.catalogue import NAMED, Site
+from sciserver_hpc.domain.entry_fields import EntryField, Shape, assignments, fields, texts
+from sciserver_hpc.domain.sections import PARTS, Disable, Edit, Entry, Put, Remove, Section, entered, key
 
 from .rights import command
 
@@ -103,9 +103,7 @@ def groups(section: Section, site: Site, form: Form, clusters: Sequence[str]) ->
 
 def shown_texts(entry: Entry) -> dict[str, str]:
     """The texts of an entry that is there; an image's digest is asked for anew."""
-    if isinstance(entry, Image):
-        return texts(ImageDraft(**entry.model_dump(include=set(ImageDraft.model_fields) - {"sha256"})))
-    return texts(entry)
+    return texts(entered(entry))
 
 
 def fixed(section: Section) -> tuple[str, ...]:
@@ -138,12 +136,12 @@ def command_of(edit: Edit, before: Entry | None) -> str:
     if not isinstance(edit, Put):
         return command("sciserver-hpc", "admin", edit.section, verb, name)
     old = shown_texts(before) if before else blank(edit.section)
-    words = [
-        f"{field}={text.replace(', ', ',')}"
+    changed = (
+        (field, text)
         for field, text in shown_texts(edit.entry).items()
         if field not in fixed(edit.section) and text != old[field]
-    ]
-    return command("sciserver-hpc", "admin", edit.section, verb, name, *words)
+    )
+    return command("sciserver-hpc", "admin", edit.section, verb, name, *assignments(changed))
 
 
 def blank(section: Section) -> dict[str, str]:

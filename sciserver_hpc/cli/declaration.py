@@ -11,10 +11,9 @@ import click
 from .. import settings, wiring
 from ..clock import SystemClock
 from ..domain import declaration
-from ..domain.catalogue import Image, ImageDraft
-from ..domain.entry_fields import read, texts
+from ..domain.catalogue import ImageDraft
+from ..domain.entry_fields import assignments, read, texts
 from ..domain.errors import Invalid, NotFound
-from ..domain.model import Model
 from ..domain.sections import (
     PARTS,
     Disable,
@@ -24,6 +23,7 @@ from ..domain.sections import (
     Remove,
     Section,
     canonical,
+    entered,
     entries,
     find,
     identity,
@@ -110,7 +110,7 @@ def _make(edits: Editing, edit: Edit, *, diff: bool, yes: bool, as_json: bool) -
 
 def _entered(edits: Editing, section: Section, name: str, given: dict[str, str]) -> Entry:
     try:
-        before = _texts(find(edits.site(), section, name))
+        before = texts(entered(find(edits.site(), section, name)))
     except NotFound:
         before = _identity(section, name)
     made = read(PARTS[section].form, {**before, **given})
@@ -118,13 +118,6 @@ def _entered(edits: Editing, section: Section, name: str, given: dict[str, str])
     if key(entry) != canonical(section, name):
         raise Invalid({"name": f"is not changed; set {key(entry)} and remove {name}."})
     return entry
-
-
-def _texts(entry: Model) -> dict[str, str]:
-    """Of an image what is entered: its digest is taken anew where the path is another."""
-    if isinstance(entry, Image):
-        return texts(ImageDraft(**entry.model_dump(include=set(ImageDraft.model_fields) - {"sha256"})))
-    return texts(entry)
 
 
 def _identity(section: Section, name: str) -> dict[str, str]:
@@ -145,5 +138,4 @@ def _assignment(text: str) -> tuple[str, str]:
 
 def _line(entry: Entry) -> str:
     named = {"name", "domain", "subject.kind", "subject.name"}
-    kept = {field: text for field, text in texts(entry).items() if text and field not in named}
-    return " ".join(f"{field}={text.replace(', ', ',')}" for field, text in kept.items())
+    return " ".join(assignments((n, text) for n, text in texts(entry).items() if text and n not in named))

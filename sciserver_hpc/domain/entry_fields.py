@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -58,6 +58,11 @@ def fields(model: type[BaseModel], before: str = "") -> Iterator[EntryField]:
 def texts(entry: Model) -> dict[str, str]:
     """Every field of `entry` as `read` reads it."""
     return {field.name: _written(field.shape, _at(entry, field.name)) for field in fields(type(entry))}
+
+
+def assignments(given: Iterable[tuple[str, str]]) -> list[str]:
+    """Fields with their texts as a command line has them: `images=python,r`."""
+    return [f"{name}={text.replace(', ', ',')}" for name, text in given]
 
 
 def read(model: type[M], given: Mapping[str, str]) -> M:

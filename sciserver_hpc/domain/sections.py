@@ -72,6 +72,13 @@ PARTS: Mapping[Section, Part] = {
 _OF_MODEL = {part.model: section for section, part in PARTS.items()}
 
 
+def entered(entry: Entry) -> Model:
+    """An entry as it is entered: of an image without what is taken from its file, the digest too."""
+    if isinstance(entry, Image):
+        return ImageDraft(**entry.model_dump(include=set(ImageDraft.model_fields) - {"sha256"}))
+    return entry
+
+
 def section_of(entry: Entry) -> Section:
     """Where it stands."""
     return _OF_MODEL[type(entry)]
