@@ -50,3 +50,11 @@ def built(path: str = "/usr/bin:/bin") -> dict[str, str]:
         "PATH": path,
         "LANG": "C.UTF-8",
     }
+
+
+def for_slurm(conf: str) -> dict[str, str]:
+    """The same for a program of Slurm's; conf: its SLURM_CONF, '' for Slurm's default.
+
+    Raises Problem unavailable.
+    """
+    return built() | ({"SLURM_CONF": conf} if conf else {})

@@ -11,7 +11,7 @@ import re
 import subprocess
 from collections.abc import Sequence
 
-from .environment import built
+from .environment import for_slurm
 from .problems import Problem
 from .settings import Settings
 
@@ -66,9 +66,7 @@ def run(settings: Settings, program: str, arguments: Sequence[str], script: str 
 
     Raises Problem unavailable while the user has no account here.
     """
-    environment = built()
-    if settings.slurm_conf:
-        environment["SLURM_CONF"] = settings.slurm_conf
+    environment = for_slurm(settings.slurm_conf)
     argv = [f"{settings.bin_dir}/{program}", *arguments]
     try:
         done = subprocess.run(

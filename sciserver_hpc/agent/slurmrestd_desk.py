@@ -9,7 +9,7 @@ import subprocess
 import time
 from contextlib import suppress
 
-from .environment import built
+from .environment import for_slurm
 from .settings import Settings
 
 ANSWER_MAX = 4 << 20
@@ -34,16 +34,13 @@ class Desk:
     """
 
     def __init__(self, settings: Settings, version: str) -> None:
-        environment = built()
-        if settings.slurm_conf:
-            environment["SLURM_CONF"] = settings.slurm_conf
         self._process = subprocess.Popen(
             [_program(settings.bin_dir), "-s", f"openapi/{version}", "-a", "rest_auth/local"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            env=environment,
+            env=for_slurm(settings.slurm_conf),
         )
         streams = (self._process.stdin, self._process.stdout, self._process.stderr)
         self._in, self._out, self._err = (stream.fileno() for stream in streams if stream)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -99,10 +99,7 @@ class _Aside:
         code = self._process.wait()
         with self._output as output:
             output.seek(0)
-            lines = [line.rstrip("\n") for line in output]
-        click.echo("\n".join(lines))
-        last = next((line for line in reversed(lines) if line.strip()), "")
-        return (0 if code == _NOTHING else code), last
+            return _judged(code), _shown(output)
 
 
 def on_cluster(paths: Sequence[str]) -> tuple[int, str]:
@@ -130,19 +127,27 @@ def _pytest(marker: str, paths: Sequence[str], *options: str) -> list[str]:
 
 
 def _tell(argv: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Run pytest with its output shown; return its code and its last line.
-
-    That no test was selected is fine: PATHS may hold tests of one kind only.
-    """
-    last = ""
+    """Run pytest with its output shown; return its code and its last line."""
     with subprocess.Popen(
         argv, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace",
         env=os.environ | dict(env or {}),
     ) as pytest:  # fmt: skip
-        for line in pytest.stdout or ():
-            click.echo(line, nl=False)
-            last = line.strip() or last
-    return (0 if pytest.returncode == _NOTHING else pytest.returncode), last
+        last = _shown(pytest.stdout or ())
+    return _judged(pytest.returncode), last
+
+
+def _shown(lines: Iterable[str]) -> str:
+    """Show them as they come; return the last one."""
+    last = ""
+    for line in lines:
+        click.echo(line, nl=False)
+        last = line.strip() or last
+    return last
+
+
+def _judged(code: int) -> int:
+    """That no test was selected is fine: PATHS may hold tests of one kind only."""
+    return 0 if code == _NOTHING else code
 
 
 def _call(argv: Sequence[str]) -> int:

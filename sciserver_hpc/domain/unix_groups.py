@@ -157,9 +157,8 @@ def known(row: UnixGroup, gid: int | None, now: datetime, overlap: timedelta) ->
         return _with(row, look_at=None)
     if gid is None or gid != row.gid:
         found = "does not know it yet" if gid is None else f"knows another of that name, number {gid}"
-        wait = min(RETRY * 2 ** min(row.failures, 10), RETRY_MOST)
         words = f"The machine that serves users {found}; it is looked for again."
-        return _with(_lost(row), problem=words, failures=row.failures + 1, look_at=now + wait)
+        return _with(_lost(row), problem=words, failures=row.failures + 1, look_at=now + _wait(row))
     since = row.since or now
     over = since + overlap <= now
     return _with(
@@ -229,8 +228,12 @@ def _lost(row: UnixGroup) -> UnixGroup:
 
 
 def _put_off(row: UnixGroup, words: str, now: datetime) -> UnixGroup:
-    wait = min(RETRY * 2 ** min(row.failures, 10), RETRY_MOST)
-    return _with(row, problem=words, failures=row.failures + 1, due_at=now + wait)
+    return _with(row, problem=words, failures=row.failures + 1, due_at=now + _wait(row))
+
+
+def _wait(row: UnixGroup) -> timedelta:
+    wait: timedelta = min(RETRY * 2 ** min(row.failures, 10), RETRY_MOST)
+    return wait
 
 
 def _with(row: UnixGroup, **fields: object) -> UnixGroup:

@@ -6,12 +6,12 @@ import hashlib
 import secrets
 
 PREFIX = "sht_"
-"""What every secret starts with, so that scanners can find one that leaked."""
+"""What a token's secret starts with, so that scanners can find one that leaked."""
 
 
-def new_secret() -> str:
-    """A token's secret: 256 random bits."""
-    return PREFIX + secrets.token_urlsafe(32)
+def new_secret(prefix: str = PREFIX) -> str:
+    """A secret: 256 random bits."""
+    return prefix + secrets.token_urlsafe(32)
 
 
 def digest(secret: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import timedelta
 
 import structlog
@@ -18,7 +17,7 @@ from ..domain.support import Reason, SupportSession, refuse_look
 from ..domain.tokens import Token
 from ..ports import Clock, Store
 from .administration import Administration
-from .digest import digest
+from .digest import digest, new_secret
 from .login import Login
 from .trail import Act, Trail
 
@@ -57,7 +56,7 @@ class Support:
         """
         why, whom = _checked(reason), self._login.person(username)
         self.settle()
-        secret, now = PREFIX + secrets.token_urlsafe(32), self._clock.now()
+        secret, now = new_secret(PREFIX), self._clock.now()
         until = min(now + self._longest, login.expires_at)
         detail = f"{why} (until {until:%Y-%m-%d %H:%M} UTC)"
         with self._trail.acting(asker, Act("support.begin", THE_SITE, user(username), detail)):

@@ -1,6 +1,6 @@
 """Support sessions: an administrator looks as somebody else.
 
-Revises: 0003
+Revises: 0004
 """
 
 from __future__ import annotations

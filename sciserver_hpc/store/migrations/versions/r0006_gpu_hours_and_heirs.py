@@ -1,6 +1,6 @@
 """What somebody's jobs used in a month is found by an index; a group may be offered to an heir.
 
-Revises: 0003
+Revises: 0005
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Groups of the portal as Unix groups.
 
-Revises: 0003
+Revises: 0006
 """
 
 from __future__ import annotations
