@@ -45,21 +45,25 @@ FAILED = "a look at it broke off, or was never answered"
 class Look:
     """What one look showed of `jobs`, whose rows were read before `begun_at`.
 
-    `answered_at`: when the queue's answer was there; `whole`: accounting was asked too, `overlaps`: for all
-    of OVERLAP.
+    `answered_at`: when the queue's answer was there; `back`: how far back accounting was asked too, where it
+    was.
     """
 
     jobs: Sequence[Job]
     begun_at: datetime
     answered_at: datetime
-    whole: bool
-    overlaps: bool
+    back: timedelta | None
     seen: Observation
     copies: Mapping[str, Sequence[Sighting]]
     """Sightings of each job by uuid: more than one when a doubted submission was queued after all."""
 
     unknown: Sequence[Job] | None = None
     """Those that nobody knows; None where that is not certain."""
+
+    @property
+    def whole(self) -> bool:
+        """Was accounting asked too?"""
+        return self.back is not None
 
 
 class Looker:
@@ -89,9 +93,9 @@ class Looker:
         Now and then also for none: that a cluster is away, or back, is told before work comes.
         """
         now = self._clock.now()
-        whole = self._whole_at is None or now - self._whole_at >= ENDINGS_EVERY
-        if not self.looking and (jobs or whole):
-            self._question.ask(partial(self._ask, jobs, now, whole), _failed(jobs, now, whole))
+        back = self._back(now)
+        if not self.looking and (jobs or back):
+            self._question.ask(partial(self._ask, jobs, now, back), _failed(jobs, now, back))
 
     def take(self) -> Look | None:
         """The look that is back, once."""
@@ -100,15 +104,20 @@ class Looker:
             self._whole_at = self._clock.now()
             if not look.seen.ended_complete:
                 self._overlapped_at = None
-            elif look.overlaps:
+            elif look.back == OVERLAP:
                 self._overlapped_at = look.begun_at
         return look
 
-    def _ask(self, jobs: Sequence[Job], begun_at: datetime, whole: bool) -> Look:
-        last = self._overlapped_at
-        overlaps = whole and (last is None or begun_at - last >= OVERLAPS_EVERY)
-        seen = self._scheduler.observe(begun_at - (OVERLAP if overlaps else LATELY) if whole else None)
-        look = Look(jobs, begun_at, self._clock.now(), whole, overlaps, seen, copies_of(jobs, seen))
+    def _back(self, now: datetime) -> timedelta | None:
+        """How far back accounting is to be asked now; None where it is not."""
+        if self._whole_at is not None and now - self._whole_at < ENDINGS_EVERY:
+            return None
+        overlapped = self._overlapped_at is not None and now - self._overlapped_at < OVERLAPS_EVERY
+        return LATELY if overlapped else OVERLAP
+
+    def _ask(self, jobs: Sequence[Job], begun_at: datetime, back: timedelta | None) -> Look:
+        seen = self._scheduler.observe(None if back is None else begun_at - back)
+        look = Look(jobs, begun_at, self._clock.now(), back, seen, copies_of(jobs, seen))
         # Without accounting's half there is no certainty, and nothing to be had but one more time-out.
         return self._look_up(look) if seen.live_complete and seen.ended_complete else look
 
@@ -156,13 +165,13 @@ def _forgotten(copy: Sighting | None) -> bool:
     return copy is None or not (copy.live or is_over(copy))
 
 
-def _failed(jobs: Sequence[Job], begun_at: datetime, whole: bool) -> Look:
+def _failed(jobs: Sequence[Job], begun_at: datetime, back: timedelta | None) -> Look:
     seen = Observation(
         at=begun_at,
         sightings=(),
         live_complete=False,
         ended_complete=False,
         problem=FAILED,
-        ended_problem=FAILED if whole else "",
+        ended_problem="" if back is None else FAILED,
     )
-    return Look(jobs, begun_at, begun_at, whole, False, seen, copies_of(jobs, seen))
+    return Look(jobs, begun_at, begun_at, back, seen, copies_of(jobs, seen))
