@@ -46,6 +46,7 @@ HINTS = {
     "partition": "Slurm’s name of it.",
     "name": "Letters, digits, dots, dashes and underscores. It stays as it is.",
     "jobs": "An array counts as many as may run at once.",
+    "gpu_hours": "In a calendar month (UTC).",
 }
 CHOICES = {
     "everyone": "Everyone",
@@ -60,7 +61,7 @@ LEGENDS = {
     "offers": "What it offers",
     "limits": "The most it gives one job",
     "defaults": "What a job gets that asks for nothing",
-    "measures": "The most each of them may have at once",
+    "measures": "The most each of them may have",
 }
 NOTES = {"limits": "Empty means no limit.", "measures": "Empty means no limit of that kind."}
 
