@@ -76,7 +76,7 @@ def put(section: Section, name: str, fields: Sequence[str], *, diff: bool, yes: 
     with editing() as edits:
         try:
             entry = _entered(edits, section, name, dict(map(_assignment, fields)))
-        except Invalid as error:  # a field here is no option of sbatch's, which have the same names
+        except Invalid as error:  # named as it is written
             raise Invalid({f"{field}=": text for field, text in error.problems.items()}) from error
         _make(edits, Put(entry), diff=diff, yes=yes, as_json=as_json)
 

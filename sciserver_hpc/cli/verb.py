@@ -76,7 +76,13 @@ def _option(field: str) -> str:
     from ..domain.options import OPTION_OF  # noqa: PLC0415 (pydantic is slow to load and seldom needed)
 
     option = _OPTIONS.get(field) or OPTION_OF.get(field) or OPTION_OF.get(field.partition(".")[0])
-    return f"--{option}" if option else field
+    written = f"--{option}"
+    # A field of the same name may be another thing: a group's name is no job's.
+    return written if any(written in param.opts for param in _command().params) else field
+
+
+def _command() -> click.Command:
+    return click.get_current_context().command
 
 
 def connect() -> Client:

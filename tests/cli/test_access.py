@@ -77,6 +77,12 @@ def test_a_group_is_made_a_unix_group_and_no_more(shell: Terminal) -> None:
     assert shell.run("bob", "group", "unix", "survey", "--on").exit_code != 0
 
 
+def test_an_accounts_name_that_will_not_do_is_not_called_a_jobs(shell: Terminal) -> None:
+    refused = shell.run("alice", "service", "create", "Bad")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("sciserver service create: name: 'Bad' is no name")
+
+
 def test_a_group_from_its_making_to_its_end(shell: Terminal) -> None:
     assert shell.says("alice", "group", "create", "survey").startswith("Group survey is yours.")
     told = shell.says("alice", "group", "invite", "survey", "bob", "--admin")
