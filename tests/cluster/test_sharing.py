@@ -157,7 +157,7 @@ def test_a_group_of_the_directory_is_a_unix_group(shared: Shared) -> None:
 
 
 def test_a_large_volume_is_shared_in_the_background_whatever_dies(shared: Shared, cluster: Cluster) -> None:
-    count = 30_000
+    count = 100_000
     make = f"cd {shared.path} && mkdir many && cd many && seq {count} | xargs touch"
     shared("alice", make, ok=True)
     broker = cluster.part("broker")
