@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from .table import clean, moment, pairs, show
+from .tokens import tell_secret
 from .verb import Verbs, connect, json_option, print_json
 
 if TYPE_CHECKING:
-    from ..client import ServiceAccountInfo, TokenInfo
+    from ..client import ServiceAccountInfo
 
 SCOPES = ("jobs:read", "files:read", "groups:read", "groups:write", "grants:read", "grants:write")
 """Those that need no Unix user."""
@@ -160,7 +161,7 @@ def delete(name: str, yes: bool) -> None:
 @json_option
 def token(name: str, token: str, scope: tuple[str, ...], days: int, as_json: bool) -> None:
     """Make a token called TOKEN for ACCOUNT. Its secret is printed once, alone on standard output."""
-    _secret(connect().make_service_token(name, token, scope, days), as_json)
+    tell_secret(*connect().make_service_token(name, token, scope, days), as_json=as_json)
 
 
 @service.command(epilog="\b\nExample:\n  sciserver service rotate ci 7 --days 30\n")
@@ -170,7 +171,7 @@ def token(name: str, token: str, scope: tuple[str, ...], days: int, as_json: boo
 @json_option
 def rotate(name: str, token_id: int, days: int, as_json: bool) -> None:
     """Give token ID of ACCOUNT another secret, printed once. The old one is good no more."""
-    _secret(connect().rotate_service_token(name, token_id, days), as_json)
+    tell_secret(*connect().rotate_service_token(name, token_id, days), as_json=as_json)
 
 
 @service.command(epilog="\b\nExample:\n  sciserver service revoke ci 7\n")
@@ -197,12 +198,3 @@ def _told(now: ServiceAccountInfo, as_json: bool) -> None:
         print_json(now)
     else:
         click.echo(clean(f"Service account svc:{now.name} is {_state(now)}: {now.description}").rstrip(": "))
-
-
-def _secret(made: tuple[str, TokenInfo], as_json: bool) -> None:
-    secret, row = made
-    if as_json:
-        print_json({"secret": secret, "token": row.model_dump(mode="json")})
-        return
-    click.echo(secret)
-    click.echo(f"Keep it safe: it is not shown again. It ends on {row.expires_at:%Y-%m-%d}.", err=True)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .table import show
 from .verb import Verbs, connect, json_option, print_json
+
+if TYPE_CHECKING:
+    from ..client import TokenInfo
 
 SCOPES = (
     "jobs:read",
@@ -59,12 +64,7 @@ def list_tokens(as_json: bool) -> None:
 @json_option
 def make(name: str, scope: tuple[str, ...], days: int, as_json: bool) -> None:
     """Make a token called NAME. Its secret is printed once, alone on standard output."""
-    secret, token = connect().make_token(name, scope, days)
-    if as_json:
-        print_json({"secret": secret, "token": token.model_dump(mode="json")})
-        return
-    click.echo(secret)
-    click.echo(f"Keep it safe: it is not shown again. It ends on {token.expires_at:%Y-%m-%d}.", err=True)
+    tell_secret(*connect().make_token(name, scope, days), as_json=as_json)
 
 
 @tokens.command(epilog="\b\nExample:\n  sciserver tokens revoke 7\n")
@@ -73,3 +73,12 @@ def revoke(token_id: int) -> None:
     """End token ID at once."""
     connect().revoke_token(token_id)
     click.echo(f"Token {token_id} is revoked.")
+
+
+def tell_secret(secret: str, token: TokenInfo, *, as_json: bool) -> None:
+    """A token that was just made: its secret alone on standard output."""
+    if as_json:
+        print_json({"secret": secret, "token": token.model_dump(mode="json")})
+        return
+    click.echo(secret)
+    click.echo(f"Keep it safe: it is not shown again. It ends on {token.expires_at:%Y-%m-%d}.", err=True)
