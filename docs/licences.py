@@ -20,6 +20,7 @@ DEBIAN = {
     "debootstrap": "MIT",
     "fuse-overlayfs": "GPL-3.0-or-later",
     "ldap-utils": "OLDAP-2.8",
+    "libatomic1": "GPL-3.0-or-later with GCC exception 3.1",
     "libnss-ldapd": "LGPL-2.1-or-later",
     "mariadb-client": "GPL-2.0-only",
     "mariadb-server": "GPL-2.0-only",
