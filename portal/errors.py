@@ -48,6 +48,9 @@ HTTP_SENTENCES = {
 _LIBRARY_ONLY = frozenset({415})
 """Raised by nobody of ours, with a description that is not the default one."""
 
+READ_OUT = 32_000_000
+"""Bytes of a refused body that are still taken, more than the proxy lets through."""
+
 RETRY_S = 5
 """Seconds after which a caller may try a system again that did not answer."""
 
@@ -60,6 +63,18 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unexpected)
+    app.after_request(_read_out)
+
+
+def _read_out(response: Response) -> Response:
+    """Take the rest of a body that nobody read, before the connection may close.
+
+    A proxy that is still sending then tells its client 502 instead of the answer (RFC 9112, section 9.6).
+    """
+    body, left = request.environ["wsgi.input"], READ_OUT
+    while left > 0 and (piece := body.read(min(left, 65_536))):
+        left -= len(piece)
+    return response
 
 
 def status_of(error: SciServerError) -> int:

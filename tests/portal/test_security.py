@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
@@ -162,6 +163,21 @@ def test_api_errors_are_json_with_a_sentence(
     assert answer.status_code == status
     error = answer.json["error"]
     assert error["message"] and error["request_id"] == answer.headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/api/v1/jobs", 413), ("/jobs/new", 401), ("/nothing", 404)])
+def test_a_refused_body_is_read_to_its_end(house: House, path: str, status: int) -> None:
+    """nginx was still sending when the connection closed, and told 502 instead of the answer."""
+    body = io.BytesIO(b" " * 19_000_000)
+    headers = {"Authorization": f"Bearer {house.token('alice')}"}
+    answer = house.app.test_client().post(
+        path,
+        input_stream=body,
+        content_type="application/json",
+        headers=headers | {"Content-Length": "19000000"},
+        base_url=URL,
+    )
+    assert (answer.status_code, body.read()) == (status, b"")
 
 
 def test_an_unforeseen_error_tells_its_id_and_nothing_else(
