@@ -33,6 +33,7 @@ from .domain.scheduling import (
     SubmitOutcome,
 )
 from .domain.service_accounts import ServiceAccount
+from .domain.sessions import Pass, Session
 from .domain.sharing import Share
 from .domain.states import JobState
 from .domain.support import SupportSession
@@ -314,6 +315,13 @@ class Scheduler(Protocol):
 
         None when the scheduler or its accounting could not be asked: nothing is known then. A uuid absent
         from a dict is certainly unknown to both at this moment.
+        """
+        ...
+
+    def address(self, node: str) -> str | None:
+        """A node's IP address, as the scheduler's own configuration has it; None for a name it does not know.
+
+        Raises Unavailable.
         """
         ...
 
@@ -818,6 +826,71 @@ class Store(Protocol):
         ...
 
     def jobs_by_id(self, job_ids: Sequence[int]) -> dict[int, Job]: ...
+
+    # sessions -------------------------------------------------------------------------------------
+    def session(self, job_id: int) -> tuple[Job, Session] | None:
+        """The session that a job is. `add_jobs` makes its row."""
+        ...
+
+    def session_by_uuid(self, uuid: str) -> tuple[Job, Session] | None: ...
+
+    def sessions_of(self, owner: str, limit: int) -> list[tuple[Job, Session]]:
+        """A person's, newest first, without those they took away."""
+        ...
+
+    def sessions_by_id(self, job_ids: Sequence[int]) -> list[tuple[Job, Session]]:
+        """Those of these jobs that are sessions, newest first."""
+        ...
+
+    def sessions_not_closed(self) -> list[tuple[Job, Session]]:
+        """Of everybody: those that started, or ended without, and are not closed yet."""
+        ...
+
+    def count_sessions(self, owner: str) -> int:
+        """How many of the person's are not over."""
+        ...
+
+    def keep_session(self, old: Session, new: Session) -> Session | None:
+        """Compare and set: write `new` (version + 1) where the row has `old.version`; None where it has not."""
+        ...
+
+    def presets(self, owner: str, app: str) -> dict[str, str]:
+        """Forms the person kept for an app: name → SessionRequest as JSON."""
+        ...
+
+    def keep_preset(self, owner: str, app: str, name: str, request: str) -> None:
+        """Insert, or write over the one of this name."""
+        ...
+
+    def remove_preset(self, owner: str, app: str, name: str) -> bool:
+        """Delete; True when there was one."""
+        ...
+
+    def add_ticket(self, ticket: Pass, digest: str) -> Pass:
+        """Store a ticket with an id of its own. digest: of its secret."""
+        ...
+
+    def use_ticket(self, job_id: int, ticket: str, cookie: str, now: datetime) -> Pass | None:
+        """Once, in its time and while its login lives: from now on `cookie` is the digest it is known by."""
+        ...
+
+    def live_pass(self, job_id: int, digest: str, now: datetime) -> Pass | None:
+        """The pass with this digest, used, not closed, of a login that lives."""
+        ...
+
+    def live_passes(self, job_ids: Sequence[int]) -> list[Pass]:
+        """All that were used and not closed, whatever became of their logins."""
+        ...
+
+    def orphaned_passes(self, now: datetime) -> list[Pass]:
+        """Those of them whose login is over."""
+        ...
+
+    def close_passes(self, pass_ids: Sequence[int], now: datetime) -> None:
+        """They count no more."""
+        ...
+
+    # changing jobs --------------------------------------------------------------------------------
 
     def change_jobs(self, changes: Sequence[tuple[Job, Job, Sequence[JobEvent]]]) -> list[Job | None]:
         """Compare and set many (old, new, events) in one transaction: write `new` (version + 1) where the row

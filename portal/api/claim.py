@@ -20,7 +20,9 @@ def claim() -> Response:
     if not secret:
         abort(401, "A claim carries the job's own secret as a bearer token.")
     asked = _asked()
-    word, reason = services.jobs.claim(asked.uuid, secret, asked.slurm_id, asked.restarts, asked.task)
+    word, reason = services.jobs.claim(
+        asked.uuid, secret, asked.slurm_id, asked.restarts, asked.task, asked.node
+    )
     return Response(f"{word}\n{' '.join(reason.split())}\n", mimetype="text/plain")
 
 
