@@ -32,6 +32,7 @@ from . import (
     rights,
     security,
     service_accounts,
+    session_origin,
     shares,
     sharing,
     support,
@@ -66,6 +67,7 @@ BLUEPRINTS = (
     support.bp,
     me.bp,
     service_accounts.bp,
+    session_origin.bp,
 )
 
 PARTS = (
@@ -79,6 +81,7 @@ PARTS = (
     deeds,
     notices,
     administration,
+    session_origin,
 )
 """What every page and answer has of these, in this order."""
 

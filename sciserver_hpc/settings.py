@@ -308,8 +308,8 @@ class SessionsSettings(Section):
     )
     apps: tuple[AbsolutePath, ...] = Field(
         (),
-        description="Directories with a directory for each app, beside those that come with the program; a later "
-        "one's app takes the place of an earlier one's of the same name.",
+        description="Directories with a directory for each app, before those that come with the program: of two "
+        "apps with one name the first counts.",
     )
     max_active: int = Field(5, ge=1, le=1000, description="The most sessions of one person at once.")
     idle_minutes: int = Field(

@@ -17,7 +17,7 @@ import structlog
 
 from ..domain.errors import SciServerError
 from ..domain.jobs import Job
-from ..domain.sessions import Gauge, GateStatus, Session, SessionRecord, StopCause, ends_at
+from ..domain.sessions import GateStatus, Gauge, Session, SessionRecord, StopCause, ends_at
 from ..domain.states import JobState
 from ..domain.tending import (
     idle_warning_due,

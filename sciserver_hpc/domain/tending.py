@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from .jobs import Job
-from .sessions import Gauge, GateStatus, Session, StopCause, ends_at, slurm_end
+from .sessions import GateStatus, Gauge, Session, StopCause, ends_at, slurm_end
 from .states import JobState
 
 STATUS_EVERY = timedelta(seconds=30)
@@ -21,7 +21,9 @@ LAST_WORDS_S = 30
 def opened(job: Job, session: Session, address: str, status: GateStatus, now: datetime) -> Session:
     """Its gate answered at `address`: people may come in."""
     end = slurm_end(job)
-    planned = job.started_at and job.spec.deadline_s and job.started_at + timedelta(seconds=job.spec.deadline_s)
+    planned = (
+        job.started_at and job.spec.deadline_s and job.started_at + timedelta(seconds=job.spec.deadline_s)
+    )
     sooner = planned if planned and end and planned < end else None
     known = {"address": address, "knocked": False, "ready_at": session.ready_at or now}
     return seen(session.model_copy(update=known | {"ends_at": session.ends_at or sooner}), status, now)
@@ -57,7 +59,11 @@ def idle_warning_due(session: Session, gauge: Gauge) -> bool:
 def time_warning_due(job: Job, session: Session, gauge: Gauge, now: datetime) -> bool:
     """Is its end so near that its owner is told?"""
     end = ends_at(job, session)
-    return session.time_warned_at is None and end is not None and end - now <= timedelta(seconds=gauge.time_warning_s)
+    return (
+        session.time_warned_at is None
+        and end is not None
+        and end - now <= timedelta(seconds=gauge.time_warning_s)
+    )
 
 
 def stop_due(job: Job, session: Session, gauge: Gauge, now: datetime) -> StopCause | None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from ..domain.apps import App
 from ..domain.jobs import JobSpec
 from ..domain.scheduling import Payload
-from .apptainer import HOME
 from .app_script import app_script
+from .apptainer import HOME
 from .gate import program
 
 START = ".sciserver/app.sh"
@@ -44,7 +44,7 @@ def session_files(spec: JobSpec, app: App, door: Door, folder: str) -> list[Payl
         "app_view_socket": f"{DIRECTORY}/view.sock",
         "app_secret_file": f"{folder}/{SECRET}",
         "app_origin": door.origin,
-        "app_folder": folder,
+        "app_folder": DIRECTORY,
         "app_port": str(app.port or ""),
     }
     scripts = [Payload(path=START, text=app_script(app.start, spec.values, variables))]
@@ -61,11 +61,10 @@ def session_files(spec: JobSpec, app: App, door: Door, folder: str) -> list[Payl
 
 
 def _settings(spec: JobSpec, app: App, door: Door) -> str:
-    inject = [[name, value.replace("{secret}", door.secret)] for name, value in app.inject]
     settings = {
         "uuid": spec.uuid,
         "ready": app.ready.model_dump(),
-        "inject": inject,
+        "inject": app.headers(door.secret),
         "drop_cookies": [PASS_COOKIE],
         "idle": app.idle.model_dump(),
         "view": app.view,

@@ -172,9 +172,7 @@ class Admitting:
         """May they be in it so? A grant to work in it includes to see it."""
         thing = Resource(kind=ResourceKind.SESSION, name=str(job.id))
         subjects, grants = self._store.reaching(own_subjects(person), [thing])
-        return decide(
-            Acting(person, subjects), _NEEDED[mode], thing, grants, self._clock.now(), job.owner
-        )
+        return decide(Acting(person, subjects), _NEEDED[mode], thing, grants, self._clock.now(), job.owner)
 
     def _holds(self, one: Pass, job: Job, session: Session) -> bool:
         if one.username == job.owner:

@@ -65,9 +65,7 @@ def choose(
     return Chosen(app, values, _resources(app, asked, explicit, app.resources_of(values), findings))
 
 
-def _check_volumes(
-    app: App, values: Mapping[str, Value], request: JobRequest, findings: Findings
-) -> None:
+def _check_volumes(app: App, values: Mapping[str, Value], request: JobRequest, findings: Findings) -> None:
     mounted = {mount.volume for mount in request.volumes}
     for field, volume in app.volumes_of(values).items():
         if volume not in mounted:

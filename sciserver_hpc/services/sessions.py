@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -14,15 +14,8 @@ from ..domain.errors import Conflict, Invalid, NotFound, Refused
 from ..domain.jobs import Job, JobRequest
 from ..domain.names import Slug
 from ..domain.people import Person
-from ..domain.sessions import (
-    Session,
-    SessionMode,
-    SessionRequest,
-    as_session,
-    ends_at,
-    is_open,
-    slurm_end,
-)
+from ..domain.session_views import SessionView, extendable_until, session_view
+from ..domain.sessions import Gauge, Session, SessionMode, SessionRequest, as_session, is_open
 from ..ports import Clock, Store, Waker
 from .admitting import Admitting
 from .digest import digest
@@ -41,7 +34,14 @@ class Sessions:
     """The use cases around sessions. What is not the asker's, nor shared with them, is NotFound."""
 
     def __init__(
-        self, store: Store, clock: Clock, waker: Waker, jobs: Jobs, site: Site, admitting: Admitting
+        self,
+        store: Store,
+        clock: Clock,
+        waker: Waker,
+        jobs: Jobs,
+        site: Site,
+        admitting: Admitting,
+        gauge: Gauge,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -49,6 +49,7 @@ class Sessions:
         self._jobs = jobs
         self._site = site
         self._admitting = admitting
+        self._gauge = gauge
 
     # what there is ---------------------------------------------------------------------------------
     def apps(self, person: Person) -> list[App]:
@@ -113,7 +114,9 @@ class Sessions:
     def shared(self, person: Person) -> list[Found]:
         """Sessions of others that they may open now."""
         grants = self._site.rights(person).grants
-        named = {g.resource.name for g in grants if g.resource.kind == "session" and g.lives(self._clock.now())}
+        named = {
+            g.resource.name for g in grants if g.resource.kind == "session" and g.lives(self._clock.now())
+        }
         found = self._store.sessions_by_id([int(name) for name in named if name.isdecimal()])
         return [
             (job, session)
@@ -137,8 +140,8 @@ class Sessions:
             raise NotFound("There is no such session.")
         return self.get(person, found[0].id)
 
-    def present(self, found: Sequence[Found]) -> dict[int, list[str]]:
-        """By session, who has it open now, as its gate counted them last."""
+    def _present(self, found: Sequence[Found]) -> dict[int, list[str]]:
+        """By session, who has it open, as its gate counted them last."""
         by_id = {job.id: session for job, session in found if session.status is not None}
         here: dict[int, set[str]] = {number: set() for number in by_id}
         for one in self._store.live_passes(list(by_id)):
@@ -147,18 +150,20 @@ class Sessions:
                 here[one.job_id].add(one.username)
         return {number: sorted(names) for number, names in here.items()}
 
-    def longest(self, found: Found) -> datetime | None:
-        """Until when it can be extended; None when it cannot."""
-        job, session = found
-        now, limit, end = ends_at(job, session), slurm_end(job), session.ends_at
-        return limit if now and limit and end and limit - end >= timedelta(minutes=1) else None
+    def shown(self, found: Sequence[Found]) -> list[SessionView]:
+        """As people see them."""
+        here, now = self._present(found), self._clock.now()
+        return [
+            session_view(job, session, tuple(here.get(job.id, ())), self._gauge, now)
+            for job, session in found
+        ]
 
     # changing --------------------------------------------------------------------------------------
     def extend(self, person: Person, job_id: int, by: timedelta) -> Session:
         """Move the end, as far as Slurm's limit lets. Raises NotFound, Refused, Conflict."""
         found = self._own(person, job_id)
-        limit = self.longest(found)
-        if limit is None or found[1].ends_at is None or not is_open(*found):
+        limit = extendable_until(*found)
+        if limit is None or found[1].ends_at is None:
             raise Refused({f"session {job_id}": "it cannot be extended; start it again when it is over"})
         if by < timedelta(minutes=1):
             raise Invalid({"by": "extend by a minute at least"})

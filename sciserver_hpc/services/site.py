@@ -70,9 +70,7 @@ class Site:
     """Loads snapshots and rights; remembers them a moment, since each job of a burst asks for the
     same. A launch reads them anew."""
 
-    def __init__(
-        self, store: Store, clock: Clock, apps: Callable[[], Mapping[str, App]] = dict
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, apps: Callable[[], Mapping[str, App]] = dict) -> None:
         self._store = store
         self._clock = clock
         self._apps = apps

@@ -43,7 +43,9 @@ class Passes(Part):
         """See `ports.Store`."""
         columns = session_passes.c
         return next(
-            iter(self._passes(columns.job_id == job_id, columns.digest == digest, _lives(), _login_lives(now))),
+            iter(
+                self._passes(columns.job_id == job_id, columns.digest == digest, _lives(), _login_lives(now))
+            ),
             None,
         )
 
