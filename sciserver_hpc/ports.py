@@ -33,6 +33,7 @@ from .domain.scheduling import (
     SubmitOutcome,
 )
 from .domain.service_accounts import ServiceAccount
+from .domain.sessions import GateStatus, SessionRecord
 from .domain.sharing import Share
 from .domain.states import JobState
 from .domain.support import SupportSession
@@ -164,6 +165,11 @@ class Agent(Protocol):
         left out."""
         ...
 
+    def session_records(self, folders: Sequence[tuple[str, str]]) -> list[SessionRecord | None]:
+        """For each (root, folder): what the gate of a session published there; None where nothing can be
+        read."""
+        ...
+
     def make_volume(self, root: str, owner: str, name: str) -> None:
         """Make directory `<root>/<owner>/<name>` 0700 where absent.
 
@@ -266,6 +272,27 @@ class Agents(Protocol):
 
         Raises Unavailable, Refused.
         """
+        ...
+
+
+class Gates(Protocol):
+    """The gates of running sessions, each at an `address` ("ip:port") that the caller knows from Slurm and
+    the record.
+
+    What answers there proves to be the gate of session `uuid`; what it tells is its owner's word all the
+    same.
+    """
+
+    def status(self, address: str, uuid: str) -> GateStatus:
+        """How it is used. Raises Unavailable."""
+        ...
+
+    def close(self, address: str, uuid: str, passes: Sequence[int]) -> int:
+        """End all connections of these passes at once, for good; how many there were. Raises Unavailable."""
+        ...
+
+    def stop(self, address: str, uuid: str, cause: str) -> None:
+        """Save and end; `cause`: stopped, idle or time. Raises Unavailable."""
         ...
 
 
