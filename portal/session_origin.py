@@ -25,7 +25,7 @@ _UUID = re.compile(r"[0-9a-f]{32}\Z")
 
 
 def init_app(app: Flask) -> None:
-    """Keep the two worlds apart: nothing of the portal at a session's origin, nothing of this at the portal's."""
+    """Keep the two apart: nothing of the portal at a session's origin, nothing of this at the portal's."""
     app.before_request(_keep_apart)
 
 

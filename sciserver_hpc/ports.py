@@ -18,6 +18,7 @@ from .domain.audit import Entry, Sieve
 from .domain.catalogue import ComputeDomain, Image, Site
 from .domain.errors import Conflict
 from .domain.files import FileEntry
+from .domain.gates import GateStatus, SessionRecord
 from .domain.gpu_hours import GpuJob
 from .domain.groups import Group, Membership, Status
 from .domain.jobs import Job, JobEvent, NewJob
@@ -165,6 +166,11 @@ class Agent(Protocol):
         left out."""
         ...
 
+    def session_records(self, folders: Sequence[tuple[str, str]]) -> list[SessionRecord | None]:
+        """For each (root, folder): what the gate of a session published there; None where nothing can be
+        read."""
+        ...
+
     def make_volume(self, root: str, owner: str, name: str) -> None:
         """Make directory `<root>/<owner>/<name>` 0700 where absent.
 
@@ -267,6 +273,27 @@ class Agents(Protocol):
 
         Raises Unavailable, Refused.
         """
+        ...
+
+
+class Gates(Protocol):
+    """The gates of running sessions, each at an `address` ("ip:port") that the caller knows from Slurm and
+    the record.
+
+    What answers there proves to be the gate of session `uuid`; what it tells is its owner's word all the
+    same.
+    """
+
+    def status(self, address: str, uuid: str) -> GateStatus:
+        """How it is used. Raises Unavailable."""
+        ...
+
+    def close(self, address: str, uuid: str, passes: Sequence[int]) -> int:
+        """End all connections of these passes at once, for good; how many there were. Raises Unavailable."""
+        ...
+
+    def stop(self, address: str, uuid: str, cause: str) -> None:
+        """Save and end; `cause`: stopped, idle or time. Raises Unavailable."""
         ...
 
 
@@ -851,7 +878,7 @@ class Store(Protocol):
         ...
 
     def keep_session(self, old: Session, new: Session) -> Session | None:
-        """Compare and set: write `new` (version + 1) where the row has `old.version`; None where it has not."""
+        """Compare and set: write `new` (version + 1) where the row has `old.version`; else None."""
         ...
 
     def presets(self, owner: str, app: str) -> dict[str, str]:

@@ -298,17 +298,17 @@ class SessionsSettings(Section):
     domain: str = Field(
         "",
         pattern=r"^([a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?(:[0-9]{1,5})?)?\z",
-        description="Each session is at `https://<uuid>.<domain>`; not a domain below the portal's own. The port "
-        "too, where it is not 443.",
+        description="Each session is at `https://<uuid>.<domain>`; not below the portal's own name. "
+        "With the port, where it is not 443.",
     )
     ca_dir: AbsolutePath = Field(
         Path("/etc/sciserver/sessions-ca"),
-        description="Directory of the keys by which nginx, the broker and sessions know each other, mode 0700; "
+        description="Directory of the keys by which nginx, broker and sessions know each other, mode 0700; "
         "`sciserver-hpc sessions-ca` makes it.",
     )
     apps: tuple[AbsolutePath, ...] = Field(
         (),
-        description="Directories with a directory for each app, before those that come with the program: of two "
+        description="Directories of apps, looked at before those that come with the program: of two "
         "apps with one name the first counts.",
     )
     max_active: int = Field(5, ge=1, le=1000, description="The most sessions of one person at once.")

@@ -20,7 +20,7 @@ KIND = "cancel"
 
 
 class Canceller:
-    """Sends cancels, one scheduler call per owner. left_alone: jobs that somebody else brings to their end."""
+    """Sends cancels, one scheduler call per owner. left_alone: jobs that others bring to their end."""
 
     def __init__(
         self,

@@ -16,8 +16,9 @@ from typing import Any, Protocol
 import structlog
 
 from ..domain.errors import SciServerError
+from ..domain.gates import GateStatus, SessionRecord
 from ..domain.jobs import Job
-from ..domain.sessions import GateStatus, Gauge, Session, SessionRecord, StopCause, ends_at
+from ..domain.sessions import Gauge, Session, StopCause, ends_at
 from ..domain.states import JobState
 from ..domain.tending import (
     idle_warning_due,
@@ -71,7 +72,7 @@ class Tending:
     gates: Gates
     passes: Passes
     herald: Herald
-    gauge: Gauge = Gauge()
+    gauge: Gauge
 
 
 class Doorman:

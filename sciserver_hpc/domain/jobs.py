@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import AwareDatetime, Field, JsonValue, field_validator, model_validator
 from pydantic_core import from_json
 
+from .app_fields import Value
 from .apps import App
 from .arrays import ArrayIndices
 from .model import Model
@@ -219,7 +220,7 @@ class JobSpec(Model):
     app: App | None = None
     """Of a session: the app as it was when the session was asked for."""
 
-    values: dict[str, JsonValue] = Field(default_factory=dict)
+    values: dict[str, Value] = Field(default_factory=dict)
     """Of a session: what its form says, checked, with defaults."""
 
     deadline_s: int | None = None

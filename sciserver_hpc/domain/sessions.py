@@ -1,4 +1,4 @@
-"""Interactive sessions: what a job of kind `session` has beyond a job, who may come in, and when it is stopped.
+"""Interactive sessions: what a job of kind `session` has beyond a job, who may come in, when it is stopped.
 
 See docs/decisions/0014-sessions.md.
 """
@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, Field, JsonValue
 
+from .gates import GateStatus
 from .jobs import Job, JobRequest, Kind
 from .model import Model
 from .names import JobName, Slug, Username, Uuid
@@ -63,35 +64,6 @@ class StopCause(StrEnum):
 
     IDLE = "idle"
     TIME = "time"
-
-
-class SessionRecord(Model):
-    """What a gate publishes in the job folder. Hostile input: the job's owner can forge it."""
-
-    uuid: Uuid
-    slurm_id: int = Field(ge=0)
-    restarts: int = Field(ge=0, le=1_000_000)
-    port: int = Field(ge=1024, le=65535)
-
-
-class GateStatus(Model):
-    """What a gate says of itself. Hostile input: the session's owner runs it."""
-
-    uuid: Uuid
-    slurm_id: int = Field(ge=0)
-    restarts: int = Field(ge=0, le=1_000_000)
-    idle_s: float = Field(ge=0, le=1e9)
-    cpu_s: float | None = Field(default=None, ge=0, le=1e12)
-    """CPU seconds the job used so far."""
-
-    memory_bytes: int | None = Field(default=None, ge=0, le=2**60)
-    """Memory it holds now."""
-
-    passes: dict[int, int] = Field(default_factory=dict, max_length=10_000)
-    """Open connections by pass."""
-
-    bytes_in: int = Field(default=0, ge=0, le=2**62)
-    bytes_out: int = Field(default=0, ge=0, le=2**62)
 
 
 class Session(Model):

@@ -1,9 +1,10 @@
-"""What is due for a session: pure rules of the broker's doorman. Times by our own clock, use by the gate's."""
+"""What is due for a session: pure rules of the broker's doorman. Times are by our own clock."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from .gates import GateStatus
 from .jobs import Job
 from .sessions import GateStatus, Gauge, Session, StopCause, ends_at, slurm_end
 from .states import JobState
@@ -83,7 +84,7 @@ def stop_due(job: Job, session: Session, gauge: Gauge, now: datetime) -> StopCau
 
 
 def leaves_by_itself(job: Job, session: Session | None, now: datetime) -> bool:
-    """Is its cancel the gate's for now, and not Slurm's? Where nobody can be let in there is nothing to save."""
+    """Is its cancel the gate's for now, and not Slurm's? Where nobody was let in nothing is to be saved."""
     if session is None or not session.address or job.state is not JobState.RUNNING or job.spec.app is None:
         return False
     longest = timedelta(seconds=job.spec.app.save_s + LAST_WORDS_S)

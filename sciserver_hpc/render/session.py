@@ -1,5 +1,5 @@
-"""What a session's job folder holds beyond a job's: the app's scripts, its secret, the gate with its certificate
-(docs/decisions/0014-sessions.md)."""
+"""What a session's job folder holds beyond a job's: the app's scripts and secret, the gate with its
+certificate (docs/decisions/0014-sessions.md)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .gate import program
 
 START = ".sciserver/app.sh"
 SAVE = ".sciserver/save.sh"
-SECRET = ".sciserver/app.secret"
+SECRET = ".sciserver/app.secret"  # noqa: S105 - where it is
 DIRECTORY = f"{HOME}/.session"
 """Where the app's sockets are, inside the image."""
 
-PASS_COOKIE = "__Host-pass"
+PASS_COOKIE = "__Host-pass"  # noqa: S105 - what it is called
 """The cookie by which nginx and the portal know who comes to a session's origin. The app never gets it."""
 
 WARNING_S = 120

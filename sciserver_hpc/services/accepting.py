@@ -42,8 +42,8 @@ class _Asked:
 
 
 class Acceptor:
-    """Accepts requests. `max_active`: the most unfinished jobs of one person; `max_sessions`: of these, the most
-    sessions."""
+    """Accepts requests. `max_active`: the most unfinished jobs of one person; `max_sessions`: the most
+    sessions among these."""
 
     def __init__(
         self,

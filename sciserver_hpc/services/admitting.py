@@ -33,7 +33,7 @@ _NEEDED = {SessionMode.USE: Action.WRITE, SessionMode.VIEW: Action.READ}
 class Refusal(StrEnum):
     """Why somebody is not let in, in a word for logs and answers."""
 
-    NO_PASS = "no_pass"
+    NO_PASS = "no_pass"  # noqa: S105 - a word
     NOT_YOURS = "not_yours"
     NOT_OPEN = "not_open"
     CROSS_ORIGIN = "cross_origin"
@@ -152,7 +152,7 @@ class Admitting:
         return Admission(session.address, uuid, one.id, one.mode, one.username)
 
     def over(self, live: Sequence[tuple[Job, Session]]) -> dict[int, list[int]]:
-        """By session, the passes of these sessions that are good no more: their login is over, or their right.
+        """By session, its passes that are good no more: their login is over, or their right.
 
         Their connections are to be closed, then the passes.
         """
@@ -188,7 +188,7 @@ class Admitting:
 def _from_itself(origin: str, incoming: Incoming) -> bool:
     """Does the request come from the session's own pages, or from a person who follows a link?
 
-    Sessions are sites of each other ("same-site"), so SameSite cookies do not keep one's pages from another's.
+    Sessions are of one site ("same-site"), so SameSite cookies do not keep one's pages from another's.
     A browser sends Origin with every WebSocket and with what is not GET or HEAD (Fetch standard, 3.2).
     """
     if incoming.origin and incoming.origin != origin:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ..domain.access import Action
-from ..domain.app_fields import Value
+from ..domain.app_fields import ResourceName, Value
 from ..domain.app_resources import outside
 from ..domain.apps import App
 from ..domain.catalogue import ComputeDomain
@@ -73,7 +73,11 @@ def _check_volumes(app: App, values: Mapping[str, Value], request: JobRequest, f
 
 
 def _resources(
-    app: App, asked: Resources, explicit: Collection[str], by_form: Mapping[str, int], findings: Findings
+    app: App,
+    asked: Resources,
+    explicit: Collection[str],
+    by_form: Mapping[ResourceName, int],
+    findings: Findings,
 ) -> Resources:
     """The app's own defaults where the person said nothing, then what the form sets; within its bounds."""
     own = {
@@ -81,7 +85,7 @@ def _resources(
         for name, bounds in app.resources.items()
         if bounds.default is not None and name not in explicit
     }
-    wanted = asked.model_copy(update=own | dict(by_form))
+    wanted = asked.model_copy(update={**own, **by_form})
     for place, sentence in outside(app.resources, wanted, app.name).items():
         findings.invalid(place, sentence)
     return wanted

@@ -107,11 +107,11 @@ class Sessions:
         return as_session(self._jobs.request(person, job_id))
 
     # looking ---------------------------------------------------------------------------------------
-    def list(self, person: Person) -> list[Found]:
+    def list(self, person: Person) -> Sequence[Found]:
         """The person's sessions, newest first, without those they took away."""
         return self._store.sessions_of(person.username, MOST_CARDS)
 
-    def shared(self, person: Person) -> list[Found]:
+    def shared(self, person: Person) -> Sequence[Found]:
         """Sessions of others that they may open now."""
         grants = self._site.rights(person).grants
         named = {
@@ -140,7 +140,7 @@ class Sessions:
             raise NotFound("There is no such session.")
         return self.get(person, found[0].id)
 
-    def _present(self, found: Sequence[Found]) -> dict[int, list[str]]:
+    def _present(self, found: Sequence[Found]) -> dict[int, Sequence[str]]:
         """By session, who has it open, as its gate counted them last."""
         by_id = {job.id: session for job, session in found if session.status is not None}
         here: dict[int, set[str]] = {number: set() for number in by_id}
@@ -150,7 +150,7 @@ class Sessions:
                 here[one.job_id].add(one.username)
         return {number: sorted(names) for number, names in here.items()}
 
-    def shown(self, found: Sequence[Found]) -> list[SessionView]:
+    def shown(self, found: Sequence[Found]) -> Sequence[SessionView]:
         """As people see them."""
         here, now = self._present(found), self._clock.now()
         return [
