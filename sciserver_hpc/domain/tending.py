@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from .gates import GateStatus
 from .jobs import Job
-from .sessions import GateStatus, Gauge, Session, StopCause, ends_at, slurm_end
+from .sessions import Gauge, Session, StopCause, ends_at, slurm_end
 from .states import JobState
 
 STATUS_EVERY = timedelta(seconds=30)

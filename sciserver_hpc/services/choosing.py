@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..domain.access import Action
 from ..domain.app_fields import ResourceName, Value
@@ -80,12 +81,13 @@ def _resources(
     findings: Findings,
 ) -> Resources:
     """The app's own defaults where the person said nothing, then what the form sets; within its bounds."""
-    own = {
+    changed: dict[str, Any] = {
         name: bounds.default
         for name, bounds in app.resources.items()
         if bounds.default is not None and name not in explicit
     }
-    wanted = asked.model_copy(update={**own, **by_form})
+    changed.update((str(name), amount) for name, amount in by_form.items())
+    wanted = asked.model_copy(update=changed)
     for place, sentence in outside(app.resources, wanted, app.name).items():
         findings.invalid(place, sentence)
     return wanted
