@@ -38,10 +38,13 @@ class Recipe(Model):
     files: tuple[str, ...]
     """What the recipe copies, relative to it."""
 
-    kernels: tuple[str, ...] = Field(min_length=1)
-    apps: tuple[str, ...]
+    kernels: tuple[str, ...]
+    apps: tuple[str, ...] = Field(min_length=1)
     build: bool
     """False: needs something the project does not have, a licence for instance."""
+
+    demo: bool = True
+    """False: built only when it is named."""
 
     def parts(self) -> tuple[str, ...]:
         return (self.recipe, *self.files)
@@ -63,7 +66,7 @@ def catalogue(path: Path = CONTAINERS / "catalogue.yml") -> dict[str, Recipe]:
 
 
 def ensure(names: Iterable[str] | None = None, say: Callable[[str], None] = print) -> list[Image]:
-    """The images `names` (None: all that can be built), built where absent, one at a time.
+    """The images `names` (None: those of each development cluster), built where absent, one at a time.
 
     Two runs never build the same: the second waits. Raises Failed, naming recipe and log.
     """
@@ -72,7 +75,7 @@ def ensure(names: Iterable[str] | None = None, say: Callable[[str], None] = prin
 
 def _chosen(names: Iterable[str] | None) -> list[Recipe]:
     known = {name: recipe for name, recipe in catalogue().items() if recipe.build}
-    wanted = list(known if names is None else names)
+    wanted = [name for name in known if known[name].demo] if names is None else list(names)
     missing = [name for name in wanted if name not in known]
     if missing:
         raise Failed(STEP, f"no image {', '.join(missing)} can be built", f"choose from: {', '.join(known)}")
