@@ -356,7 +356,7 @@ def test_a_definition_is_kept_as_json_and_read_back() -> None:
     several = [
         TEXT | {"pattern": "[a-z]+", "default": "abc"},
         NUMBER | {"sets": "cpus", "max_when": [{"field": "text", "in": ["a"], "max": 3}]},
-        {"name": "size", "type": "select", "options": [{"value": "s", "set": {"cpus": 2}}, {"value": "l"}]},
+        SELECT | {"options": [{"value": "s", "set": {"cpus": 2}}, {"value": "l"}]},
         TICK | {"show_when": {"field": "size", "in": ["s"]}},
         VOLUME,
         PATH,
