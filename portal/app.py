@@ -28,6 +28,7 @@ from . import (
     me,
     metrics,
     notices,
+    notifications,
     probes,
     rights,
     security,
@@ -65,6 +66,7 @@ BLUEPRINTS = (
     declaration.bp,
     support.bp,
     me.bp,
+    notifications.bp,
     service_accounts.bp,
 )
 

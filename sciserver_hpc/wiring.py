@@ -33,6 +33,7 @@ from .directory.ldap_session import Server
 from .directory.static import StaticDirectory
 from .domain.errors import Invalid
 from .domain.scheduling import Owner
+from .mailing import MailServer, SmtpMailer
 from .ports import Clock, Directory, GroupDirectory, Scheduler
 from .render import Surroundings
 from .scheduler.local import LocalScheduler
@@ -53,9 +54,11 @@ from .services.homes import Homes
 from .services.jobs import Jobs
 from .services.launch import Launch
 from .services.login import Login
+from .services.notifying import Notifying, Ways
 from .services.projecting import Projecting
 from .services.rendering import Renderer
 from .services.results import Results
+from .services.sending import Sending
 from .services.service_accounts import ServiceAccounts
 from .services.sharing import Sharing
 from .services.site import Site
@@ -65,6 +68,7 @@ from .services.watched_directory import WatchedDirectory
 from .settings import ClusterSettings, Settings, check_secrets
 from .store.sql_store import SqlStore
 from .waking import DatagramWaker
+from .webhooks import Reach, Webhooks
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,9 @@ class Services:
     group_directory: GroupDirectory | None
     unix_groups: UnixGroups
     group_keeping: GroupKeeping
+    mailer: SmtpMailer | None
+    notifying: Notifying
+    sending: Sending
 
     def close(self) -> None:
         """Hang up on agents and database."""
@@ -130,6 +137,8 @@ def build(settings: Settings) -> Services:
     longest = timedelta(minutes=settings.support.minutes)
     support = Support(store, clock, login, administration, longest)
     every = timedelta(hours=settings.sharing.look_hours)
+    mailer, url = build_mailer(settings), settings.portal.url
+    ways = _ways(settings, mail=mailer is not None)
     return Services(
         settings=settings,
         clock=clock,
@@ -156,6 +165,9 @@ def build(settings: Settings) -> Services:
         group_directory=group_directory,
         unix_groups=UnixGroups(store, clock, waker, groups, prefix),
         group_keeping=GroupKeeping(store, agents, clock, group_directory, _terms(settings)),
+        mailer=mailer,
+        notifying=Notifying(store, clock, waker, ways, url),
+        sending=Sending(store, clock, watched, mailer, ways, url),
     )
 
 
@@ -224,6 +236,29 @@ def _terms(settings: Settings) -> Terms | None:
         overlap=timedelta(hours=own.overlap_hours),
         busy=timedelta(seconds=_REQUESTS * math.ceil(settings.directory.timeout_s)),
     )
+
+
+def build_mailer(settings: Settings) -> SmtpMailer | None:
+    """The mail server; None where there is none."""
+    own = settings.mail
+    if not own.host:
+        return None
+    server = MailServer(
+        host=own.host,
+        port=own.port,
+        security=own.security,
+        ca_file=own.ca_file,
+        username=own.username,
+        password=settings.secret("mail.password_file") or "",
+        timeout_s=own.timeout_s,
+    )
+    return SmtpMailer(server, own.sender, settings.portal.title)
+
+
+def _ways(settings: Settings, *, mail: bool) -> Ways:
+    own, key = settings.webhooks, settings.secret("portal.secret_key_file") or ""
+    reach = Reach(own.allow_http, own.allowed_networks, own.ca_file, own.timeout_s)
+    return Ways(mail, Webhooks(reach) if own.enabled else None, key.encode())
 
 
 def build_agents(settings: Settings) -> SocketAgents:

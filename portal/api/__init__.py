@@ -15,6 +15,7 @@ from . import (
     groups,
     jobs,
     memberships,
+    notifications,
     service_accounts,
     sharing,
     support,
@@ -25,6 +26,7 @@ from .routes import Route, register
 
 ROUTES: tuple[Route, ...] = (
     *tokens.ROUTES,
+    *notifications.ROUTES,
     *catalogue.ROUTES,
     *jobs.ROUTES,
     *files.ROUTES,

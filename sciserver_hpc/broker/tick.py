@@ -15,6 +15,7 @@ from .errands import Errands
 from .grouping import Grouper, Groups
 from .listening import Listener
 from .looking import Look, Looker
+from .notifying import NotificationSender, Outbox
 from .observing import Observer
 from .projecting import Projector, Work
 from .question import Question
@@ -46,7 +47,7 @@ class Broker:
 
     `wake` is called from errands' threads when one brings news after its turn; it must neither wait nor fail.
     `hand_over`: the longest one call to an agent may take (see `Submitter`); disk, groups: what
-    filesystems and Unix groups need.
+    filesystems and Unix groups need; outbox: notifications.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Broker:
         wake: Callable[[], None],
         disk: Work,
         groups: Groups,
+        outbox: Outbox,
         patience_s: float = PATIENCE_S,
         runner: Runner | None = None,
     ) -> None:
@@ -79,6 +81,7 @@ class Broker:
         self._canceller = Canceller(clock, schedulers, self._errands)
         self._projector = Projector(disk, self._errands)
         self._grouper = Grouper(groups, self._errands)
+        self._sender = NotificationSender(outbox, self._errands)
         self.begin()
 
     def begin(self) -> None:
@@ -93,7 +96,7 @@ class Broker:
 
     def tick(self) -> TickReport:
         """Submit what is ready, record what looks at the clusters showed, send cancels, begin looks that are
-        due, and let filesystems and Unix groups follow.
+        due, let filesystems and Unix groups follow, and send notifications.
 
         Raises Unavailable when the database is away; nothing is lost then, the next turn does the same work.
         """
@@ -111,6 +114,7 @@ class Broker:
         self._settle()
         self._grouper.start()
         self._projector.start()
+        self._sender.start()
         pause = self._rhythm.pause(self._clock.now())
         took_s = time.monotonic() - begun
         return TickReport(len(jobs), submitted, more, look, took_s, pause.total_seconds())

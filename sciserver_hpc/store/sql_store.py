@@ -19,6 +19,7 @@ from .groups import Groups
 from .job_changes import JobChanges
 from .jobs import Jobs
 from .leadership import Leadership
+from .notifications import Notifications
 from .people import People
 from .reach import Reach
 from .service_accounts import ServiceAccounts
@@ -48,6 +49,7 @@ class SqlStore(
     Volumes,
     Jobs,
     JobChanges,
+    Notifications,
     Leadership,
 ):
     """The whole store: one part per noun, all over one `Database`.

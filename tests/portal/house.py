@@ -37,9 +37,11 @@ from sciserver_hpc.services.homes import Homes
 from sciserver_hpc.services.jobs import Jobs
 from sciserver_hpc.services.launch import Launch
 from sciserver_hpc.services.login import Login
+from sciserver_hpc.services.notifying import Notifying, Ways
 from sciserver_hpc.services.projecting import Projecting
 from sciserver_hpc.services.rendering import Renderer
 from sciserver_hpc.services.results import Results
+from sciserver_hpc.services.sending import Sending
 from sciserver_hpc.services.service_accounts import ServiceAccounts
 from sciserver_hpc.services.sharing import Sharing
 from sciserver_hpc.services.site import Site
@@ -55,6 +57,7 @@ from tests.fakes.database import new_database
 from tests.fakes.directory import FakeDirectory
 from tests.fakes.group_directory import FakeGroupDirectory
 from tests.fakes.jobs import change_job
+from tests.fakes.notifiers import FakeMailer, FakePoster
 from tests.fakes.scheduler import FakeScheduler
 from tests.fakes.waker import FakeWaker
 
@@ -132,6 +135,8 @@ class House:
         self.store.apply_site(offer())
         self.people, self.disk = FakeDirectory(), FakeAgents()
         self.branch = FakeGroupDirectory()
+        self.mailer, self.poster = FakeMailer(), FakePoster()
+        self.ways = Ways(True, self.poster, b"k" * 32)
         self.scheduler = FakeScheduler(self.clock)
         for person in PEOPLE.values():
             self.people.add(person, PASSWORD)
@@ -220,6 +225,9 @@ class House:
             group_directory=self.branch,
             unix_groups=UnixGroups(self.store, self.clock, waker, groups, "portal-"),
             group_keeping=GroupKeeping(self.store, self.disk, self.clock, self.branch, TERMS),
+            mailer=None,
+            notifying=Notifying(self.store, self.clock, waker, self.ways, url),
+            sending=Sending(self.store, self.clock, directory, self.mailer, self.ways, url),
         )
 
 
