@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-import unicodedata
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -196,7 +195,7 @@ def shortened(text: str, most: int) -> str:
 
 
 def _shown(character: str) -> bool:
-    return unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    return character.isprintable()
 
 
 # where a webhook may lead ---------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from .test_verbs import run
 
 def test_what_is_chosen_is_shown(portal: FakePortal, client: Client) -> None:
     out = run(sciserver, client, "notifications", "show").stdout
-    assert "mail         time_left, failed" in out and "webhook      none" in out
+    assert "mail     time_left, failed" in out and "webhook  none" in out
     assert "tried 2 times: 451 later" in out and "\x1b" not in out
     told = json.loads(run(sciserver, client, "notifications", "show", "--json").stdout)
     assert told["mail"] == ["time_left", "failed"]
