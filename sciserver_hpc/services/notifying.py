@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -92,8 +93,10 @@ class Notifying:
                 made_now = {"salt": secrets.token_hex(16), "secret_made_at": self._clock.now()}
                 kept = kept.model_copy(update=made_now)
             self._store.keep_notification_choices(person.username, kept)
-        # Where things are sent to is worth a line: a stolen login would change it.
-        log.info("notifications chosen", user=person.username, url=kept.webhook_url, new_secret=new)
+        # Where things are sent to is worth a line: a stolen login would change it. The host alone, since what
+        # follows it is a secret with many receivers.
+        host = urlsplit(kept.webhook_url).hostname or ""
+        log.info("notifications chosen", user=person.username, host=host, new_secret=new)
         return kept, self._ways.secret(person.username, kept.salt) if new else ""
 
     def tell(self, username: str, occasion: Occasion, key: str, subject: str, text: str, url: str) -> None:
