@@ -128,7 +128,8 @@ class Webhooks:
             raise OSError(f"{host} has no address")
         for address in found:
             if not may_reach(address, self._reach.networks):
-                raise Refused({"webhook": f"{host} leads to {address}, which is no public address"})
+                # Not to which: the site's own names are not for everybody to look up.
+                raise Refused({"webhook": f"{host} leads to no public address"})
         return found
 
     def _context(self) -> ssl.SSLContext:

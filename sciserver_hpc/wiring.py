@@ -12,6 +12,7 @@ import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from email.errors import HeaderParseError
 
 from pydantic import ValidationError
 
@@ -252,7 +253,10 @@ def build_mailer(settings: Settings) -> SmtpMailer | None:
         password=settings.secret("mail.password_file") or "",
         timeout_s=own.timeout_s,
     )
-    return SmtpMailer(server, own.sender, settings.portal.title)
+    try:
+        return SmtpMailer(server, own.sender, settings.portal.title)
+    except (ValueError, HeaderParseError) as error:
+        raise Invalid({"mail.sender": f"is no address, or portal.title no name for it: {error}"}) from error
 
 
 def _ways(settings: Settings, *, mail: bool) -> Ways:

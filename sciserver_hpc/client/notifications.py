@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pydantic import ValidationError
+
+from ..domain.errors import Invalid
 from ..domain.notifications import Channel, Choices, Occasion
+from ..domain.problems import problems
 from .models import NotificationsInfo, read
 from .transport import Transport
 
@@ -36,9 +40,15 @@ class Notifications:
             "webhook": kept.webhook if webhook is None else tuple(webhook),
             "webhook_url": kept.webhook_url if webhook_url is None else webhook_url,
         }
-        body = Choices.model_validate(wanted).model_dump(mode="json") | {"renew_secret": renew_secret}
-        return read(NotificationsInfo, self._http.json("PUT", _PATH, json=body))
+        try:
+            body = Choices.model_validate(wanted).model_dump(mode="json")
+        except ValidationError as error:
+            raise Invalid(problems(error)) from error
+        answer = self._http.json("PUT", _PATH, json=body | {"renew_secret": renew_secret})
+        return read(NotificationsInfo, answer)
 
     def test_notification(self, channel: Channel | str) -> None:
-        """Have one sent to oneself, to try `mail` or `webhook`. Raises Conflict: it leads nowhere."""
-        self._http.json("POST", f"{_PATH}/test", json={"channel": Channel(channel)})
+        """Have one sent to oneself, to try `mail` or `webhook`. Raises Conflict where it leads nowhere."""
+        if channel not in set(Channel):
+            raise Invalid({"channel": f"is {' or '.join(Channel)}"})
+        self._http.json("POST", f"{_PATH}/test", json={"channel": str(channel)})
