@@ -6,11 +6,16 @@ from collections.abc import Callable
 
 from sciserver_hpc.broker.errands import SLOW
 from sciserver_hpc.broker.notifying import CREDIT_S
-from sciserver_hpc.domain.notifications import Channel
+from sciserver_hpc.domain.notifications import Channel, Occasion, key_of
+from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.scheduling import Owner
 from sciserver_hpc.domain.states import JobState
-from sciserver_hpc.services.sending import Lane
-from tests.broker.world import World
+from sciserver_hpc.services.notifying import Notifying, Ways
+from sciserver_hpc.services.sending import Lane, Sending
+from tests.broker.world import Fused, World
+from tests.fakes.directory import FakeDirectory
+from tests.fakes.notifiers import FakeMailer
+from tests.fakes.waker import FakeWaker
 
 MAIL, WEBHOOK = Channel.MAIL, Channel.WEBHOOK
 
@@ -79,3 +84,24 @@ def test_a_mail_server_that_hangs_takes_no_place_of_slow_agents(world: World) ->
         world.tick(CREDIT_S + 1)
     assert 0 < len(world.strands.standing) <= 4
     world.strands.kill()
+
+
+def test_from_an_event_to_the_mail_whenever_a_broker_dies(world: World) -> None:
+    ways, people, mailer = Ways(True, None, b"k" * 32), FakeDirectory(), FakeMailer()
+    people.add(Person(username="alice", uid=2001, gid=2001, email="alice@example.org"), "x")
+    notifying = Notifying(world.store, world.clock, FakeWaker(), ways, "https://portal")
+    world.outbox = Sending(
+        Fused(world.store, world.fuse), world.clock, people, mailer, ways, "https://portal"
+    )
+    world.restart()
+    for number in range(12):
+        key = key_of(f"{number:032x}", Occasion.FAILED)
+        notifying.tell("alice", Occasion.FAILED, key, "sky failed", "Out of memory.", "/jobs/1")
+        world.crash(after_calls=number)
+    for _ in range(20):
+        world.tick(61)
+    gone = {told.key for _, told in mailer.sent}
+    rows = world.store.notifications_of("alice", 99)
+    assert len(gone) == len(rows) == 12
+    assert all(row.sent_at for row in rows)
+    assert len(mailer.sent) <= sum(row.attempts for row in rows)
