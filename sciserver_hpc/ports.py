@@ -23,6 +23,7 @@ from .domain.gpu_hours import GpuJob
 from .domain.groups import Group, Membership, Status
 from .domain.jobs import Job, JobEvent, NewJob
 from .domain.limits import Limit, Load
+from .domain.notifications import Channel, Kept, Notification, Outgoing
 from .domain.people import Person
 from .domain.projection import Projection
 from .domain.scheduling import (
@@ -945,6 +946,44 @@ class Store(Protocol):
         """
         ...
 
+    # notifications --------------------------------------------------------------------------------
+    def notification_choices(self, username: str) -> Kept | None:
+        """What the person chose; None before they chose anything."""
+        ...
+
+    def keep_notification_choices(self, username: str, kept: Kept) -> None:
+        """Insert or replace."""
+        ...
+
+    def add_notifications(self, channels: Sequence[Channel], notification: Notification) -> None:
+        """Put it into the outbox, once for each of these ways, due at once; one of the same key, person and
+        way is there once, however often it is added."""
+        ...
+
+    def notifications_waiting(self, now: datetime, limit: int) -> list[tuple[Channel, str]]:
+        """Ways and persons with something due, longest due first."""
+        ...
+
+    def notifications_due(self, channel: Channel, username: str, now: datetime, limit: int) -> list[Outgoing]:
+        """What is due of these, oldest first."""
+        ...
+
+    def notifications_of(self, username: str, limit: int) -> list[Outgoing]:
+        """The last of a person's, newest first."""
+        ...
+
+    def keep_notification(self, old: Outgoing, new: Outgoing) -> bool:
+        """Compare and set: write how far `new` is where the row still has `old.attempts` and is not over."""
+        ...
+
+    def put_notifications_off(self, channel: Channel, username: str, until: datetime) -> None:
+        """None of these is due before `until`."""
+        ...
+
+    def forget_notifications(self, before: datetime) -> int:
+        """Delete those made before; how many there were."""
+        ...
+
     # broker ---------------------------------------------------------------------------------------
     def lead(self, holder: str, now: datetime, lease: timedelta) -> bool:
         """Take or renew the one broker lease; False while another holder's lease lives."""
@@ -969,3 +1008,33 @@ class Waker(Protocol):
     """
 
     def wake(self) -> None: ...
+
+
+class Mailer(Protocol):
+    """Sends mail."""
+
+    def send(self, address: str, notification: Notification, footer: str) -> None:
+        """Hand it over; footer: a line below its text. Its Message-ID is made of `notification.ident`.
+
+        Raises Unavailable (try again later), Refused (it will never be taken).
+        """
+        ...
+
+    def ping(self) -> str:
+        """Return a line saying what answered, as whom one is known there. Raises Unavailable."""
+        ...
+
+
+class Poster(Protocol):
+    """Posts to webhooks."""
+
+    def problem(self, url: str) -> str:
+        """What is wrong with the address as such, as a sentence; "" for nothing. Asks nobody."""
+        ...
+
+    def post(self, url: str, secret: str, notification: Notification) -> None:
+        """Post it, signed with `secret`.
+
+        Raises Unavailable (no answer of success: try again later), Refused (nothing may be posted there).
+        """
+        ...

@@ -8,7 +8,9 @@ docs/reference/settings.md is printed from these models: `python -m sciserver_hp
 from __future__ import annotations
 
 import os
+import re
 import tomllib
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -329,6 +331,55 @@ class SessionsSettings(Section):
         return self
 
 
+class MailSettings(Section):
+    """How notifications are mailed. Unset: mail is not offered."""
+
+    host: str = Field("", max_length=255, description="The mail server; empty: no mail.")
+    port: int = Field(587, ge=1, le=65535, description="Its port: 587 with `starttls`, 465 with `tls`.")
+    security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="`none` only to a server on this host."
+    )
+    ca_file: OptionalPath = Field(
+        None, description="CA bundle to check the server with; default: the system's."
+    )
+    sender: str = Field("", max_length=255, description="Address the mail comes from.")
+    username: str = Field("", description="As whom to log in there; empty: not at all.")
+    password_file: OptionalPath = Field(None, description="File with the password of `username`.")
+    timeout_s: float = Field(10, gt=0, le=60, description="Seconds to wait for one of its answers.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if not self.host:
+            idle = [name for name in ("sender", "username", "password_file") if getattr(self, name)]
+            if idle:
+                raise ValueError(f"{idle[0]} is set, but no `host`")
+            return self
+        if not re.fullmatch(r"[!-?A-~]+@[A-Za-z0-9.-]+", self.sender):
+            raise ValueError("host needs `sender`, an address as in portal@example.org")
+        if bool(self.username) is not bool(self.password_file):
+            raise ValueError("username and password_file go together")
+        if self.security == "none" and self.host not in _THIS_HOST:
+            raise ValueError("mail would travel in the clear; set `security` to starttls or tls")
+        return self
+
+
+_THIS_HOST = ("localhost", "127.0.0.1", "::1")
+
+
+class WebhooksSettings(Section):
+    """Notifications posted to addresses people name: public ones, over TLS, never through a proxy."""
+
+    enabled: bool = Field(False, description="Offer it: the broker's host then posts to the internet.")
+    allow_http: bool = Field(False, description="Addresses without TLS as well.")
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
+        (), description='Networks that may be reached though they are not public: `["10.1.0.0/16"]`.'
+    )
+    ca_file: OptionalPath = Field(
+        None, description="CA bundle to check receivers with; default: the system's."
+    )
+    timeout_s: float = Field(10, gt=0, le=60, description="Seconds one post may take, all in all.")
+
+
 class CatalogueSettings(Section):
     """What the site offers."""
 
@@ -363,6 +414,8 @@ class Settings(BaseSettings):
     unix_groups: UnixGroupsSettings = UnixGroupsSettings()
     service_accounts: ServiceAccountsSettings = ServiceAccountsSettings()
     sessions: SessionsSettings = SessionsSettings()
+    mail: MailSettings = MailSettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
 
     @classmethod
@@ -433,6 +486,7 @@ SECRETS = {
     "database.password_file": 1,
     "directory.bind_password_file": 1,
     "unix_groups.bind_password_file": 1,
+    "mail.password_file": 1,
 }
 """Fields that name secret files, and the least length of each secret in bytes."""
 

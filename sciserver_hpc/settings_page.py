@@ -68,7 +68,8 @@ def _default(field: FieldInfo) -> str:
     if field.default is PydanticUndefined:
         return "(must be set)"
     value = field.default
-    return f"`{_toml(value if isinstance(value, bool | int | float) or value is None else str(value))}`"
+    plain = isinstance(value, bool | int | float | tuple) or value is None
+    return f"`{_toml(value if plain else str(value))}`"
 
 
 def _toml(value: Any) -> str:

@@ -12,6 +12,7 @@ import pwd
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from email.errors import HeaderParseError
 from functools import cache, partial
 
 from pydantic import ValidationError
@@ -39,6 +40,7 @@ from .domain.errors import Invalid
 from .domain.scheduling import Owner
 from .domain.sessions import Gauge
 from .gates import TlsGates
+from .mailing import MailServer, SmtpMailer
 from .ports import Clock, Directory, GroupDirectory, Scheduler
 from .render import Surroundings
 from .scheduler.local import LocalScheduler
@@ -61,9 +63,11 @@ from .services.homes import Homes
 from .services.jobs import Jobs
 from .services.launch import Launch
 from .services.login import Login
+from .services.notifying import Notifying, Ways
 from .services.projecting import Projecting
 from .services.rendering import Doors, Renderer
 from .services.results import Results
+from .services.sending import Sending
 from .services.service_accounts import ServiceAccounts
 from .services.sessions import Sessions
 from .services.sharing import Sharing
@@ -75,6 +79,7 @@ from .session_ca import SessionCa
 from .settings import ClusterSettings, Settings, check_secrets
 from .store.sql_store import SqlStore
 from .waking import DatagramWaker
+from .webhooks import Reach, Webhooks
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,9 @@ class Services:
     sessions: Sessions
     admitting: Admitting
     heralding: Heralding
+    mailer: SmtpMailer | None
+    notifying: Notifying
+    sending: Sending
 
     def session_origin(self, uuid: str) -> str:
         """Where browsers find the session with this uuid."""
@@ -148,6 +156,9 @@ def build(settings: Settings) -> Services:
     support = Support(store, clock, login, administration, longest)
     admitting = Admitting(store, clock)
     every = timedelta(hours=settings.sharing.look_hours)
+    mailer, url = build_mailer(settings), settings.portal.url
+    ways = _ways(settings, mail=mailer is not None)
+    notifying = Notifying(store, clock, waker, ways, url)
     return Services(
         settings=settings,
         clock=clock,
@@ -176,7 +187,10 @@ def build(settings: Settings) -> Services:
         group_keeping=GroupKeeping(store, agents, clock, group_directory, _terms(settings)),
         sessions=Sessions(store, clock, waker, jobs, site, admitting, build_gauge(settings)),
         admitting=admitting,
-        heralding=Heralding(store, clock),
+        heralding=Heralding(store, clock, notifying),
+        mailer=mailer,
+        notifying=notifying,
+        sending=Sending(store, clock, watched, mailer, ways, url),
     )
 
 
@@ -278,6 +292,32 @@ def _terms(settings: Settings) -> Terms | None:
         overlap=timedelta(hours=own.overlap_hours),
         busy=timedelta(seconds=_REQUESTS * math.ceil(settings.directory.timeout_s)),
     )
+
+
+def build_mailer(settings: Settings) -> SmtpMailer | None:
+    """The mail server; None where there is none."""
+    own = settings.mail
+    if not own.host:
+        return None
+    server = MailServer(
+        host=own.host,
+        port=own.port,
+        security=own.security,
+        ca_file=own.ca_file,
+        username=own.username,
+        password=settings.secret("mail.password_file") or "",
+        timeout_s=own.timeout_s,
+    )
+    try:
+        return SmtpMailer(server, own.sender, settings.portal.title)
+    except (ValueError, HeaderParseError) as error:
+        raise Invalid({"mail.sender": f"is no address, or portal.title no name for it: {error}"}) from error
+
+
+def _ways(settings: Settings, *, mail: bool) -> Ways:
+    own, key = settings.webhooks, settings.secret("portal.secret_key_file") or ""
+    reach = Reach(own.allow_http, own.allowed_networks, own.ca_file, own.timeout_s)
+    return Ways(mail, Webhooks(reach) if own.enabled else None, key.encode())
 
 
 def build_agents(settings: Settings) -> SocketAgents:

@@ -15,6 +15,7 @@ from . import (
     groups,
     jobs,
     memberships,
+    notifications,
     service_accounts,
     sessions,
     sharing,
@@ -26,6 +27,7 @@ from .routes import Route, register
 
 ROUTES: tuple[Route, ...] = (
     *tokens.ROUTES,
+    *notifications.ROUTES,
     *catalogue.ROUTES,
     *jobs.ROUTES,
     *sessions.ROUTES,

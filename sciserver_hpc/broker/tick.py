@@ -16,6 +16,7 @@ from .errands import Errands
 from .grouping import Grouper, Groups
 from .listening import Listener
 from .looking import Look, Looker
+from .notifying import NotificationSender, Outbox
 from .observing import Observer
 from .projecting import Projector, Work
 from .question import Question
@@ -47,7 +48,7 @@ class Broker:
 
     `wake` is called from errands' threads when one brings news after its turn; it must neither wait nor fail.
     `hand_over`: the longest one call to an agent may take (see `Submitter`); disk, groups,
-    sessions: what filesystems, Unix groups and sessions need.
+    sessions: what filesystems, Unix groups and sessions need; outbox: notifications.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Broker:
         wake: Callable[[], None],
         disk: Work,
         groups: Groups,
+        outbox: Outbox,
         sessions: Tending | None = None,
         patience_s: float = PATIENCE_S,
         runner: Runner | None = None,
@@ -83,6 +85,7 @@ class Broker:
         self._canceller = Canceller(clock, schedulers, self._errands, held)
         self._projector = Projector(disk, self._errands)
         self._grouper = Grouper(groups, self._errands)
+        self._sender = NotificationSender(outbox, self._errands)
         self.begin()
 
     def begin(self) -> None:
@@ -97,7 +100,7 @@ class Broker:
 
     def tick(self) -> TickReport:
         """Submit what is ready, record what looks at the clusters showed, send cancels, begin looks that are
-        due, and let filesystems and Unix groups follow.
+        due, let filesystems and Unix groups follow, and send notifications.
 
         Raises Unavailable when the database is away; nothing is lost then, the next turn does the same work.
         """
@@ -117,6 +120,7 @@ class Broker:
             self._doorman.start()
         self._grouper.start()
         self._projector.start()
+        self._sender.start()
         pause = self._rhythm.pause(self._clock.now())
         took_s = time.monotonic() - begun
         return TickReport(len(jobs), submitted, more, look, took_s, pause.total_seconds())

@@ -371,6 +371,15 @@ def broker(site: Site) -> Iterator[Verdict]:
     yield Verdict("broker", age <= LATE, text, "" if age <= LATE else "start: sciserver-hpc broker")
 
 
+def mail(site: Site) -> Iterator[Verdict]:
+    """The mail server answers, over TLS, and lets us log in. Nothing is sent."""
+    if site.services.mailer is None:
+        yield Verdict("mail", True, "none is sent ([mail] host is empty)")
+        return
+    remedy = "check [mail] host, port, security, ca_file, username and its password"
+    yield _answer("mail", site.services.mailer.ping, remedy)
+
+
 def _answer(name: str, ask: Callable[[], str], remedy: str) -> Verdict:
     try:
         return Verdict(name, True, ask())
@@ -388,6 +397,7 @@ CHECKS: dict[str, Check] = {
     "agent": agent,
     "proxy": proxy,
     "broker": broker,
+    "mail": mail,
 }
 
 

@@ -10,6 +10,7 @@ from .audit import audit
 from .completion import completion
 from .group import group
 from .job import job
+from .notifications import notifications
 from .offers import domains, images, volumes
 from .programs import service
 from .share import share
@@ -37,7 +38,7 @@ def sciserver() -> None:
 
 
 for command in (
-    *(login, logout, whoami, tokens, completion),
+    *(login, logout, whoami, tokens, notifications, completion),
     *(domains, images, volumes, job),
     *(group, share, why, audit, service),
 ):

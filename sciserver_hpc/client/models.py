@@ -14,6 +14,7 @@ from ..domain.errors import SciServerError
 from ..domain.groups import Accessibility, Role, Source
 from ..domain.limits import Allowance
 from ..domain.model import Model
+from ..domain.notifications import Choices
 from ..domain.resources import Limits, Resources
 from ..domain.unix_groups import OnFiles
 from ..domain.volumes import Mode
@@ -182,3 +183,27 @@ class GrantInfo(Model):
     created_at: AwareDatetime
     expires: AwareDatetime | None = None
     expired: bool = False
+
+
+class SentInfo(Model):
+    """What became of a notification. problem: of the last attempt, "" for none."""
+
+    occasion: str
+    channel: str
+    subject: str
+    created_at: AwareDatetime
+    attempts: int = 0
+    sent_at: AwareDatetime | None = None
+    given_up_at: AwareDatetime | None = None
+    problem: str = ""
+
+
+class NotificationsInfo(Choices):
+    """What one is told of. offered: ways of the site; mail_to: where mail goes, "" for nowhere; secret: the
+    webhook's, where one was just made; last: the latest, newest first."""
+
+    offered: tuple[str, ...] = ()
+    mail_to: str = ""
+    secret_made_at: AwareDatetime | None = None
+    secret: str | None = None
+    last: tuple[SentInfo, ...] = ()

@@ -367,6 +367,35 @@ session_presets = Table(
     Column("request", Text, nullable=False),
 )
 """Forms that people keep under a name."""
+notification_choices = Table(
+    "notification_choices",
+    metadata,
+    Column("username", String(32), primary_key=True),
+    Column("body", Text, nullable=False),
+)
+"""Of people who said what they want to be told of (domain/notifications.py)."""
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("key", String(128), nullable=False),
+    Column("username", String(32), nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("due_at", Instant),
+    Column("attempts", Integer, nullable=False),
+    Column("problem", Words, nullable=False),
+    Column("sent_at", Instant),
+    Column("given_up_at", Instant),
+    UniqueConstraint("key", "username", "channel"),
+    Index("ix_notifications_due_at", "due_at"),
+    Index("ix_notifications_username", "username", "id"),
+    Index("ix_notifications_created_at", "created_at"),
+    sqlite_autoincrement=True,
+)
+"""The outbox. due_at: of the next attempt, null once it is sent or given up."""
 
 leases = Table(
     "leases",

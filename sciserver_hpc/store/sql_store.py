@@ -19,6 +19,7 @@ from .groups import Groups
 from .job_changes import JobChanges
 from .jobs import Jobs
 from .leadership import Leadership
+from .notifications import Notifications
 from .passes import Passes
 from .people import People
 from .reach import Reach
@@ -52,6 +53,7 @@ class SqlStore(
     JobChanges,
     Sessions,
     Passes,
+    Notifications,
     Leadership,
 ):
     """The whole store: one part per noun, all over one `Database`.

@@ -24,6 +24,7 @@ from sciserver_hpc.domain.scheduling import (
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.services.group_keeping import Looking
 from sciserver_hpc.services.projecting import Address, Waiting
+from sciserver_hpc.services.sending import Lane
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import new_database
@@ -146,6 +147,16 @@ class NoGroups:
         raise AssertionError((looking, go_on))
 
 
+class NothingToSend:
+    """Nobody is to be told of anything."""
+
+    def due(self) -> list[Lane]:
+        return []
+
+    def send(self, lane: Lane, go_on: Callable[[], bool]) -> bool:
+        raise AssertionError((lane, go_on))
+
+
 class Fuse:
     """Burns down with each call of a broker's to the outside; at zero the broker dies, before or after it."""
 
@@ -193,6 +204,7 @@ class World:
         self.woken = threading.Semaphore(0)
         self.disk: Any = NoDisk()
         self.groups: Any = NoGroups()
+        self.outbox: Any = NothingToSend()
         self.store: Any = SqlStore(new_database(folder / "world.db"), now=self.clock.now)
         self.cluster = FakeScheduler(self.clock)
         self.folders = Folders(self.gate)
@@ -215,6 +227,7 @@ class World:
             wake=self._woken,
             disk=self.disk,
             groups=self.groups,
+            outbox=self.outbox,
             patience_s=patience_s,
             runner=runner or self.strands,
         )

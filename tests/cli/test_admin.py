@@ -23,6 +23,7 @@ from sciserver_hpc.domain.errors import Unavailable
 from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.unix_groups import UnixEntry, UnixGroup
 from sciserver_hpc.domain.volumes import RootVolume
+from sciserver_hpc.mailing import MailServer, SmtpMailer
 from tests.fakes.agents import FakeAgents
 from tests.fakes.group_directory import FakeGroupDirectory
 from tests.fakes.portal import FakePortal
@@ -548,3 +549,12 @@ def test_disabled_is_offered_to_nobody(house: checks.Site) -> None:
     assert run("admin", "images", "disable", "python", "--yes").exit_code == 0
     assert house.services.store.domains()[0].images == ()
     assert [image.name for image in house.services.store.images()] == ["python"]
+
+
+def test_the_mail_server_is_tried_where_there_is_one(house: checks.Site) -> None:
+    assert found(house, "mail")["mail"].text == "none is sent ([mail] host is empty)"
+    nobody = SmtpMailer(MailServer("127.0.0.1", 1, "none"), "portal@example.org")
+    away = dataclasses.replace(house, services=dataclasses.replace(house.services, mailer=nobody))
+    verdict = found(away, "mail")["mail"]
+    assert (verdict.ok, "check [mail] host" in verdict.remedy) == (False, True)
+    assert "mail server does not answer" in verdict.text

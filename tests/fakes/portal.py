@@ -60,6 +60,9 @@ class FakePortal:
         self.next: list[Callable[[], object]] = []
         """What happens while somebody waits, one after the other."""
         self.waited: list[float] = []
+        self.chosen: dict[str, Any] = {"mail": ["time_left", "failed"], "webhook": [], "webhook_url": ""}
+        """What alice is told of."""
+        self.tested: list[str] = []
 
     def time_passes(self, seconds: float) -> None:
         """The `sleep` of clients under test."""
@@ -179,6 +182,7 @@ def _app(portal: FakePortal) -> Flask:
         return response
 
     _account_routes(app)
+    _notification_routes(app, portal)
     _job_routes(app, portal)
     _output_routes(app, portal)
     return app
@@ -225,6 +229,38 @@ def _account_routes(app: Flask) -> None:
         "/api/v1/tokens", "make", lambda: ({"secret": "s3cret", "token": token}, 201), methods=["POST"]
     )
     app.add_url_rule("/api/v1/tokens/7", "revoke", lambda: ("", 204), methods=["DELETE"])
+
+
+def _notification_routes(app: Flask, portal: FakePortal) -> None:
+    sent = {
+        "occasion": "failed",
+        "channel": "mail",
+        "subject": "sky ended\x1b[31m",
+        "created_at": NOW.isoformat(),
+        "attempts": 2,
+        "problem": "451 later",
+    }
+
+    def answer(**more: Any) -> Any:
+        about = {"offered": ["mail", "webhook"], "mail_to": "a@example.org", "last": [sent]}
+        return portal.chosen | about | more
+
+    @app.put("/api/v1/me/notifications")
+    def choose() -> Any:
+        asked = request.get_json()
+        renew = asked.pop("renew_secret")
+        if asked["webhook"] and not asked["webhook_url"]:
+            return failure(422, "invalid", "no", problems={"webhook_url": "give the address"})
+        new = renew or bool(asked["webhook_url"] and not portal.chosen["webhook_url"])
+        portal.chosen = asked
+        return answer(secret="shw_s3cret" if new else None)
+
+    @app.post("/api/v1/me/notifications/test")
+    def test() -> Any:
+        portal.tested.append(request.get_json()["channel"])
+        return "", 204
+
+    app.add_url_rule("/api/v1/me/notifications", "notifications", answer)
 
 
 def _refusal(asked: JobRequest) -> tuple[Response, int] | None:

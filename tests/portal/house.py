@@ -43,9 +43,11 @@ from sciserver_hpc.services.homes import Homes
 from sciserver_hpc.services.jobs import Jobs
 from sciserver_hpc.services.launch import Launch
 from sciserver_hpc.services.login import Login
+from sciserver_hpc.services.notifying import Notifying, Ways
 from sciserver_hpc.services.projecting import Projecting
 from sciserver_hpc.services.rendering import Doors, Renderer
 from sciserver_hpc.services.results import Results
+from sciserver_hpc.services.sending import Sending
 from sciserver_hpc.services.service_accounts import ServiceAccounts
 from sciserver_hpc.services.sessions import Sessions
 from sciserver_hpc.services.sharing import Sharing
@@ -62,6 +64,7 @@ from tests.fakes.database import new_database
 from tests.fakes.directory import FakeDirectory
 from tests.fakes.group_directory import FakeGroupDirectory
 from tests.fakes.jobs import change_job
+from tests.fakes.notifiers import FakeMailer, FakePoster
 from tests.fakes.scheduler import FakeScheduler
 from tests.fakes.waker import FakeWaker
 
@@ -145,6 +148,8 @@ class House:
         self.store.apply_site(offer())
         self.people, self.disk = FakeDirectory(), FakeAgents()
         self.branch = FakeGroupDirectory()
+        self.mailer, self.poster = FakeMailer(), FakePoster()
+        self.ways = Ways(True, self.poster, b"k" * 32)
         self.scheduler = FakeScheduler(self.clock)
         for person in PEOPLE.values():
             self.people.add(person, PASSWORD)
@@ -250,6 +255,7 @@ class House:
         support = Support(self.store, self.clock, login, administration, timedelta(minutes=30))
         entitled = Entitled(self.store, directory, self.clock, unix=True)
         admitting = Admitting(self.store, self.clock)
+        notifying = Notifying(self.store, self.clock, waker, self.ways, url)
         editing = Editing(self.store, self.clock, ImageFiles())
         return Services(
             settings=chosen,
@@ -277,7 +283,10 @@ class House:
             group_keeping=GroupKeeping(self.store, self.disk, self.clock, self.branch, TERMS),
             sessions=Sessions(self.store, self.clock, waker, jobs, site, admitting, Gauge()),
             admitting=admitting,
-            heralding=Heralding(self.store, self.clock),
+            heralding=Heralding(self.store, self.clock, notifying),
+            mailer=None,
+            notifying=notifying,
+            sending=Sending(self.store, self.clock, directory, self.mailer, self.ways, url),
         )
 
 

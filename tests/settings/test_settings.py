@@ -88,6 +88,13 @@ def test_the_environment_wins_over_the_file(file: Path, monkeypatch: pytest.Monk
         ("[images]\napptainer = ''", "cluster default is a Slurm cluster"),
         ("[clusters.a]\n[clusters.b]", "one portal serves one Slurm cluster"),
         ("[clusters]", "clusters"),
+        ("[mail]\nhost = 'mail.example.org'", "host needs `sender`"),
+        ("[mail]\nhost = 'mail.example.org'\nsender = 'a@x\\nBcc: b@y'", "host needs `sender`"),
+        ("[mail]\nsender = 'a@example.org'", "sender is set, but no `host`"),
+        ("[mail]\nhost = 'm'\nsender = 'a@x'\nusername = 'u'", "username and password_file go together"),
+        ("[mail]\nhost = 'm'\nsender = 'a@x'\nsecurity = 'none'", "mail would travel in the clear"),
+        ("[webhooks]\nallowed_networks = ['10.0.0.1/8']", "webhooks.allowed_networks"),
+        ("[webhooks]\nallowed_networks = '10.0.0.0/8'", "webhooks.allowed_networks"),
         ("[clusters.'a b']", "clusters"),
         ("nonsense", "is not TOML"),
     ],
@@ -288,3 +295,18 @@ def assert_refused(settings: Any, *words: str) -> None:
 
 def test_defaults_are_toml(file: Path) -> None:
     assert tomllib.loads(show(load(file)))["images"]["apptainer"] == "/usr/bin/apptainer"
+
+
+def test_mail_and_webhooks(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (load(file).mail.host, load(file).webhooks.enabled) == ("", False)
+    with file.open("a") as more:
+        more.write(
+            "[mail]\nhost = 'localhost'\nport = 25\nsecurity = 'none'\nsender = 'portal@example.org'\n"
+        )
+        more.write("[webhooks]\nenabled = true\nallowed_networks = ['10.1.0.0/16', 'fd00::/8']\n")
+    monkeypatch.setenv("SCISERVER_WEBHOOKS__TIMEOUT_S", "3")
+    settings = load(file)
+    assert (settings.mail.port, settings.webhooks.timeout_s) == (25, 3)
+    assert list(map(str, settings.webhooks.allowed_networks)) == ["10.1.0.0/16", "fd00::/8"]
+    shown = tomllib.loads(show(settings))
+    assert shown["webhooks"]["allowed_networks"] == ["10.1.0.0/16", "fd00::/8"]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from sciserver_hpc import wiring
 from sciserver_hpc.directory.ldap import LdapDirectory
 from sciserver_hpc.directory.ldap_groups import LdapGroups
 from sciserver_hpc.directory.static import StaticDirectory
 from sciserver_hpc.domain.errors import Invalid, Unavailable
+from sciserver_hpc.domain.notifications import Channel
+from sciserver_hpc.mailing import SmtpMailer
 from sciserver_hpc.scheduler.local import LocalScheduler
 from sciserver_hpc.scheduler.slurm import SlurmCommands
 from sciserver_hpc.settings import Settings
@@ -111,3 +114,20 @@ def test_a_site_without_a_branch_offers_none(tmp_path: Path) -> None:
     services = wiring.build(settings(tmp_path))
     assert (services.group_directory, services.unix_groups.offered) == (None, False)
     services.close()
+
+
+def test_a_site_offers_by_which_way_it_can_reach_people(tmp_path: Path) -> None:
+    services = wiring.build(settings(tmp_path))
+    assert (services.mailer, services.notifying._ways.offered) == (None, ())
+    services.close()
+    mail = {"host": "mail.example.org", "sender": "portal@example.org"}
+    services = wiring.build(settings(tmp_path, mail=mail, webhooks={"enabled": True}))
+    assert isinstance(services.mailer, SmtpMailer)
+    assert services.notifying._ways.offered == (Channel.MAIL, Channel.WEBHOOK)
+    services.close()
+
+
+@pytest.mark.parametrize("sender", ["a,b@example.org", "a@example.org@x", "<a>@example.org"])
+def test_a_sender_that_is_no_address_stops_the_start(tmp_path: Path, sender: str) -> None:
+    with pytest.raises((Invalid, ValidationError), match="mail"):
+        wiring.build(settings(tmp_path, mail={"host": "mail.example.org", "sender": sender}))
