@@ -32,6 +32,10 @@ from . import (
     rights,
     security,
     service_accounts,
+    session_form,
+    session_opening,
+    session_origin,
+    sessions,
     shares,
     sharing,
     support,
@@ -66,6 +70,10 @@ BLUEPRINTS = (
     support.bp,
     me.bp,
     service_accounts.bp,
+    sessions.bp,
+    session_form.bp,
+    session_opening.bp,
+    session_origin.bp,
 )
 
 PARTS = (
@@ -79,6 +87,8 @@ PARTS = (
     deeds,
     notices,
     administration,
+    session_origin,
+    sessions,
 )
 """What every page and answer has of these, in this order."""
 

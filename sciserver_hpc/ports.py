@@ -18,6 +18,7 @@ from .domain.audit import Entry, Sieve
 from .domain.catalogue import ComputeDomain, Image, Site
 from .domain.errors import Conflict
 from .domain.files import FileEntry
+from .domain.gates import GateStatus, SessionRecord
 from .domain.gpu_hours import GpuJob
 from .domain.groups import Group, Membership, Status
 from .domain.jobs import Job, JobEvent, NewJob
@@ -33,6 +34,7 @@ from .domain.scheduling import (
     SubmitOutcome,
 )
 from .domain.service_accounts import ServiceAccount
+from .domain.sessions import Pass, Session
 from .domain.sharing import Share
 from .domain.states import JobState
 from .domain.support import SupportSession
@@ -164,6 +166,11 @@ class Agent(Protocol):
         left out."""
         ...
 
+    def session_records(self, folders: Sequence[tuple[str, str]]) -> list[SessionRecord | None]:
+        """For each (root, folder): what the gate of a session published there; None where nothing can be
+        read."""
+        ...
+
     def make_volume(self, root: str, owner: str, name: str) -> None:
         """Make directory `<root>/<owner>/<name>` 0700 where absent.
 
@@ -269,6 +276,27 @@ class Agents(Protocol):
         ...
 
 
+class Gates(Protocol):
+    """The gates of running sessions, each at an `address` ("ip:port") that the caller knows from Slurm and
+    the record.
+
+    What answers there proves to be the gate of session `uuid`; what it tells is its owner's word all the
+    same.
+    """
+
+    def status(self, address: str, uuid: str) -> GateStatus:
+        """How it is used. Raises Unavailable."""
+        ...
+
+    def close(self, address: str, uuid: str, passes: Sequence[int]) -> int:
+        """End all connections of these passes at once, for good; how many there were. Raises Unavailable."""
+        ...
+
+    def stop(self, address: str, uuid: str, cause: str) -> None:
+        """Save and end; `cause`: stopped, idle or time. Raises Unavailable."""
+        ...
+
+
 class Scheduler(Protocol):
     """One cluster's scheduler."""
 
@@ -314,6 +342,13 @@ class Scheduler(Protocol):
 
         None when the scheduler or its accounting could not be asked: nothing is known then. A uuid absent
         from a dict is certainly unknown to both at this moment.
+        """
+        ...
+
+    def address(self, node: str) -> str | None:
+        """A node's IP address, as the scheduler's own configuration has it; None for a name it does not know.
+
+        Raises Unavailable.
         """
         ...
 
@@ -818,6 +853,71 @@ class Store(Protocol):
         ...
 
     def jobs_by_id(self, job_ids: Sequence[int]) -> dict[int, Job]: ...
+
+    # sessions -------------------------------------------------------------------------------------
+    def session(self, job_id: int) -> tuple[Job, Session] | None:
+        """The session that a job is. `add_jobs` makes its row."""
+        ...
+
+    def session_by_uuid(self, uuid: str) -> tuple[Job, Session] | None: ...
+
+    def sessions_of(self, owner: str, limit: int) -> list[tuple[Job, Session]]:
+        """A person's, newest first, without those they took away."""
+        ...
+
+    def sessions_by_id(self, job_ids: Sequence[int]) -> list[tuple[Job, Session]]:
+        """Those of these jobs that are sessions, newest first."""
+        ...
+
+    def sessions_not_closed(self) -> list[tuple[Job, Session]]:
+        """Of everybody: those that started, or ended without, and are not closed yet."""
+        ...
+
+    def count_sessions(self, owner: str) -> int:
+        """How many of the person's are not over."""
+        ...
+
+    def keep_session(self, old: Session, new: Session) -> Session | None:
+        """Compare and set: write `new` (version + 1) where the row has `old.version`; else None."""
+        ...
+
+    def presets(self, owner: str, app: str) -> dict[str, str]:
+        """Forms the person kept for an app: name → SessionRequest as JSON."""
+        ...
+
+    def keep_preset(self, owner: str, app: str, name: str, request: str) -> None:
+        """Insert, or write over the one of this name."""
+        ...
+
+    def remove_preset(self, owner: str, app: str, name: str) -> bool:
+        """Delete; True when there was one."""
+        ...
+
+    def add_ticket(self, ticket: Pass, digest: str) -> Pass:
+        """Store a ticket with an id of its own. digest: of its secret."""
+        ...
+
+    def use_ticket(self, job_id: int, ticket: str, cookie: str, now: datetime) -> Pass | None:
+        """Once, in its time and while its login lives: from now on `cookie` is the digest it is known by."""
+        ...
+
+    def live_pass(self, job_id: int, digest: str, now: datetime) -> Pass | None:
+        """The pass with this digest, used, not closed, of a login that lives."""
+        ...
+
+    def live_passes(self, job_ids: Sequence[int]) -> list[Pass]:
+        """All that were used and not closed, whatever became of their logins."""
+        ...
+
+    def orphaned_passes(self, now: datetime) -> list[Pass]:
+        """Those of them whose login is over."""
+        ...
+
+    def close_passes(self, pass_ids: Sequence[int], now: datetime) -> None:
+        """They count no more."""
+        ...
+
+    # changing jobs --------------------------------------------------------------------------------
 
     def change_jobs(self, changes: Sequence[tuple[Job, Job, Sequence[JobEvent]]]) -> list[Job | None]:
         """Compare and set many (old, new, events) in one transaction: write `new` (version + 1) where the row

@@ -292,6 +292,43 @@ _LEAST_GID, _NO_GID = 1000, 0xFFFF_FFFF
 _NOBODYS = (65534, 65535)
 
 
+class SessionsSettings(Section):
+    """Interactive sessions in the browser. Unset: the site has none."""
+
+    domain: str = Field(
+        "",
+        pattern=r"^([a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?(:[0-9]{1,5})?)?\z",
+        description="Each session is at `https://<uuid>.<domain>`; not below the portal's own name. "
+        "With the port, where it is not 443.",
+    )
+    ca_dir: AbsolutePath = Field(
+        Path("/etc/sciserver/sessions-ca"),
+        description="Directory of the keys by which nginx, broker and sessions know each other, mode 0700; "
+        "`sciserver-hpc sessions-ca` makes it.",
+    )
+    apps: tuple[AbsolutePath, ...] = Field(
+        (),
+        description="Directories of apps, looked at before those that come with the program: of two "
+        "apps with one name the first counts.",
+    )
+    max_active: int = Field(5, ge=1, le=1000, description="The most sessions of one person at once.")
+    idle_minutes: int = Field(
+        120, ge=2, le=10_080, description="A session that nobody uses for so long is stopped."
+    )
+    grace_minutes: int = Field(
+        10, ge=1, le=1440, description="So long before that, and after the warning, there is time to use it."
+    )
+    time_warning_minutes: int = Field(
+        15, ge=1, le=1440, description="So long before its time is up a session's owner is told."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.grace_minutes >= self.idle_minutes:
+            raise ValueError("grace_minutes must be less than idle_minutes")
+        return self
+
+
 class CatalogueSettings(Section):
     """What the site offers."""
 
@@ -325,6 +362,7 @@ class Settings(BaseSettings):
     support: SupportSettings = SupportSettings()
     unix_groups: UnixGroupsSettings = UnixGroupsSettings()
     service_accounts: ServiceAccountsSettings = ServiceAccountsSettings()
+    sessions: SessionsSettings = SessionsSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
 
     @classmethod

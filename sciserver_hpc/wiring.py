@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache, partial
 
 from pydantic import ValidationError
 
-from . import image_files
+from . import app_files, image_files
 from .agents import (
     LOCAL_SUBMIT_S,
     PROGRAM,
@@ -26,13 +27,18 @@ from .agents import (
     Transport,
     submit_limit_s,
 )
+from .app_files import AppFiles
+from .broker.doorman import Tending
 from .clock import SystemClock
 from .directory.ldap import LdapDirectory
 from .directory.ldap_groups import LdapGroups
 from .directory.ldap_session import Server
 from .directory.static import StaticDirectory
+from .domain.apps import App
 from .domain.errors import Invalid
 from .domain.scheduling import Owner
+from .domain.sessions import Gauge
+from .gates import TlsGates
 from .ports import Clock, Directory, GroupDirectory, Scheduler
 from .render import Surroundings
 from .scheduler.local import LocalScheduler
@@ -40,6 +46,7 @@ from .scheduler.slurm import SlurmCommands
 from .services.accepting import Acceptor
 from .services.administering import Administering
 from .services.administration import Administration
+from .services.admitting import Admitting
 from .services.audit import Audit
 from .services.catalogue import Catalogue
 from .services.disk import Disks
@@ -49,19 +56,22 @@ from .services.explaining import Explaining
 from .services.facts import Gatherer
 from .services.group_keeping import GroupKeeping, Terms
 from .services.groups import Groups
+from .services.heralding import Heralding
 from .services.homes import Homes
 from .services.jobs import Jobs
 from .services.launch import Launch
 from .services.login import Login
 from .services.projecting import Projecting
-from .services.rendering import Renderer
+from .services.rendering import Doors, Renderer
 from .services.results import Results
 from .services.service_accounts import ServiceAccounts
+from .services.sessions import Sessions
 from .services.sharing import Sharing
 from .services.site import Site
 from .services.support import Support
 from .services.unix_groups import UnixGroups
 from .services.watched_directory import WatchedDirectory
+from .session_ca import SessionCa
 from .settings import ClusterSettings, Settings, check_secrets
 from .store.sql_store import SqlStore
 from .waking import DatagramWaker
@@ -97,6 +107,13 @@ class Services:
     group_directory: GroupDirectory | None
     unix_groups: UnixGroups
     group_keeping: GroupKeeping
+    sessions: Sessions
+    admitting: Admitting
+    heralding: Heralding
+
+    def session_origin(self, uuid: str) -> str:
+        """Where browsers find the session with this uuid."""
+        return session_origin(self.settings, uuid)
 
     def close(self) -> None:
         """Hang up on agents and database."""
@@ -116,7 +133,7 @@ def build(settings: Settings) -> Services:
     watched = WatchedDirectory(store, directory, clock)
     agents = build_agents(settings)
     schedulers = {name: _scheduler(cluster, agents) for name, cluster in settings.clusters.items()}
-    homes, site = Homes(store, agents), Site(store, clock)
+    homes, site = Homes(store, agents), Site(store, clock, _apps(settings))
     jobs = _jobs(settings, clock, store, schedulers, homes, site)
     waker = DatagramWaker(settings.portal.runtime_dir)
     groups = Groups(store, watched, clock, waker)
@@ -129,6 +146,7 @@ def build(settings: Settings) -> Services:
     administration, login = Administration(store, clock), Login(store, watched, clock, homes)
     longest = timedelta(minutes=settings.support.minutes)
     support = Support(store, clock, login, administration, longest)
+    admitting = Admitting(store, clock)
     every = timedelta(hours=settings.sharing.look_hours)
     return Services(
         settings=settings,
@@ -156,7 +174,43 @@ def build(settings: Settings) -> Services:
         group_directory=group_directory,
         unix_groups=UnixGroups(store, clock, waker, groups, prefix),
         group_keeping=GroupKeeping(store, agents, clock, group_directory, _terms(settings)),
+        sessions=Sessions(store, clock, waker, jobs, site, admitting, build_gauge(settings)),
+        admitting=admitting,
+        heralding=Heralding(store, clock),
     )
+
+
+def build_apps(settings: Settings) -> AppFiles:
+    """The site's own apps, then those that come with the program."""
+    return AppFiles((*settings.sessions.apps, app_files.shipped()))
+
+
+def _apps(settings: Settings) -> Callable[[], Mapping[str, App]]:
+    return build_apps(settings).apps if settings.sessions.domain else dict
+
+
+def build_tending(services: Services) -> Tending | None:
+    """What the broker needs for sessions; None where the site has none."""
+    own = services.settings.sessions
+    if not own.domain:
+        return None
+    gates, gauge = TlsGates(own.ca_dir), build_gauge(services.settings)
+    return Tending(gates, services.admitting, services.heralding, gauge)
+
+
+def build_gauge(settings: Settings) -> Gauge:
+    """When sessions are stopped, and when their owners are warned."""
+    own = settings.sessions
+    return Gauge(
+        idle_s=60 * own.idle_minutes,
+        grace_s=60 * own.grace_minutes,
+        time_warning_s=60 * own.time_warning_minutes,
+    )
+
+
+def session_origin(settings: Settings, uuid: str) -> str:
+    """The origin of the session with this uuid."""
+    return f"{settings.portal.url.partition('://')[0]}://{uuid}.{settings.sessions.domain}"
 
 
 def build_editing(settings: Settings, store: SqlStore, clock: Clock) -> Editing:
@@ -284,11 +338,24 @@ def _jobs(
     containers = settings.images.apptainer is not None
     check = image_files.ImageFiles().problem if containers else image_files.no_containers
     key = settings.secret("portal.secret_key_file") or ""
-    renderer = Renderer(store, _surroundings(settings), key.encode())
+    renderer = Renderer(store, _surroundings(settings), key.encode(), _doors(settings, clock))
     gatherer = Gatherer(store, clock, site, check)
-    acceptor = Acceptor(store, clock, gatherer, homes, renderer, settings.jobs.max_active)
+    most = settings.jobs.max_active, settings.sessions.max_active
+    acceptor = Acceptor(store, clock, gatherer, homes, renderer, *most)
     waker = DatagramWaker(settings.portal.runtime_dir)
     return Jobs(store, clock, waker, schedulers, acceptor, renderer, Launch(store, clock, site))
+
+
+def _doors(settings: Settings, clock: Clock) -> Doors | None:
+    if not settings.sessions.domain:
+        return None
+    # Read at the first session: the portal, which submits none, has no need of the authority's key.
+    ca = cache(lambda: SessionCa(settings.sessions.ca_dir))
+    return Doors(
+        origin=partial(session_origin, settings),
+        certificate=lambda uuid: ca().issue(uuid, clock.now()),
+        ca=lambda: ca().ca_pem(),
+    )
 
 
 def _surroundings(settings: Settings) -> Surroundings:

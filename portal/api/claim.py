@@ -19,12 +19,13 @@ def claim() -> Response:
     secret = bearer()
     if not secret:
         abort(401, "A claim carries the job's own secret as a bearer token.")
-    asked = _asked()
-    word, reason = services.jobs.claim(asked.uuid, secret, asked.slurm_id, asked.restarts, asked.task)
+    said = asked()
+    word, reason = services.jobs.claim(said.uuid, secret, said.slurm_id, said.restarts, said.task, said.node)
     return Response(f"{word}\n{' '.join(reason.split())}\n", mimetype="text/plain")
 
 
-def _asked() -> ClaimRequest:
+def asked() -> ClaimRequest:
+    """What the copy of a job says of itself, as a form or as JSON. Raises Invalid."""
     data = request.get_json() if request.is_json else request.form.to_dict()
     try:
         return ClaimRequest.model_validate(data)

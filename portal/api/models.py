@@ -262,6 +262,8 @@ class ClaimRequest(BaseModel):
     task: Annotated[int | None, BeforeValidator(lambda value: None if value == "" else value)] = Field(
         default=None, ge=0, le=MAX_INT
     )
+    node: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]{0,255}\z")
+    """As Slurm calls it."""
 
 
 class ErrorBody(Model):

@@ -19,6 +19,8 @@ _END_NAME = re.compile(r"end(?:\.(\d{1,7}))?\.json\Z")
 _END_MAX = 64 << 10
 _END_COUNT = 10_000
 _END_TOTAL = 24 << 20
+_SESSION_NAME = "session.json"
+_SESSION_MAX = 4096
 
 Entry = dict[str, object]
 
@@ -131,7 +133,7 @@ def _folder_ends(root: str, folder: str, left: int) -> list[str]:
             matches = filter(None, map(_END_NAME.match, _names(here)))
             names = [match[0] for match in sorted(matches, key=lambda match: int(match[1] or -1))]
             for name in names[:_END_COUNT]:
-                text = _end_text(here, name)
+                text = _text(here, name, _END_MAX)
                 left -= len(text)
                 if left < 0:
                     break
@@ -142,8 +144,24 @@ def _folder_ends(root: str, folder: str, left: int) -> list[str]:
     return texts
 
 
-def _end_text(directory: int, name: str) -> str:
+def session_records(folders: list[tuple[str, str]]) -> list[str]:
+    """For each (root, folder) the text of its session record; "" where none can be read.
+
+    Written by jobs too.
+    """
+    return [_session_text(root, folder) for root, folder in folders]
+
+
+def _session_text(root: str, folder: str) -> str:
     try:
-        return beneath.read_all(directory, name, _END_MAX).decode("utf-8")
+        with beneath.directory(root, [*beneath.split(folder), ".sciserver"]) as here:
+            return _text(here, _SESSION_NAME, _SESSION_MAX)
+    except Problem:
+        return ""
+
+
+def _text(directory: int, name: str, limit: int) -> str:
+    try:
+        return beneath.read_all(directory, name, limit).decode("utf-8")
     except (OSError, Problem, UnicodeDecodeError):
         return ""

@@ -51,7 +51,15 @@ def _make_volume(_: Settings, request: Request) -> Answer:
 
 
 def _end_records(_: Settings, request: Request) -> Answer:
-    return files.end_records([(str(root), str(folder)) for root, folder in many(request, "folders")]), b""
+    return files.end_records(_folders(request)), b""
+
+
+def _session_records(_: Settings, request: Request) -> Answer:
+    return files.session_records(_folders(request)), b""
+
+
+def _folders(request: Request) -> list[tuple[str, str]]:
+    return [(str(root), str(folder)) for root, folder in many(request, "folders")]
 
 
 def _acl_show(_: Settings, request: Request) -> Answer:
@@ -112,6 +120,7 @@ VERBS: dict[str, Verb] = {
     "read": _read,
     "make_volume": _make_volume,
     "end_records": _end_records,
+    "session_records": _session_records,
     "acl_show": _acl_show,
     "acl_apply": _acl_apply,
     "acl_verify": _acl_verify,

@@ -14,6 +14,7 @@ from ..domain.acl import Inode
 from ..domain.acl_walk import AclSlice
 from ..domain.errors import Refused, SciServerError, Unavailable
 from ..domain.files import FileEntry, FileKind
+from ..domain.gates import SessionRecord
 from ..domain.jobs import Usage
 from ..domain.model import Model
 from ..domain.projection import Projection
@@ -98,7 +99,8 @@ def _time(seconds: float | None) -> datetime | None:
 _OUTCOMES = TypeAdapter(list[SubmitOutcome])
 _ENTRIES = TypeAdapter(list[_Entry])
 _LOCAL_JOBS = TypeAdapter(list[_LocalJob])
-_TEXTS = TypeAdapter(list[list[str]])
+_TEXTS_OF_EACH = TypeAdapter(list[list[str]])
+_TEXTS = TypeAdapter(list[str])
 _SIZE = TypeAdapter(int)
 _GID: TypeAdapter[int | None] = TypeAdapter(int | None)
 _INODE = TypeAdapter(Inode)
@@ -133,14 +135,12 @@ class SocketAgent:
 
     def end_records(self, folders: Sequence[tuple[str, str]]) -> list[tuple[EndRecord, ...]]:
         """Found end records; what is not one is left out."""
-        found: list[list[str]] = []
-        for start in range(0, len(folders), _FOLDERS_A_CALL):
-            some = folders[start : start + _FOLDERS_A_CALL]
-            texts = self._read(_TEXTS, self._ask("end_records", FILES_S, folders=[list(f) for f in some]))
-            if len(texts) != len(some):
-                raise Unavailable("agent", "its answer cannot be read")
-            found += texts
+        found = self._of_folders("end_records", _TEXTS_OF_EACH, folders)
         return [tuple(record for record in map(end_record, texts) if record) for texts in found]
+
+    def session_records(self, folders: Sequence[tuple[str, str]]) -> list[SessionRecord | None]:
+        """What gates published."""
+        return [session_record(text) for text in self._of_folders("session_records", _TEXTS, folders)]
 
     def make_volume(self, root: str, owner: str, name: str) -> None:
         """Make a user volume's directory."""
@@ -229,6 +229,19 @@ class SocketAgent:
         """End local jobs."""
         self._ask("local_cancel", FILES_S, slurm_ids=list(slurm_ids))
 
+    def _of_folders(
+        self, verb: str, adapter: TypeAdapter[list[T]], folders: Sequence[tuple[str, str]]
+    ) -> list[T]:
+        """One answer for each folder, asked for in several calls."""
+        found: list[T] = []
+        for start in range(0, len(folders), _FOLDERS_A_CALL):
+            some = folders[start : start + _FOLDERS_A_CALL]
+            answers = self._read(adapter, self._ask(verb, FILES_S, folders=[list(f) for f in some]))
+            if len(answers) != len(some):
+                raise Unavailable("agent", "its answer cannot be read")
+            found += answers
+        return found
+
     def _ask(self, verb: str, timeout_s: float, **arguments: object) -> object:
         return self._exchange({"verb": verb, **arguments}, timeout_s)[0]
 
@@ -307,4 +320,12 @@ def end_record(text: str) -> EndRecord | None:
         known = {name: value[name] for name in EndRecord.model_fields if name in value}
         return EndRecord.model_validate(known)
     except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def session_record(text: str) -> SessionRecord | None:
+    """The record a gate published; None for anything else."""
+    try:
+        return SessionRecord.model_validate_json(text)
+    except ValueError:
         return None

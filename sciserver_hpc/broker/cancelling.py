@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -20,10 +20,17 @@ KIND = "cancel"
 
 
 class Canceller:
-    """Sends cancels, one scheduler call per owner."""
+    """Sends cancels, one scheduler call per owner. left_alone: jobs that others bring to their end."""
 
-    def __init__(self, clock: Clock, schedulers: Mapping[str, Scheduler], errands: Errands) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        schedulers: Mapping[str, Scheduler],
+        errands: Errands,
+        left_alone: Callable[[Job], bool],
+    ) -> None:
         self._clock = clock
+        self._left_alone = left_alone
         self._schedulers = schedulers
         self._errands = errands
         self._sent: dict[str, datetime] = {}
@@ -46,6 +53,8 @@ class Canceller:
         batches: dict[Whose, list[Job]] = defaultdict(list)
         for job in wanted:
             last = self._sent.get(job.uuid)
+            if self._left_alone(job):
+                continue
             if job.state is not JobState.COMPLETING and (last is None or now - last >= AGAIN_AFTER):
                 batches[whose(job)].append(job)
         errands = {one: partial(self._send, one, mine, now) for one, mine in batches.items()}

@@ -11,6 +11,7 @@ from ..domain.jobs import Job
 from ..domain.states import JobState
 from ..ports import Agents, Clock, Scheduler, Store
 from .cancelling import Canceller
+from .doorman import Doorman, Tending
 from .errands import Errands
 from .grouping import Grouper, Groups
 from .listening import Listener
@@ -45,8 +46,8 @@ class Broker:
     """Turns accepted jobs into Slurm jobs and Slurm's news into rows. Call `tick` from one thread.
 
     `wake` is called from errands' threads when one brings news after its turn; it must neither wait nor fail.
-    `hand_over`: the longest one call to an agent may take (see `Submitter`); disk, groups: what
-    filesystems and Unix groups need.
+    `hand_over`: the longest one call to an agent may take (see `Submitter`); disk, groups,
+    sessions: what filesystems, Unix groups and sessions need.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Broker:
         wake: Callable[[], None],
         disk: Work,
         groups: Groups,
+        sessions: Tending | None = None,
         patience_s: float = PATIENCE_S,
         runner: Runner | None = None,
     ) -> None:
@@ -76,7 +78,9 @@ class Broker:
         self._rhythm = Rhythm(interval)
         self._errands = Errands(patience_s, wake, self._runner)
         self._submitter = Submitter(store, clock, schedulers, render, self._errands, quiet, hand_over)
-        self._canceller = Canceller(clock, schedulers, self._errands)
+        self._doorman = sessions and Doorman(store, clock, schedulers, agents, sessions, self._errands)
+        held = self._doorman.holds if self._doorman else _by_nobody
+        self._canceller = Canceller(clock, schedulers, self._errands, held)
         self._projector = Projector(disk, self._errands)
         self._grouper = Grouper(groups, self._errands)
         self.begin()
@@ -109,6 +113,8 @@ class Broker:
         if look:
             self._look(jobs)
         self._settle()
+        if self._doorman:
+            self._doorman.start()
         self._grouper.start()
         self._projector.start()
         pause = self._rhythm.pause(self._clock.now())
@@ -151,3 +157,7 @@ class Broker:
     def _note(self, key: str, problem: str) -> None:
         at = self._clock.now().isoformat()
         self._store.note(key, {"ok": not problem, "problem": problem, "at": at})
+
+
+def _by_nobody(_: Job) -> bool:
+    return False

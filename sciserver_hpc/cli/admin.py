@@ -55,6 +55,20 @@ def broker() -> None:
     service.broker(_settings())
 
 
+@admin.command("sessions-ca", epilog="\b\nExample:\n  sciserver-hpc sessions-ca\n")
+def sessions_ca() -> None:
+    """Make the keys by which nginx, the broker and sessions know each other, where there are none yet.
+
+    In [sessions] ca_dir. nginx needs ca.pem, proxy.pem and proxy.key of it.
+    """
+    from .. import session_ca  # noqa: PLC0415
+    from ..clock import SystemClock  # noqa: PLC0415
+
+    directory = _settings().sessions.ca_dir
+    session_ca.create(directory, SystemClock().now())
+    click.echo(f"The keys of sessions are in {directory}.")
+
+
 @admin.command(
     "show-config",
     epilog="\b\nExamples:\n  sciserver-hpc show-config\n  sciserver-hpc show-config --reference\n",

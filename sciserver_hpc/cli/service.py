@@ -78,6 +78,7 @@ def broker(settings: Settings) -> None:
         wake=waker.wake,
         disk=services.projecting,
         groups=services.group_keeping,
+        sessions=wiring.build_tending(services),
     )
     try:
         Loop(turning, services.store, services.clock, wake, interval.total_seconds()).run(stop)

@@ -10,7 +10,7 @@ from .errors import Failed
 from .state import State
 
 _CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-_NAMES = "subjectAltName=DNS:localhost,DNS:*.localhost,IP:127.0.0.1"
+_NAMES = "subjectAltName=DNS:localhost,DNS:*.sessions.localhost,IP:127.0.0.1"
 _DAYS = "825"
 
 

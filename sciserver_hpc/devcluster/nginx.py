@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 import ssl
+from pathlib import Path
 
 from . import ca, settings
 from .accounts import owner
@@ -20,9 +23,16 @@ def prepare(namespace: Namespace) -> None:
     state, ids = namespace.state, owner(namespace.state, USER)
     certificate, key = ca.certificate(state, "nginx", ids)
     run = directory(state.run / "nginx", 0o700, ids)
+    proxy = directory(run / "sessions", 0o700, ids)
+    for name in ("ca.pem", "proxy.pem", "proxy.key"):
+        copy = Path(shutil.copy(settings.sessions_ca(state) / name, proxy))
+        os.chown(copy, *ids)
+        copy.chmod(0o600)
     conf = render(
         OWN, "nginx.conf.j2", port=_port(state), certificate=certificate, key=key, run=run,
-        static=state.src / "portal" / "static", socket=settings.socket(state),
+        static=state.src / "portal" / "static", socket=settings.socket(state), portal=settings.url(state),
+        sessions_host=settings.sessions_domain(state).partition(":")[0].replace(".", r"\."),
+        proxy=proxy,
     )  # fmt: skip
     State.write(state.etc / "nginx.conf", conf)
 

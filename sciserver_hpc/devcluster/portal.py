@@ -14,6 +14,7 @@ def prepare(namespace: Namespace) -> None:
     site.prepare(namespace)
     for words in (("upgrade",), ("apply", "--yes")):
         namespace.check(service(namespace, "db", *words), "database", timeout=120)
+    namespace.check(service(namespace, "sessions-ca"), "sessions", timeout=60)
 
 
 def service(namespace: Namespace, *words: str) -> Command:

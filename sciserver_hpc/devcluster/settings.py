@@ -26,6 +26,16 @@ def url(state: State) -> str:
     return f"https://localhost:{state.port('nginx', 8443)}"
 
 
+def sessions_domain(state: State) -> str:
+    """Where sessions are, each below a name of its own."""
+    return f"sessions.localhost:{state.port('nginx', 8443)}"
+
+
+def sessions_ca(state: State) -> Path:
+    """The keys by which nginx, the broker and sessions know each other."""
+    return state.root / "sessions-ca"
+
+
 def socket(state: State) -> Path:
     """Where gunicorn listens."""
     return state.run / "web" / "portal.sock"
@@ -64,6 +74,7 @@ def values(state: State) -> dict[str, Any]:
         "broker": {"quiet_s": 30.0},
         "images": {"apptainer": apptainer.ensure()},
         "jobs": {"claim_url": url(state), "ca_file": ca.authority(state)},
+        "sessions": {"domain": sessions_domain(state), "ca_dir": sessions_ca(state)},
         "catalogue": {"file": state.etc / "site.toml"},
     }
 
@@ -84,5 +95,6 @@ def prepare(state: State) -> None:
     os.chown(slapd.writer_secret(state), *service)
     State.write(file(state), toml.dumps(values(state)))
     directory(state.root / "database", 0o700, service)
+    directory(sessions_ca(state), 0o700, service)
     directory(state.run / "sciserver", 0o700, service)
     directory(socket(state).parent, 0o750, (service[0], owner(state, "www-data")[1]))

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..app_files import AppFiles
 from ..domain import toml
 from ..domain.access import Action, Grant, Resource, Subject
 from ..domain.catalogue import ComputeDomain, Image, Site
@@ -58,6 +59,7 @@ def catalogue(state: State, found: Iterable[Image], volumes: Iterable[DataVolume
         grants=(
             *(_grant(EVERYONE, Action.USE, "domain", domain.name) for domain in domains),
             *(_grant(EVERYONE, Action.USE, "image", image.name) for image in found),
+            *(_grant(EVERYONE, Action.USE, "app", name) for name in AppFiles().apps()),
             *(_grant(EVERYONE, Action.READ, "data_volume", name) for name in open_volumes),
             _grant(ASTRO, Action.READ, "data_volume", ASTRO_ONLY),
         ),
@@ -79,7 +81,8 @@ def _domains(found: tuple[Image, ...], volumes: tuple[DataVolume, ...]) -> tuple
     interactive = ComputeDomain(
         name="interactive", description="Short work that starts at once: two hours, one node.",
         partition="interactive", qos="interactive", interactive=True,
-        limits=Limits(cpus=4, nodes=1, memory_mb=min(4096, memory), time_limit_s=7200), **shared,
+        limits=Limits(cpus=4, nodes=1, memory_mb=min(4096, memory), time_limit_s=7200), extension_s=3600,
+        **shared,
     )  # fmt: skip
     return (batch, interactive)
 

@@ -41,6 +41,7 @@ class ResourceKind(StrEnum):
 
     DOMAIN = "domain"
     IMAGE = "image"
+    APP = "app"
     ROOT_VOLUME = "root_volume"
     USER_VOLUME = "user_volume"
     DATA_VOLUME = "data_volume"
@@ -58,6 +59,7 @@ _GRANT = "Give others what one may do oneself."
 ACTIONS: Mapping[ResourceKind, Mapping[Action, str]] = {
     ResourceKind.DOMAIN: {Action.USE: "Run jobs and sessions there.", Action.GRANT: _GRANT},
     ResourceKind.IMAGE: {Action.USE: "Run it.", Action.GRANT: _GRANT},
+    ResourceKind.APP: {Action.USE: "Start sessions of it.", Action.GRANT: _GRANT},
     ResourceKind.ROOT_VOLUME: {Action.CREATE: "Make user volumes in it.", Action.GRANT: _GRANT},
     ResourceKind.USER_VOLUME: {
         Action.READ: "Mount it and read its files.",
@@ -87,7 +89,7 @@ ACTIONS: Mapping[ResourceKind, Mapping[Action, str]] = {
     },
     ResourceKind.SITE: {
         Action.MANAGE_DOMAINS: "Change compute domains, and give rights to them.",
-        Action.MANAGE_IMAGES: "Change images, and give rights to them.",
+        Action.MANAGE_IMAGES: "Change images, and give rights to them and to apps.",
         Action.MANAGE_VOLUMES: "Change root and data volumes, and give rights to them.",
         Action.MANAGE_LIMITS: "Set what people may have at once.",
         Action.MANAGE_GROUPS: "See and repair any group of the portal.",
@@ -108,6 +110,7 @@ _BUNDLES = {
 GIVEN_BY: Mapping[ResourceKind, Action] = {
     ResourceKind.DOMAIN: Action.MANAGE_DOMAINS,
     ResourceKind.IMAGE: Action.MANAGE_IMAGES,
+    ResourceKind.APP: Action.MANAGE_IMAGES,
     ResourceKind.ROOT_VOLUME: Action.MANAGE_VOLUMES,
     ResourceKind.DATA_VOLUME: Action.MANAGE_VOLUMES,
     ResourceKind.DATABASE: Action.MANAGE_VOLUMES,

@@ -38,8 +38,37 @@ _CAUSES = {
         "The container could not be started on the node.",
         "The end of the error log says why; if it is not about your files, tell an administrator.",
     ),
+    "not_ready": (
+        "The app never answered.",
+        "The end of the error log says why. Start it again; with more memory if it is large.",
+    ),
+    "app_gone": ("The app went away.", "The end of the error log says more. Start it again."),
+    "gate": (
+        "The part of the session that lets people in failed.",
+        "Start it again; tell an administrator if it happens again.",
+    ),
 }
 """The wrapper's own causes (EndRecord.cause) → summary, advice."""
+
+_STOPS = {
+    "idle": (
+        JobState.CANCELLED,
+        End(
+            exit_code=0,
+            summary="Stopped: nobody used it any more.",
+            advice="Start it again, with the same volumes; what stands in them is still there.",
+        ),
+    ),
+    "time": (
+        JobState.TIMEOUT,
+        End(
+            exit_code=0,
+            summary="Stopped: its time was up.",
+            advice="Start it again, with the same volumes, or ask for more time.",
+        ),
+    ),
+}
+"""How the portal ends a session, beside a person's word: cause → what came of it."""
 
 _OWN_EXITS = {94: "no_scratch", 95: "image_changed", 96: "refused", 97: "folder", 98: "no_space"}
 """The wrapper's own exit codes → cause, where it could leave no record: a payload that ends so leaves one."""
@@ -79,7 +108,17 @@ def _after_success(job: Job, sighting: Sighting, record: EndRecord | None) -> tu
         )
     if record.exit_code != 0:
         return JobState.FAILED, _failed(job, sighting, record)
+    if job.spec.app is not None:
+        return _session_over(job, record)
     return JobState.SUCCEEDED, End(exit_code=0, summary="Succeeded.")
+
+
+def _session_over(job: Job, record: EndRecord) -> tuple[JobState, End]:
+    """A session that was stopped in order, or whose app was closed from within."""
+    if record.cause == "stopped" or job.cancel_requested:
+        return JobState.CANCELLED, cancelled_end(job.cancel_by)
+    closed = JobState.SUCCEEDED, End(exit_code=0, summary="Ended: the app was closed.")
+    return _STOPS.get(record.cause, closed)
 
 
 def _failed(job: Job, sighting: Sighting, record: EndRecord | None) -> End:

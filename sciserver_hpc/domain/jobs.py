@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import AwareDatetime, Field, JsonValue, field_validator, model_validator
 from pydantic_core import from_json
 
+from .app_fields import Value
+from .apps import App
 from .arrays import ArrayIndices
 from .model import Model
 from .names import FileName, JobName, ScriptText, Slug, Username, Uuid
@@ -29,6 +31,18 @@ class Kind(StrEnum):
 
     NOTEBOOK = "notebook"
     """A Jupyter notebook, executed with parameters."""
+
+    SESSION = "session"
+    """An app that people work in by browser (domain/sessions.py)."""
+
+
+PAYLOADS = {
+    Kind.SHELL: "command",
+    Kind.SCRIPT: "script",
+    Kind.NOTEBOOK: "notebook",
+    Kind.SESSION: "app",
+}
+"""The field of a request that says what a job of each kind runs."""
 
 
 class DependencyType(StrEnum):
@@ -68,6 +82,13 @@ class JobRequest(Model):
 
     notebook: str | None = Field(default=None, max_length=8_000_000)
     """Of a notebook job: the text of the .ipynb file (nbformat 4)."""
+
+    app: Slug | None = None
+    """Of a session: what runs."""
+
+    values: dict[str, JsonValue] = Field(default_factory=dict, max_length=100)
+    """Of a session: what its app's form says, by field."""
+
     filename: FileName | None = None
     """What the script or notebook is called in the job folder."""
 
@@ -124,16 +145,19 @@ class JobRequest(Model):
 
     @model_validator(mode="after")
     def _one_payload(self) -> JobRequest:
-        wanted = {Kind.SHELL: "command", Kind.SCRIPT: "script", Kind.NOTEBOOK: "notebook"}[self.kind]
-        for field in ("command", "script", "notebook"):
+        for kind, field in PAYLOADS.items():
             present = getattr(self, field) is not None
-            if present != (field == wanted):
-                verb = "needs" if field == wanted else "takes no"
+            if present != (kind is self.kind):
+                verb = "needs" if kind is self.kind else "takes no"
                 raise ValueError(f"a {self.kind} job {verb} `{field}`")
         if self.parameters and self.kind is not Kind.NOTEBOOK:
             raise ValueError("parameters are for notebook jobs; give a script `arguments`")
         if self.arguments and self.kind is not Kind.SCRIPT:
             raise ValueError("arguments are for script jobs")
+        if self.values and self.kind is not Kind.SESSION:
+            raise ValueError("values are for sessions")
+        if self.array and self.kind is Kind.SESSION:
+            raise ValueError("a session is one job; it takes no array")
         if self.script is not None and not self.script.startswith("#!"):
             raise ValueError("the script's first line must name its interpreter, as in `#!/bin/bash`")
         if self.stdout == self.stderr:
@@ -193,6 +217,15 @@ class JobSpec(Model):
     """Name of the payload in the job folder: command.txt, script or notebook."""
 
     arguments: tuple[str, ...] = ()
+    app: App | None = None
+    """Of a session: the app as it was when the session was asked for."""
+
+    values: dict[str, Value] = Field(default_factory=dict)
+    """Of a session: what its form says, checked, with defaults."""
+
+    deadline_s: int | None = None
+    """Of a session: so long after its start the portal ends it, unless it is extended."""
+
     mounts: tuple[Mount, ...] = ()
     resources: Resources
     array: str | None = None

@@ -68,15 +68,16 @@ def after_submission(job: Job, outcome: SubmitOutcome, now: datetime, quiet: tim
     return step(job, now, text, EventKind.NOTE, submitted_at=None, not_before=now + wait)
 
 
-def after_claim(job: Job, slurm_id: int, restarts: int, now: datetime) -> Step | None:
-    """What a job's own word that it starts says: it runs, before the next look at the cluster shows it.
+def after_claim(job: Job, slurm_id: int, restarts: int, node: str, now: datetime) -> Step | None:
+    """What a job's own word that it starts on `node` says: it runs, before the next look at the cluster shows
+    it.
 
     A restart count we have not seen in Slurm is not taken from it: the owner can forge it, and nothing Slurm
     says later could follow one that is too high.
     """
     if restarts != job.restarts or not may_follow(job.state, job.restarts, JobState.RUNNING, restarts):
         return None
-    told: dict[str, Any] = {"slurm_id": slurm_id, "started_at": now}
+    told: dict[str, Any] = {"slurm_id": slurm_id, "started_at": now, "node": node or job.node}
     quiet: dict[str, Any] = {"reason": "", "expected_start": None, "not_before": None}
     return step(job, now, state=JobState.RUNNING, **told, **quiet, **_NOT_OVER)
 

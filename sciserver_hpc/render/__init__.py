@@ -4,6 +4,7 @@ Pure: no I/O but reading the wrapper's own template.
 """
 
 from .parameters import parameters_text
+from .session import Door
 from .submission import Surroundings, render
 
-__all__ = ["Surroundings", "parameters_text", "render"]
+__all__ = ["Door", "Surroundings", "parameters_text", "render"]

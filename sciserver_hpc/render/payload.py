@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..domain.jobs import JobSpec, Kind
+from .session import START
 
 PARAMETERS = "parameters.txt"
 """The notebook's parameters in the job folder (see `parameters_text`)."""
@@ -32,10 +33,15 @@ def _notebook(spec: JobSpec, folder: str, parametrised: bool) -> list[str]:
     return ["papermill", "--no-progress-bar", *kernel, *parameters]
 
 
+def _session(_: JobSpec, folder: str, __: bool) -> list[str]:
+    return ["/bin/bash", f"{folder}/{START}"]
+
+
 _COMMANDS: dict[Kind, Callable[[JobSpec, str, bool], list[str]]] = {
     Kind.SHELL: _shell,
     Kind.SCRIPT: _script,
     Kind.NOTEBOOK: _notebook,
+    Kind.SESSION: _session,
 }
 
 

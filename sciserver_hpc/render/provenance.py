@@ -34,6 +34,7 @@ def provenance(spec: JobSpec, job_id: int, files: dict[str, str]) -> str:
             "workdir": spec.workdir or spec.target,
             "array": spec.array,
         },
+        "app": spec.app and {"name": spec.app.name, "version": spec.app.version, "values": spec.values},
         "resources": spec.resources.model_dump(),
         "run": None,
     }

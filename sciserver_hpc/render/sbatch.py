@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..domain.jobs import JobSpec
 from ..domain.scheduling import mark
+from .session import WARNING_S
 
 OUTPUT = ".sciserver/slurm-%j.out"
 """Where the wrapper's own words go; `%j` is Slurm's pattern for the job id."""
@@ -21,7 +22,7 @@ def options(spec: JobSpec, slurm_ids: Mapping[int, int]) -> tuple[str, ...]:
 
     `slurm_ids`: Slurm id of every job it depends on. Raises KeyError when one is missing.
     """
-    return (*_identity(spec), *_place(spec), *_size(spec), *_when(spec, slurm_ids), *_FIXED)
+    return (*_identity(spec), *_place(spec), *_size(spec), *_when(spec, slurm_ids), *_signal(spec), *_FIXED)
 
 
 _FIXED = (
@@ -29,6 +30,12 @@ _FIXED = (
     # A copy started again keeps the words of the one before it.
     "--open-mode=append",
 )
+
+
+def _signal(spec: JobSpec) -> list[str]:
+    """A session's wrapper is told before the time limit, so that the app can save. Slurm may send it a minute
+    early."""
+    return [f"--signal=B:USR1@{WARNING_S}"] if spec.app else []
 
 
 def _identity(spec: JobSpec) -> list[str]:

@@ -10,6 +10,7 @@ from ..domain.scheduling import Payload, Submission, mark
 from . import sbatch
 from .payload import PARAMETERS
 from .provenance import provenance
+from .session import Door, session_files
 from .wrapper import wrapper
 
 
@@ -38,12 +39,13 @@ def render(
     claim_secret: str,
     surroundings: Surroundings,
     slurm_ids: Mapping[int, int] | None = None,
+    door: Door | None = None,
 ) -> Submission:
     """What `spec`'s owner's agent writes and submits.
 
     `files`: texts by name: the payload under `spec.filename` and, for a notebook with parameters,
-    `parameters.txt` from `parameters_text`. `slurm_ids`: job id → Slurm id of the jobs it depends on.
-    Raises KeyError when one of those is missing.
+    `parameters.txt` from `parameters_text`. `slurm_ids`: job id → Slurm id of the jobs it depends on;
+    `door`: of a session. Raises KeyError when one of those is missing.
     """
     around = surroundings
     script = wrapper(
@@ -59,7 +61,11 @@ def render(
         mark=mark(spec.name, spec.uuid),
         root=spec.results_root,
         folder=spec.folder,
-        files=(*_payloads(spec, files), *_own_files(spec, job_id, files, claim_secret)),
+        files=(
+            *_payloads(spec, files),
+            *_own_files(spec, job_id, files, claim_secret),
+            *_session(spec, door, spec.target if around.apptainer else spec.path),
+        ),
         options=sbatch.options(spec, slurm_ids or {}),
         script=script,
     )
@@ -72,6 +78,10 @@ def _payloads(spec: JobSpec, files: Mapping[str, str]) -> list[Payload]:
         Payload(path=name, text=text, mode=0o700 if name == executable else 0o600)
         for name, text in files.items()
     ]
+
+
+def _session(spec: JobSpec, door: Door | None, folder: str) -> list[Payload]:
+    return session_files(spec, spec.app, door, folder) if spec.app and door else []
 
 
 def _own_files(spec: JobSpec, job_id: int, files: Mapping[str, str], claim_secret: str) -> list[Payload]:

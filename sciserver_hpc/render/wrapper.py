@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from ..domain.jobs import JobSpec, Kind
 from .apptainer import HOME, exec_options, mount_points
 from .payload import command, host_path
+from .session import SAVE
 from .shell import assign, assign_list
 
 
@@ -33,6 +34,7 @@ def wrapper(
         assign("payload_folder", folder),
         assign("payload_workdir", workdir or folder),
         assign_list("payload", command(spec, folder, parametrised)),
+        *_session(spec, folder),
     ]
     return "#!/bin/bash\n" + "\n".join(head) + "\n" + _body()
 
@@ -56,6 +58,16 @@ def _image(spec: JobSpec, apptainer: str, verify: str) -> list[str]:
         assign_list("mount_points", mount_points(spec)),
         assign("home", HOME),
         assign("results_target", spec.results_target),
+    ]
+
+
+def _session(spec: JobSpec, folder: str) -> list[str]:
+    app = spec.app
+    hook = ["/bin/bash", f"{folder}/{SAVE}"]
+    return [
+        assign("session", app.name if app else ""),
+        assign("save", "yes" if app and app.save else ""),
+        assign_list("save_payload", hook if app else []),
     ]
 
 

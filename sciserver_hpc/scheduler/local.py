@@ -60,6 +60,10 @@ class LocalScheduler:
         except SciServerError:
             return None
 
+    def address(self, node: str) -> None:  # noqa: ARG002 - the port's
+        """None: sessions need a proxy, which single-user mode has not."""
+        return
+
     def ping(self) -> str:
         """Which agent answers."""
         try:

@@ -14,6 +14,8 @@ from . import sacct, squeue
 from .commands import Commands
 from .matching import match
 from .merging import merged, of_known_arrays
+from .nodes import ARGUMENTS as NODES
+from .nodes import NodeAddresses
 from .rows import Row
 from .submitting import submit_as
 
@@ -43,6 +45,7 @@ class SlurmCommands:
         self._agents = agents
         self._commands = Commands(bin_dir, timeout_s, conf)
         self._now = now
+        self._nodes = NodeAddresses(lambda: self._commands.run("sinfo", NODES), now)
 
     def submit(self, owner: Owner, jobs: Sequence[Submission]) -> list[SubmitOutcome]:
         """sbatch as `owner`."""
@@ -92,6 +95,10 @@ class SlurmCommands:
             return None
         unique = {(row.slurm_id, row.task): row for row in rows}
         return match(jobs, merged(live, list(unique.values())))
+
+    def address(self, node: str) -> str | None:
+        """By one sinfo in ten minutes."""
+        return self._nodes.of(node)
 
     def ping(self) -> str:
         """Slurm's version and which controller answers."""

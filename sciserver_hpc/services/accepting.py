@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..domain.errors import Conflict, Refused, SciServerError
-from ..domain.jobs import Job, JobRequest, NewJob
+from ..domain.jobs import Job, JobRequest, Kind, NewJob
 from ..domain.limits import Allowance, excess
 from ..domain.people import Person
 from ..domain.service_accounts import need_unix
@@ -42,7 +42,8 @@ class _Asked:
 
 
 class Acceptor:
-    """Accepts requests. `max_active`: the most unfinished jobs of one person."""
+    """Accepts requests. `max_active`: the most unfinished jobs of one person; `max_sessions`: the most
+    sessions among these."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Acceptor:
         homes: Homes,
         renderer: Renderer,
         max_active: int,
+        max_sessions: int = 0,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -59,6 +61,7 @@ class Acceptor:
         self._homes = homes
         self._renderer = renderer
         self._max_active = max_active
+        self._max_sessions = max_sessions
 
     def accept_many(self, person: Person, requests: Sequence[tuple[JobRequest, str | None]]) -> list[Outcome]:
         """Judge each request, with its idempotency key, as if it came alone; one outcome each, in order.
@@ -133,11 +136,21 @@ class Acceptor:
                 self._store.hold_jobs(person.username)  # what others accept for the same person counts too
                 room = self._max_active - self._store.count_jobs(person.username, ACTIVE)
                 held = self._gatherer.allowances(person)
+                verdicts = self._within_sessions(person, asked, verdicts)
                 admitted, repeated, over = _admit(asked, verdicts, room, held)
                 outcomes |= over
                 outcomes |= self._write(person, admitted)
                 outcomes |= self._known(person, repeated)
         return outcomes
+
+    def _within_sessions(
+        self, person: Person, asked: Sequence[_Asked], verdicts: Mapping[int, Verdict]
+    ) -> Mapping[int, Verdict]:
+        """The verdicts, refused where a session would be one too many."""
+        wanted = [one.place for one in asked if one.request.kind is Kind.SESSION]
+        room = self._max_sessions - self._store.count_sessions(person.username) if wanted else 0
+        few = f"you have {self._max_sessions} sessions, the most one person may have; stop one"
+        return {**verdicts, **{place: Refused({"sessions": few}) for place in wanted[max(0, room) :]}}
 
     def _write(self, person: Person, admitted: Sequence[tuple[_Asked, Resolved]]) -> dict[int, Outcome]:
         ids = self._store.next_job_ids(len(admitted))

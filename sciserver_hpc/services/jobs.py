@@ -182,10 +182,16 @@ class Jobs:
         return self._renderer.submissions(wanted)
 
     def claim(
-        self, uuid: str, secret: str, slurm_id: int, restarts: int = 0, task: int | None = None
+        self,
+        uuid: str,
+        secret: str,
+        slurm_id: int,
+        restarts: int = 0,
+        task: int | None = None,
+        node: str = "",
     ) -> tuple[str, str]:
         """For the job itself at its start: see `Launch.claim`."""
-        return self._launch.claim(uuid, secret, slurm_id, restarts, task)
+        return self._launch.claim(uuid, secret, slurm_id, restarts, task, node)
 
     def _readable(self, person: Person, job_id: int) -> Job:
         job = self._store.job(job_id)

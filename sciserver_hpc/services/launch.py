@@ -42,7 +42,13 @@ class Launch:
         self._site = site
 
     def claim(
-        self, uuid: str, secret: str, slurm_id: int, restarts: int = 0, task: int | None = None
+        self,
+        uuid: str,
+        secret: str,
+        slurm_id: int,
+        restarts: int = 0,
+        task: int | None = None,
+        node: str = "",
     ) -> tuple[str, str]:
         """(`run`, `duplicate`, `refused` or `unknown`, reason). Records a refusal; the store, the start.
 
@@ -56,13 +62,13 @@ class Launch:
         if reason:
             self._note(before.id, f"Start refused: {reason}")
             return "refused", reason
-        self._start(before.id, slurm_id, restarts)
+        self._start(before.id, slurm_id, restarts, node)
         return "run", ""
 
-    def _start(self, job_id: int, slurm_id: int, restarts: int) -> None:
+    def _start(self, job_id: int, slurm_id: int, restarts: int, node: str) -> None:
         now = self._clock.now()
         jobs = list(self._store.jobs_by_id([job_id]).values())
-        change_anyhow(self._store, jobs, lambda job: after_claim(job, slurm_id, restarts, now))
+        change_anyhow(self._store, jobs, lambda job: after_claim(job, slurm_id, restarts, node, now))
 
     def _withdrawn(self, job: Job) -> str:
         person = self._store.person(job.owner)
@@ -98,6 +104,8 @@ def _offered(spec: JobSpec, site: Snapshot) -> dict[str, str]:
     domain = site.domains.get(spec.domain)
     if domain is None:
         return {f"domain {spec.domain}": "no longer offered"}
+    if spec.app is not None and spec.app.name not in site.apps:
+        return {f"app {spec.app.name}": "no longer offered"}
     if spec.image not in domain.images or spec.image not in site.images:
         return {f"image {spec.image}": f"no longer offered in domain {spec.domain}"}
     return {}
@@ -106,6 +114,8 @@ def _offered(spec: JobSpec, site: Snapshot) -> dict[str, str]:
 def needs(spec: JobSpec) -> list[tuple[Action, str, str]]:
     """What the job's owner must be allowed for it to start: action, kind and name of each thing."""
     wanted = [(Action.USE, "domain", spec.domain), (Action.USE, "image", spec.image)]
+    if spec.app is not None:
+        wanted.append((Action.USE, "app", spec.app.name))
     for mount in spec.mounts:
         action = Action.WRITE if mount.writable else Action.READ
         wanted.append((action, "user_volume" if "/" in mount.volume else "data_volume", mount.volume))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -15,7 +15,7 @@ from ..domain.jobs import Job, JobRequest, JobSpec
 from ..domain.problems import problems
 from ..domain.scheduling import Submission
 from ..ports import Store
-from ..render import Surroundings, render
+from ..render import Door, Surroundings, render
 from .resolve import payload_files
 
 log = structlog.get_logger(__name__)
@@ -33,13 +33,26 @@ class Preview:
     script: str
 
 
-class Renderer:
-    """Renders jobs. `claim_key`: the portal's key, from which each job's claim secret is derived."""
+@dataclass(frozen=True)
+class Doors:
+    """What guards sessions: `origin` of a uuid, `certificate` for a uuid (PEM), `ca` (PEM)."""
 
-    def __init__(self, store: Store, surroundings: Surroundings, claim_key: bytes) -> None:
+    origin: Callable[[str], str]
+    certificate: Callable[[str], str]
+    ca: Callable[[], str]
+
+
+class Renderer:
+    """Renders jobs. `claim_key`: the portal's key, from which each job's claim secret is derived; doors: None
+    where the site has no sessions."""
+
+    def __init__(
+        self, store: Store, surroundings: Surroundings, claim_key: bytes, doors: Doors | None = None
+    ) -> None:
         self._store = store
         self._surroundings = surroundings
         self._claim_key = claim_key
+        self._doors = doors
 
     def submissions(
         self, wanted: Sequence[tuple[Job, Mapping[int, int]]]
@@ -53,7 +66,8 @@ class Renderer:
         for job, slurm_ids in wanted:
             try:
                 request = _read(job, texts.get(job.id))
-                made[job.uuid] = self._render(job, request, self.claim_secret(job.uuid), slurm_ids)
+                secret = self.claim_secret(job.uuid)
+                made[job.uuid] = self._render(job, request, secret, slurm_ids, self._door(job))
             except SciServerError as error:
                 made[job.uuid] = error
             except Exception:
@@ -81,9 +95,32 @@ class Renderer:
     def claim_secret(self, uuid: str) -> str:
         """The secret a job shows at its start: derived, so that the broker can write it down at submission
         while the database holds nothing but its digest."""
-        return hmac.new(self._claim_key, f"claim {uuid}".encode(), hashlib.sha256).hexdigest()
+        return self._derived("claim", uuid)
 
-    def _render(self, job: Job, request: JobRequest, secret: str, slurm_ids: Mapping[int, int]) -> Submission:
+    def _derived(self, purpose: str, uuid: str) -> str:
+        return hmac.new(self._claim_key, f"{purpose} {uuid}".encode(), hashlib.sha256).hexdigest()
+
+    def _door(self, job: Job) -> Door | None:
+        """Of a session; its app's secret stands nowhere but in the job folder."""
+        if job.spec.app is None:
+            return None
+        if self._doors is None:
+            raise Invalid({"app": "this site has no sessions any more; tell an administrator"})
+        return Door(
+            secret=self._derived("app", job.uuid),
+            certificate=self._doors.certificate(job.uuid),
+            ca=self._doors.ca(),
+            origin=self._doors.origin(job.uuid),
+        )
+
+    def _render(
+        self,
+        job: Job,
+        request: JobRequest,
+        secret: str,
+        slurm_ids: Mapping[int, int],
+        door: Door | None = None,
+    ) -> Submission:
         waiting = tuple(d for d in job.spec.dependencies if d.job in slurm_ids)
         return render(
             job.spec.model_copy(update={"dependencies": waiting}),
@@ -92,6 +129,7 @@ class Renderer:
             claim_secret=secret,
             surroundings=self._surroundings,
             slurm_ids=slurm_ids,
+            door=door,
         )
 
 

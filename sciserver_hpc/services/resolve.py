@@ -23,11 +23,17 @@ from ..domain.people import Person
 from ..domain.resources import Resources, over_limit
 from ..domain.volumes import WORKSPACE
 from ..render import parameters_text
+from .choosing import Chosen, choose
 from .facts import Facts
 from .findings import Findings, names
 from .mounting import Mounting
 
-_PAYLOAD_NAMES = {Kind.SHELL: "command.txt", Kind.SCRIPT: "script.sh", Kind.NOTEBOOK: "notebook.ipynb"}
+_PAYLOAD_NAMES = {
+    Kind.SHELL: "command.txt",
+    Kind.SCRIPT: "script.sh",
+    Kind.NOTEBOOK: "notebook.ipynb",
+    Kind.SESSION: "app.sh",
+}
 _OWN_NAMES = {"parameters.txt", "provenance.json"}
 
 
@@ -40,10 +46,13 @@ class Resolved:
     kernel: str | None
     mounts: tuple[Mount, ...]
     results: Mount
+    asked: Resources
+    chosen: Chosen | None = None
+    """Of a session."""
 
     def load(self, request: JobRequest) -> Load:
         """What the job will count while it is not over."""
-        return load_of(self.domain.name, _asked(request, self.domain), request.array)
+        return load_of(self.domain.name, self.asked, request.array)
 
     def spec(self, request: JobRequest, person: Person, uuid: str, job_id: int, now: datetime) -> JobSpec:
         """The frozen spec of the job `job_id`, accepted at `now` (UTC, part of its folder's name)."""
@@ -69,8 +78,11 @@ class Resolved:
             kernel=self.kernel,
             filename=payload_name(request),
             arguments=request.arguments,
+            app=self.chosen.app if self.chosen else None,
+            values=dict(self.chosen.values) if self.chosen else {},
+            deadline_s=self.chosen.deadline_s if self.chosen else None,
             mounts=self.mounts,
-            resources=_asked(request, domain),
+            resources=self.asked,
             array=request.array,
             dependencies=request.dependencies,
             results_root=self.results.source,
@@ -85,14 +97,14 @@ class Resolved:
 
 def payload_name(request: JobRequest) -> str:
     """What the payload is called in the job folder."""
-    chosen = request.filename if request.kind is not Kind.SHELL else None
+    chosen = request.filename if request.kind in (Kind.SCRIPT, Kind.NOTEBOOK) else None
     return chosen or _PAYLOAD_NAMES[request.kind]
 
 
 def payload_files(request: JobRequest) -> dict[str, str]:
     """The texts that belong into the job folder, by name."""
-    text = request.command or request.script or request.notebook or ""
-    files = {payload_name(request): text}
+    text = request.command or request.script or request.notebook
+    files = {} if text is None else {payload_name(request): text}
     if request.parameters:
         files["parameters.txt"] = parameters_text(request.parameters)
     return files
@@ -120,7 +132,12 @@ def _asked(request: JobRequest, domain: ComputeDomain) -> Resources:
 
 def _within(request: JobRequest, domain: ComputeDomain, facts: Facts, findings: Findings) -> Resolved | None:
     """What depends on the domain; None when something could not be resolved, which is in `findings` then."""
-    asked = _asked(request, domain)
+    asked, chosen = _asked(request, domain), None
+    if request.kind is Kind.SESSION:
+        chosen = choose(request, domain, asked, facts, findings)
+        if chosen is None:
+            return None
+        asked = chosen.asked
     for place, sentence in over_limit(asked, domain.limits, domain.name).items():
         findings.invalid(place, sentence)
     image = _image(request, domain, facts, findings)
@@ -131,7 +148,9 @@ def _within(request: JobRequest, domain: ComputeDomain, facts: Facts, findings: 
         return None
     mounts = mounting.with_results(mounts, results)
     _check_workdir(request, mounts, findings)
-    return Resolved(domain, image, kernel, tuple(mounts), results)
+    if chosen is not None:
+        asked = chosen.extensible(domain)
+    return Resolved(domain, image, kernel, tuple(mounts), results, asked, chosen)
 
 
 def _check_files(request: JobRequest, findings: Findings) -> None:
@@ -159,14 +178,14 @@ def _domain(request: JobRequest, facts: Facts, findings: Findings) -> ComputeDom
     usable = (  # asked for only as far as it is looked at
         domain
         for domain in facts.site.domains.values()
-        if domain.batch and facts.may(Action.USE, "domain", domain.name)
+        if _runs(domain, request) and facts.may(Action.USE, "domain", domain.name)
     )
     if request.domain is None:
         first = next(usable, None)
         if first is None:
-            findings.invalid(
-                "domain", "you may use no compute domain for jobs; ask an administrator for a grant"
-            )
+            what = "sessions" if request.kind is Kind.SESSION else "jobs"
+            words = f"you may use no compute domain for {what}; ask an administrator for a grant"
+            findings.invalid("domain", words)
         return first
     domain = facts.site.domains.get(request.domain)
     if domain is None:
@@ -174,17 +193,24 @@ def _domain(request: JobRequest, facts: Facts, findings: Findings) -> ComputeDom
         findings.invalid("domain", f"unknown domain `{request.domain}`; {offer}")
         return None
     _decide(facts, findings, Action.USE, "domain", domain.name)
-    if not domain.batch:
+    if not _runs(domain, request):
         offer = names(d.name for d in usable)
-        findings.invalid("domain", f"domain {domain.name} runs sessions only, no jobs; {offer}")
+        runs = "jobs only, no sessions" if request.kind is Kind.SESSION else "sessions only, no jobs"
+        findings.invalid("domain", f"domain {domain.name} runs {runs}; {offer}")
     return domain
+
+
+def _runs(domain: ComputeDomain, request: JobRequest) -> bool:
+    return domain.interactive if request.kind is Kind.SESSION else domain.batch
 
 
 def _image(request: JobRequest, domain: ComputeDomain, facts: Facts, findings: Findings) -> Image | None:
     usable = (  # asked for only as far as it is looked at
         facts.site.images[name]
         for name in domain.images
-        if name in facts.site.images and facts.may(Action.USE, "image", name)
+        if name in facts.site.images
+        and facts.may(Action.USE, "image", name)
+        and (request.app is None or request.app in facts.site.images[name].apps)
     )
 
     def offer() -> str:
@@ -200,6 +226,8 @@ def _image(request: JobRequest, domain: ComputeDomain, facts: Facts, findings: F
             findings.invalid("image", f"unknown image `{request.image}`; {offer()}")
         elif image.name not in domain.images:
             findings.invalid("image", f"image {image.name} does not run in domain {domain.name}; {offer()}")
+        elif request.app is not None and request.app not in image.apps:
+            findings.invalid("image", f"image {image.name} does not hold {request.app}; {offer()}")
     if image is not None:
         _decide(facts, findings, Action.USE, "image", image.name)
         if problem := facts.image_problem(image):

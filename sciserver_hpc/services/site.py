@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
 from ..domain.access import Acting, Action, Decision, Grant, Resource, Subject, decide, own_subjects
+from ..domain.apps import App
 from ..domain.catalogue import ComputeDomain, Image
 from ..domain.gpu_hours import by_domain, month_of, renewal
 from ..domain.limits import Allowance, Limit, Month, allowances, monthly
@@ -27,6 +28,7 @@ class Snapshot:
     roots: Mapping[str, RootVolume]
     data: Mapping[str, DataVolume]
     limits: Sequence[Limit]
+    apps: Mapping[str, App]
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,10 @@ class Site:
     """Loads snapshots and rights; remembers them a moment, since each job of a burst asks for the
     same. A launch reads them anew."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, apps: Callable[[], Mapping[str, App]] = dict) -> None:
         self._store = store
         self._clock = clock
+        self._apps = apps
         self._snapshots: Recent[Snapshot] = Recent(clock)
         self._held: Recent[Held] = Recent(clock)
 
@@ -91,6 +94,7 @@ class Site:
             roots={root.name: root for root in self._store.root_volumes()},
             data={volume.name: volume for volume in self._store.data_volumes()},
             limits=self._store.limits(),
+            apps=self._apps(),
         )
 
     def allowances(self, person: Person) -> list[Allowance]:

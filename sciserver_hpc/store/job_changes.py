@@ -18,6 +18,7 @@ from .job_rows import MOVING, event_row, inserted, moving
 from .jobs import by_key, chunks
 from .part import Part
 from .schema import job_events, job_ids, job_requests, jobs
+from .sessions import add_sessions
 
 Change = tuple[Job, Job, Sequence[JobEvent]]
 """The job as it was read, as it shall be, and what is to be told of it."""
@@ -58,6 +59,7 @@ class JobChanges(Part):
                 requests = [{"job_id": one.job.id, "request": one.request} for one in made]
                 connection.execute(_ADD_REQUEST, requests)
                 connection.execute(_ADD_EVENT, [_accepted(one.job) for one in made])
+                add_sessions(connection, [one.job for one in made])
             return [one.job if one.job.id in ids else _earlier(connection, one) for one in new]
 
     @cached_property

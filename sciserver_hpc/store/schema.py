@@ -321,6 +321,53 @@ job_events = Table(
     Index("ix_job_events_job_id_id", "job_id", "id"),
 )
 
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("job_id", Id, ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
+    Column("uuid", String(32), nullable=False),
+    Column("owner", String(32), nullable=False),
+    Column("app", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("closed", Boolean, nullable=False),
+    Column("forgotten", Boolean, nullable=False),
+    Column("body", Text, nullable=False),
+    UniqueConstraint("uuid"),
+    Index("ix_sessions_owner_job_id", "owner", "job_id"),
+    Index("ix_sessions_closed", "closed"),
+)
+"""What jobs of kind `session` have beyond a job (domain/sessions.py)."""
+
+session_passes = Table(
+    "session_passes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("job_id", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("username", String(32), nullable=False),
+    Column("login", Id, nullable=False),
+    Column("mode", String(8), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("used_at", Instant),
+    Column("closed_at", Instant),
+    UniqueConstraint("digest"),
+    Index("ix_session_passes_job_id", "job_id"),
+    Index("ix_session_passes_closed_at_used_at", "closed_at", "used_at"),
+    sqlite_autoincrement=True,
+)
+"""digest: of the ticket until `used_at`, then of the cookie. login: id of a token."""
+
+session_presets = Table(
+    "session_presets",
+    metadata,
+    Column("owner", String(32), primary_key=True),
+    Column("app", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("request", Text, nullable=False),
+)
+"""Forms that people keep under a name."""
+
 leases = Table(
     "leases",
     metadata,

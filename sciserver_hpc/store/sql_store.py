@@ -19,9 +19,11 @@ from .groups import Groups
 from .job_changes import JobChanges
 from .jobs import Jobs
 from .leadership import Leadership
+from .passes import Passes
 from .people import People
 from .reach import Reach
 from .service_accounts import ServiceAccounts
+from .sessions import Sessions
 from .supports import Supports
 from .tokens import Tokens
 from .unix_groups import UnixGroups
@@ -48,6 +50,8 @@ class SqlStore(
     Volumes,
     Jobs,
     JobChanges,
+    Sessions,
+    Passes,
     Leadership,
 ):
     """The whole store: one part per noun, all over one `Database`.

@@ -13,6 +13,7 @@ from sciserver_hpc.domain.acl import Entry, Named, Tag, allows
 from sciserver_hpc.domain.acl_walk import AclSlice
 from sciserver_hpc.domain.errors import AgentError, Refused
 from sciserver_hpc.domain.files import FileKind
+from sciserver_hpc.domain.gates import SessionRecord
 from sciserver_hpc.domain.projection import Drift, Projection, passage, project
 from sciserver_hpc.domain.scheduling import EndRecord, Owner, Verdict
 from sciserver_hpc.ports import Agent, Agents
@@ -166,6 +167,14 @@ def test_end_records_one_per_task_in_order(world: World, agent: Agent) -> None:
     world.put("one/.sciserver/end.json", EndRecord(exit_code=3, slurm_id=2).model_dump_json().encode())
     found = agent.end_records([(world.root, "one"), (world.root, "none"), (world.root, "array")])
     assert [[record.exit_code for record in records] for records in found] == [[3], [], [2, 10]]
+
+
+def test_session_records_of_each_folder(world: World, agent: Agent) -> None:
+    record = SessionRecord(uuid="a" * 32, slurm_id=7, restarts=1, port=40123)
+    world.put("one/.sciserver/session.json", record.model_dump_json().encode())
+    world.put("two/.sciserver/session.json", b'{"uuid": "a"')
+    folders = [(world.root, name) for name in ("none", "one", "two", "../one", "one/..", "")]
+    assert agent.session_records(folders) == [None, record, None, None, None, None]
 
 
 def test_make_volume_twice(world: World, agent: Agent) -> None:

@@ -25,6 +25,7 @@ from sciserver_hpc.domain.scheduling import Owner, Verdict
 from sciserver_hpc.ports import Agent
 
 from .conftest import make_job
+from .people import ALICE, doing, person
 
 HARD_NAMES = [
     "with space",
@@ -199,6 +200,74 @@ def test_end_records_of_a_hostile_job(agent: Agent, root: Path) -> None:
 def test_end_records_need_their_fields() -> None:
     assert end_record("{}") is None
     assert end_record("null") is None
+
+
+RECORD = {"uuid": "a" * 32, "slurm_id": 7, "restarts": 0, "port": 40123}
+
+
+def publish(folder: Path, record: object = RECORD) -> Path:
+    """A session's record in a job folder."""
+    path = folder / ".sciserver" / "session.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record))
+    return path
+
+
+def test_a_session_record_that_is_no_plain_file_is_none(agent: Agent, root: Path) -> None:
+    good = publish(root / "good")
+    for name in ("link", "pipe", "directory", "huge", "above", "socket"):
+        (root / name / ".sciserver").mkdir(parents=True)
+    (root / "link/.sciserver/session.json").symlink_to(good)
+    os.mkfifo(root / "pipe/.sciserver/session.json")
+    (root / "directory/.sciserver/session.json").mkdir()
+    with (root / "huge/.sciserver/session.json").open("wb") as file:
+        file.write(json.dumps(RECORD).encode())
+        file.truncate(1 << 30)
+    (root / "above/.sciserver").rmdir()
+    (root / "above/.sciserver").symlink_to(good.parent)
+    (root / "swapped").symlink_to(root / "good")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(root / "socket/.sciserver/session.json"))
+    names = ("good", "link", "pipe", "directory", "huge", "above", "swapped", "socket", "good/.sciserver")
+    found = agent.session_records([(str(root), name) for name in names])
+    assert [bool(record) for record in found] == [True] + [False] * 8
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"port": 22},
+        {"port": 65536},
+        {"port": "40123; true"},
+        {"port": None},
+        {"slurm_id": -1},
+        {"slurm_id": 1 << 64},
+        {"uuid": "../../x"},
+        {"host": "elsewhere"},
+    ],
+)
+def test_a_session_record_out_of_bounds_is_none(agent: Agent, root: Path, change: dict[str, object]) -> None:
+    publish(root / "job", RECORD | change)
+    assert agent.session_records([(str(root), "job")]) == [None]
+
+
+@pytest.mark.parametrize(
+    "junk", [b"", b"[" * 4000, b"\xff\xfe", b"null", b"[1]", b'{"port": 1e999}', b"9" * 4096]
+)
+def test_junk_is_no_session_record(agent: Agent, root: Path, junk: bytes) -> None:
+    publish(root / "job").write_bytes(junk)
+    assert agent.session_records([(str(root), "job")]) == [None]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becoming somebody else takes root")
+def test_a_session_record_that_only_others_may_read_is_none(root: Path) -> None:
+    path = publish(root / "job")
+    for directory in (root.parent, root, root / "job", path.parent):
+        directory.chmod(0o755)
+    path.chmod(0o600)
+    assert doing(person(ALICE), files.session_records, [(str(root), "job")]) == [""]
+    path.chmod(0o644)
+    assert doing(person(ALICE), files.session_records, [(str(root), "job")]) == [json.dumps(RECORD)]
 
 
 def test_a_foreign_folder_is_not_reused(agent: Agent, root: Path) -> None:

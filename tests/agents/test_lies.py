@@ -140,6 +140,12 @@ def test_end_records_for_more_folders_than_asked(impostor: Impostor, agent: Agen
         agent.end_records([("/", "x")])
 
 
+def test_session_records_for_more_folders_than_asked(impostor: Impostor, agent: Agent) -> None:
+    impostor.says = answering(["", ""])
+    with pytest.raises(Unavailable):
+        agent.session_records([("/", "x")])
+
+
 def test_local_jobs_out_of_nowhere(impostor: Impostor, agent: Agent) -> None:
     impostor.says = answering([{"slurm_id": 1, "state": "SUCCEEDED"}])
     with pytest.raises(Unavailable):

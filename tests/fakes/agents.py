@@ -26,6 +26,7 @@ from sciserver_hpc.domain.acl import Inode
 from sciserver_hpc.domain.acl_walk import AclSlice
 from sciserver_hpc.domain.errors import AgentError, Refused, SciServerError
 from sciserver_hpc.domain.files import FileEntry, FileKind
+from sciserver_hpc.domain.gates import SessionRecord
 from sciserver_hpc.domain.projection import Projection
 from sciserver_hpc.domain.scheduling import (
     EndRecord,
@@ -216,6 +217,17 @@ class FakeAgent:
         prefix = f"{root}/{folder}/.sciserver/end."
         paths = sorted((path for path in self._agents.files if path.startswith(prefix)), key=_task)
         return tuple(EndRecord.model_validate_json(self._agents.files[path]) for path in paths)
+
+    def session_records(self, folders: Sequence[tuple[str, str]]) -> list[SessionRecord | None]:
+        """What `put` left at `<root>/<folder>/.sciserver/session.json`."""
+        self._agents.demand_health(self._owner)
+        return [self._session(f"{root}/{folder}/.sciserver/session.json") for root, folder in folders]
+
+    def _session(self, path: str) -> SessionRecord | None:
+        try:
+            return SessionRecord.model_validate_json(self._agents.files.get(path, b""))
+        except ValueError:
+            return None
 
     def make_volume(self, root: str, owner: str, name: str) -> None:
         """As the real one: `<root>/<owner>` must exist and be the user's."""

@@ -13,6 +13,7 @@ readonly restarts=${SLURM_RESTART_COUNT:-0}
 scratch=
 started=
 in_container=false
+notebooks=()
 start_in=$folder
 
 # Slurm goes on in /tmp when it cannot change directory.
@@ -123,11 +124,12 @@ claim_by_folder() {
     leave 0
 }
 
-ask_portal() {
+ask_portal() { # ask_portal PATH
     [[ -n $claim_url ]] && command -v curl >/dev/null || return 0
     curl -q --silent --show-error --connect-timeout 2 --max-time 5 --noproxy '*' \
         ${ca_file:+--cacert "$ca_file"} --header @.sciserver/claim.header \
-        --data "uuid=$uuid&slurm_id=$slurm_id&restarts=$restarts&task=$task" "$claim_url/api/v1/jobs/claim"
+        --data "uuid=$uuid&slurm_id=$slurm_id&restarts=$restarts&task=$task&node=${SLURMD_NODENAME:-}" \
+        "$claim_url/api/v1/$1"
 }
 
 obey_portal() { # obey_portal VERDICT REASON
@@ -201,7 +203,7 @@ name_notebooks() {
     elif [[ ! -e $source ]]; then
         cp -- "$name" "$source" || finish 98 no_space "The notebook could not be copied in the job folder."
     fi
-    run+=("$payload_folder/$source" "$payload_folder/$name")
+    notebooks=("$payload_folder/$source" "$payload_folder/$name")
 }
 
 # shellcheck disable=SC2317 # called by trap
@@ -210,14 +212,18 @@ forward() { # forward SIGNAL
     kill -s "$1" "$child" 2>/dev/null
 }
 
-# A signal ends `wait` early, with a code of its own; ask again until it was the payload that ended.
-run_payload() {
+start_payload() {
     local stdout=$folder/$stdout_stem${task:+.$task}$stdout_suffix
     local stderr=$folder/$stderr_stem${task:+.$task}$stderr_suffix
     umask 022
-    { cd -- "$start_in" && exec "${run[@]}"; } </dev/null >>"$stdout" 2>>"$stderr" &
+    { cd -- "$start_in" && exec "${run[@]}" "${payload[@]}" "${notebooks[@]}"; } </dev/null >>"$stdout" 2>>"$stderr" &
     child=$!
     umask 077
+}
+
+# A signal ends `wait` early, with a code of its own; ask again until it was the payload that ended.
+run_payload() {
+    start_payload
     trap 'forward TERM' TERM
     trap 'forward USR1' USR1
     interrupted=1
@@ -229,6 +235,70 @@ run_payload() {
     trap '' TERM USR1
 }
 
+# A session's door (decision 14): it runs outside the image and says one word a line.
+open_gate() {
+    if ! mkdir -- "$scratch/home/.session" || ! mkfifo -- "$scratch/words"; then
+        finish 94 no_scratch "No room for temporary files on node $HOSTNAME; start the session again."
+    fi
+    python3 -I -S .sciserver/gate.py .sciserver/gate.json "$scratch/home/.session" .sciserver/session.json \
+        >"$scratch/words" 2>>.sciserver/gate.log &
+    gate=$!
+    heed_gate <"$scratch/words" >>.sciserver/save.log 2>&1 &
+}
+
+heed_gate() {
+    local word
+    while read -r word; do
+        case $word in
+            ready) ask_portal sessions/ready >/dev/null ;;
+            save)
+                [[ -z $save ]] || "${run[@]}" "${save_payload[@]}" </dev/null
+                : >"$scratch/home/.session/saved"
+                ;;
+        esac
+    done
+}
+
+alive() { # alive PID
+    kill -0 "$1" 2>/dev/null
+}
+
+# Ends PID: by TERM, or by KILL ten seconds later.
+end_process() { # end_process PID
+    local left=100
+    kill -s TERM "$1" 2>/dev/null
+    while alive "$1" && ((left-- > 0)); do sleep 0.1; done
+    kill -s KILL "$1" 2>/dev/null
+    wait "$1" 2>/dev/null
+}
+
+# Until the app or its gate ends: the other one then ends too. The gate says by its code why it ended.
+run_session() {
+    open_gate
+    start_payload
+    trap 'kill -s TERM "$gate"' TERM
+    trap 'kill -s USR1 "$gate"' USR1
+    while alive "$child" && alive "$gate"; do wait -n "$child" "$gate"; done
+    trap '' TERM USR1
+    if alive "$gate"; then
+        end_process "$gate"
+        wait "$child"
+        code=$?
+        return
+    fi
+    wait "$gate"
+    code=$?
+    end_process "$child"
+    case $code in
+        10) code=0 cause=stopped ;;
+        11) code=0 cause=idle ;;
+        12) code=0 cause=time ;;
+        13) code=93 cause=not_ready ;;
+        14) code=93 cause=app_gone ;;
+        *) code=93 cause=gate message="The session's gate ended with code $code; .sciserver/gate.log says more." ;;
+    esac
+}
+
 # 255 is also what apptainer itself ends with when it cannot start a container, saying FATAL.
 why_255() { # why_255 STDERR
     if [[ -n $apptainer && $(tail --bytes=4096 -- "$1" 2>/dev/null) == *FATAL:* ]]; then
@@ -238,7 +308,7 @@ why_255() { # why_255 STDERR
 }
 
 claim_by_folder
-exec {portal}< <(ask_portal)
+exec {portal}< <(ask_portal jobs/claim)
 [[ -z $apptainer ]] || verify_image
 make_scratch
 IFS= read -r verdict <&"$portal"
@@ -252,12 +322,11 @@ if [[ -n $apptainer ]]; then
 else
     command_on_host
 fi
-run+=("${payload[@]}")
 [[ -z $notebook_stem ]] || name_notebooks
 utc_now started
 SECONDS=0
-run_payload
 cause=
 message=
+if [[ -n $session ]]; then run_session; else run_payload; fi
 ((code != 255)) || why_255 "$folder/$stderr_stem${task:+.$task}$stderr_suffix"
 finish "$code" "$cause" "$message"

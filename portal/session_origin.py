@@ -1,0 +1,85 @@
+"""What nginx asks at a session's own origin: may this request pass, and the exchange of a ticket for a pass.
+
+nginx names the session in a header that it sets itself, and clears on the portal's own pages; see decision 14
+and the server of sessions in nginx's configuration.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from flask import Blueprint, Flask, abort, redirect, request
+from werkzeug.wrappers import Response
+
+from sciserver_hpc.render.session import PASS_COOKIE
+from sciserver_hpc.services.admitting import Admission, Incoming
+
+from .cookies import set_cookie
+from .guard import Access, allow
+from .services import services
+
+bp = Blueprint("session_origin", __name__, url_prefix="/.sciserver")
+SESSION = "X-Sciserver-Session"
+_UUID = re.compile(r"[0-9a-f]{32}\Z")
+
+
+def init_app(app: Flask) -> None:
+    """Keep the two apart: nothing of the portal at a session's origin, nothing of this at the portal's."""
+    app.before_request(_keep_apart)
+
+
+def _keep_apart() -> None:
+    here = request.blueprint == bp.name
+    if here is not bool(request.headers.get(SESSION)):
+        abort(404)
+
+
+@bp.get("/auth")
+@allow(Access(public=True, csrf=False))
+def auth() -> Response:
+    """May the request that nginx has pass? 204 with where to and as which pass; 401 without one; 403."""
+    uuid = _uuid()
+    secret = request.cookies.get(PASS_COOKIE, "")
+    answer = services.admitting.admit(uuid, secret, services.session_origin(uuid), _incoming())
+    if isinstance(answer, Admission):
+        response = Response(status=204)
+        response.headers["X-Session-Upstream"] = answer.address
+        response.headers["X-Session-Pass"] = str(answer.pass_id)
+        response.headers["X-Session-Mode"] = answer.mode
+        return response
+    response = Response(status=answer.status)
+    response.headers["X-Session-Why"] = answer
+    return response
+
+
+@bp.post("/enter")
+@allow(Access(public=True, csrf=False))
+def enter() -> Response:
+    """Take the ticket that the portal's page sent, and let the browser in."""
+    uuid = _uuid()
+    entered = services.admitting.enter(uuid, request.form.get("ticket", "")[:200])
+    if entered is None:
+        return redirect(f"{services.settings.portal.url}/sessions/at/{uuid}", 303)
+    response = redirect(entered.path, 303)
+    set_cookie(response, PASS_COOKIE, entered.secret, timedelta(days=30))
+    return response
+
+
+def _uuid() -> str:
+    uuid = request.headers.get(SESSION, "")
+    if not _UUID.match(uuid):
+        abort(404)
+    return uuid
+
+
+def _incoming() -> Incoming:
+    headers = request.headers
+    return Incoming(
+        origin=headers.get("Origin", ""),
+        site=headers.get("Sec-Fetch-Site", ""),
+        mode=headers.get("Sec-Fetch-Mode", ""),
+        dest=headers.get("Sec-Fetch-Dest", ""),
+        method=headers.get("X-Original-Method", ""),
+        upgrade=bool(headers.get("Upgrade")),
+    )
