@@ -1,7 +1,7 @@
 # JupyterLab's terminal, alone on the page, on a unix socket. The server reads its token itself, from the secret's file.
 set -eu
 readonly settings=$app_folder/jupyter
-mkdir -p "$settings/workspaces" "$app_folder/runtime"
+mkdir -p "$settings/workspaces" "$settings/labconfig" "$app_folder/runtime"
 
 cat >"$settings/jupyter_server_config.py" <<'PYTHON'
 import os
@@ -23,10 +23,14 @@ c.ServerApp.quit_button = False  # the portal's own stop frees the node as well
 c.ServerApp.terminado_settings = {"shell_command": ["/bin/bash"]}
 c.KernelSpecManager.allowed_kernelspecs = {"none"}
 c.KernelSpecManager.ensure_native_kernel = False
-c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.extension_manager = "readonly"
 PYTHON
+
+# It would ask everybody, in each session, whether it may fetch news.
+cat >"$settings/labconfig/page_config.json" <<'JSON'
+{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}
+JSON
 
 cat >"$settings/sciserver_activity.py" <<'PYTHON'
 """Tells when the session was last used: when a terminal read or printed something."""
