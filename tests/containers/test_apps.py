@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import uuid
@@ -71,8 +72,11 @@ def test_every_app_of_an_image_is_there_and_every_tested_one_has_an_image() -> N
 
 
 @pytest.mark.parametrize("script", sorted(shipped().glob("*/*.sh")), ids=lambda path: path.parent.name)
-def test_scripts_are_bash(script: Path) -> None:
+def test_scripts_are_good_bash(script: Path) -> None:
     subprocess.run(["/bin/bash", "-n", script], check=True)
+    if shutil.which("shellcheck"):
+        argv = ["shellcheck", "--shell=bash", "--exclude=SC2154", script]  # the head assigns variables
+        assert subprocess.run(argv, capture_output=True, text=True, check=False).stdout == ""
 
 
 # as they run ------------------------------------------------------------------------------------------
