@@ -23,7 +23,7 @@ from ..image_files import ImageFiles
 from ..ports import GroupDirectory
 from ..scheduler.commands import Commands
 from ..settings import SECRETS, ClusterSettings, Settings
-from ..wiring import Services
+from ..wiring import Services, build_apps
 
 TIMEOUT_S = 10
 LATE = timedelta(seconds=60)
@@ -244,6 +244,23 @@ def _version(program: Path) -> str:
     return done.stdout.strip()
 
 
+def apps(site: Site) -> Iterator[Verdict]:
+    """Each app's definition makes sense and nobody else may write it; what images offer is there."""
+    files = build_apps(site.settings)
+    there = files.apps()
+    for problem in files.problems():
+        path, _, text = problem.partition(": ")
+        yield Verdict(f"apps {path}", False, text, "until this is mended nobody can start it")
+    for app in there.values():
+        untried = "" if app.tested else ", not tried by the project"
+        yield Verdict(f"apps {app.name}", True, f"version {app.version}{untried}")
+    for image in site.services.store.images():
+        lost = ", ".join(sorted(set(image.apps) - there.keys()))
+        if lost:
+            remedy = "put it into a directory of [sessions] apps, or correct the catalogue and apply it"
+            yield Verdict(f"apps of image {image.name}", True, f"there is no {lost}", remedy)
+
+
 _ACLS = {"system.posix_acl_access": "ACLs", "system.posix_acl_default": "default ACLs"}
 _NO_ACLS = (
     "grants cannot be kept there: mount it with POSIX ACLs (option acl; over the network NFS 3 keeps them, "
@@ -393,6 +410,7 @@ CHECKS: dict[str, Check] = {
     "ldap": ldap,
     "slurm": slurm,
     "images": images,
+    "apps": apps,
     "volumes": volumes,
     "agent": agent,
     "proxy": proxy,

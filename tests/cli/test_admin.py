@@ -268,11 +268,26 @@ def test_gunicorn_is_told_what_the_settings_say(site: Path, home: Path) -> None:
 
 
 def test_everything_is_well(house: checks.Site) -> None:
-    verdicts = found(house, "secrets", "db", "ldap", "slurm", "images", "volumes", "agent")
+    verdicts = found(house, "secrets", "db", "ldap", "slurm", "images", "apps", "volumes", "agent")
     assert [name for name, verdict in verdicts.items() if not verdict.ok] == []
     assert verdicts["slurm default partitions"].text == "batch"
     assert verdicts["images apptainer"].text == "apptainer version 1.4.5"
     assert all(not verdict.remedy for verdict in verdicts.values())
+
+
+def test_apps_are_told_with_what_is_wrong_with_them(house: checks.Site, home: Path) -> None:
+    (home / "apps/bad").mkdir(parents=True)
+    (home / "apps/bad/app.yml").write_text("title: [")
+    sessions = house.settings.sessions.model_copy(update={"apps": (home / "apps",)})
+    settings = house.settings.model_copy(update={"sessions": sessions})
+    images = house.services.store.images()
+    offering = tuple(one.model_copy(update={"apps": ("ide",)}) for one in images)
+    house.services.store.apply_site(Site(images=offering))
+    verdicts = found(dataclasses.replace(house, settings=settings), "apps")
+    assert verdicts["apps jupyterlab"].ok
+    assert verdicts["apps rstudio"].text.endswith("not tried by the project")
+    assert not verdicts[f"apps {home}/apps/bad"].ok
+    assert verdicts["apps of image python"].text == "there is no ide"
 
 
 def test_finding_9_a_slurm_without_security_fixes_is_told(house: checks.Site) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sciserver_hpc.app_files import MOST_BYTES, AppFiles
+from tests.docs.pages import PAGES, fences
 
 DEFINITION = "version: '1'\ntitle: {title}\ntested: true\n"
 
@@ -166,3 +167,12 @@ def test_a_missing_directory_is_told(apps: Path, tmp_path: Path) -> None:
     files = AppFiles([tmp_path / "gone", apps])
     assert list(files.apps()) == ["good"]
     assert only(files.problems()) == f"{tmp_path / 'gone'}: No such file or directory"
+
+
+def test_the_definition_that_the_documents_show_is_a_good_one(apps: Path) -> None:
+    (page,) = (page for page in PAGES if page.name == "add-an-app.md")
+    (shown,) = (fence.text for fence in fences(page) if fence.language == "yaml")
+    (put(apps, "dashboard") / "app.yml").write_text(shown)
+    files = AppFiles([apps])
+    assert files.problems() == []
+    assert files.apps()["dashboard"].check({"script": "a.py"})["hours"] == 2

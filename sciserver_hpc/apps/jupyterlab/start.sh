@@ -1,7 +1,7 @@
 # JupyterLab on a unix socket. The server reads its token itself, from the secret's file.
 set -eu
 readonly settings=$app_folder/jupyter
-mkdir -p "$settings" "$app_folder/runtime" ~/.ipython/profile_default
+mkdir -p "$settings/labconfig" "$app_folder/runtime" ~/.ipython/profile_default
 
 cat >"$settings/jupyter_server_config.py" <<'PYTHON'
 import os
@@ -23,10 +23,14 @@ c.ServerApp.quit_button = False  # the portal's own stop frees the node as well
 c.ServerApp.terminado_settings = {"shell_command": ["/bin/bash"]}
 # Other people of the node could listen to what kernels send over TCP.
 c.ConnectionFileMixin.transport = "ipc"
-c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.extension_manager = "readonly"
 PYTHON
+
+# It would ask everybody, in each session, whether it may fetch news.
+cat >"$settings/labconfig/page_config.json" <<'JSON'
+{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}
+JSON
 
 cat >"$settings/sciserver_activity.py" <<'PYTHON'
 """Tells when the session was last used, and how many kernels compute."""
