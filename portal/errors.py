@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -71,9 +72,13 @@ def _read_out(response: Response) -> Response:
 
     A proxy that is still sending then tells its client 502 instead of the answer (RFC 9112, section 9.6).
     """
-    body, left = request.environ["wsgi.input"], READ_OUT
-    while left > 0 and (piece := body.read(min(left, 65_536))):
-        left -= len(piece)
+    left = READ_OUT
+    with suppress(HTTPException):  # it is larger than what is taken, or its sender is gone
+        # A server that does not end the input itself would wait for more than was announced.
+        ends = request.environ.get("wsgi.input_terminated")
+        body = request.environ["wsgi.input"] if ends else request.stream
+        while left > 0 and (piece := body.read(min(left, 65_536))):
+            left -= len(piece)
     return response
 
 
