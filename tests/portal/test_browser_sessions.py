@@ -155,7 +155,7 @@ def test_the_form_follows_what_is_filled_in(house: House, page: Page) -> None:
 def test_a_session_is_opened_and_extended_by_keyboard(house: House, page: Page) -> None:
     number = house.open_session()
     page.goto(f"/sessions/{number}")
-    page.get_by_role("button", name="Look bench").focus()
+    page.get_by_role("button", name="Stop bench").focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
