@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,18 @@ def test_an_ended_session_tells_its_cause_and_starts_again_once(house: House) ->
     first, second = (browser.post(f"/sessions/{number}/again").headers["Location"] for _ in range(2))
     assert first == second != f"/sessions/{number}"
     assert f'id="session-{number}"' not in browser.get("/sessions").text
+
+
+def test_what_the_form_said_is_shown_in_its_own_words(house: House) -> None:
+    number = house.session(values={"kernel": "gpu", "verbose": "false"})
+    page = house.browser("alice").get(f"/sessions/{number}").text
+    rows = dict(re.findall(r'<th scope="row">([^<]+)</th><td class="break">(?:<[^>]+>)?([^<]+)<', page))
+    assert (
+        rows["Kernel"] == "Python on a GPU"
+        and rows["Tell more"] == "no"
+        and rows["Folder to open"] == "empty"
+    )
+    assert "Level of detail" not in rows
 
 
 def test_a_card_is_extended_stopped_and_taken_away(house: House) -> None:
