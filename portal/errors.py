@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import IO, Any
 
@@ -72,9 +73,10 @@ def _read_out(response: Response) -> Response:
 
     A proxy that is still sending then tells its client 502 instead of the answer (RFC 9112, section 9.6).
     """
-    body, left = _unread(), READ_OUT
-    while left > 0 and (piece := body.read(min(left, 65_536))):
-        left -= len(piece)
+    with suppress(HTTPException):  # its sender is gone
+        body, left = _unread(), READ_OUT
+        while left > 0 and (piece := body.read(min(left, 65_536))):
+            left -= len(piece)
     return response
 
 

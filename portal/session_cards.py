@@ -68,14 +68,14 @@ def cards(found: Sequence[Found]) -> list[Card]:
     """The cards of these sessions, in their order."""
     now, me = services.clock.now(), person()
     return [
-        _card(view, me.username == job.owner, _may_use(job, session), now)
+        _card(view, me.username == job.owner, me.username == job.owner or _may_use(job, session), now)
         for (job, session), view in zip(found, services.sessions.shown(found), strict=True)
     ]
 
 
 def mine() -> list[Card]:
-    """Those of who asks, newest first."""
-    return cards(services.sessions.list(person()))
+    """Those of who asks: what is not over, then what is, each newest first."""
+    return sorted(cards(services.sessions.list(person())), key=lambda card: card.over)
 
 
 def tail(card: Card) -> str:
@@ -98,8 +98,7 @@ def _may_use(job: Job, session: Session) -> bool:
 
 
 def _card(view: SessionView, own: bool, may_use: bool, now: datetime) -> Card:
-    living = view.phase in (Phase.STARTING, Phase.OPEN)
-    end = view.ends_at if living else None
+    end = view.ends_at if view.phase is Phase.OPEN else None
     return Card(
         view=view,
         own=own,

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request
 from pydantic import TypeAdapter, ValidationError
 from werkzeug.wrappers import Response
 
-from sciserver_hpc.domain.app_fields import Condition
-from sciserver_hpc.domain.app_resources import AppResources, ranges
 from sciserver_hpc.domain.apps import App
-from sciserver_hpc.domain.catalogue import ComputeDomain, Image
 from sciserver_hpc.domain.errors import (
     AgentError,
     Conflict,
@@ -32,14 +27,16 @@ from sciserver_hpc.domain.views import mount_views
 
 from .errors import status_of
 from .guard import Access, allow, person
-from .job_fields import resource_fields
 from .notebook import markdown_html
 from .services import services
-from .session_fields import AMOUNTS, PLACE, VALUE, field_of, from_request, set_by, to_request
+from .session_draft import Draft, bounds_of_fields, conditions, show
+from .session_fields import PLACE, field_of, from_request, to_request
 from .sessions import need_sessions
 
 bp = Blueprint("session_form", __name__)
 bp.before_request(need_sessions)
+bp.add_app_template_filter(conditions, "conditions")
+bp.add_app_template_filter(bounds_of_fields, "bounds")
 PAGE = Access(page=True)
 EXPECTED = (Invalid, Refused, NotFound, Conflict, AgentError, Unavailable)
 OF_FORM = ("csrf_token", "action", "remove_preset")
@@ -49,36 +46,6 @@ _KIND_AT = {"domain": PLACE, "image": PLACE, "volume": "volumes", "user": "volum
 """First word of what was refused → the field where it was chosen."""
 
 _NAME: TypeAdapter[str] = TypeAdapter(Slug)
-
-
-@dataclass
-class Draft:
-    """What stands in an app's form now, and what is wrong with it."""
-
-    app: App
-    fields: dict[str, str]
-    problems: dict[str, str] = field(default_factory=dict)
-    status: int = 200
-    preview: dict[str, Any] | None = None
-    told: str = ""
-
-
-@bp.app_template_filter("conditions")
-def conditions(several: Iterable[Condition]) -> list[dict[str, Any]]:
-    """Conditions and caps as the form's script reads them."""
-    return [one.model_dump(mode="json") for one in several]
-
-
-@bp.app_template_filter("bounds")
-def bounds_of_fields(bounds: AppResources) -> dict[str, dict[str, float | None]]:
-    """A domain's ranges by field of the form; the time's by its hours alone."""
-    units = {"memory_mb": 1024, "time_limit_s": 3600}
-    found: dict[str, dict[str, float | None]] = {}
-    for name, one in bounds.items():
-        unit, most = units.get(name, 1), one.max
-        least = (one.min or 0) / unit if name != "time_limit_s" else 0
-        found[AMOUNTS[name][0]] = {"min": least, "max": None if most is None else most / unit}
-    return found
 
 
 @bp.get("/sessions/new")
@@ -105,7 +72,7 @@ def blank(app: str) -> tuple[str, int]:
         asked = _kept(chosen, kept)
     else:
         asked = _last(chosen)
-    return _show(Draft(chosen, from_request(asked) if asked and asked.app == app else {}))
+    return show(Draft(chosen, from_request(asked) if asked and asked.app == app else {}))
 
 
 @bp.post("/sessions/new/<app>")
@@ -118,7 +85,7 @@ def send(app: str) -> Response | tuple[str, int]:
         if removed := request.form.get("remove_preset"):
             services.sessions.remove_preset(person(), app, removed)
             draft.told = f"{removed} is removed."
-            return _show(draft)
+            return show(draft)
         asked = _request(draft)
         if request.form.get("action") == "keep":
             _keep(draft, asked)
@@ -129,7 +96,7 @@ def send(app: str) -> Response | tuple[str, int]:
             return redirect(f"/sessions/{job.id}", 303)
     except EXPECTED as error:
         draft.problems, draft.status = _beside_fields(error, chosen), status_of(error)
-    return _show(draft)
+    return show(draft)
 
 
 @bp.post("/sessions/new/<app>/last")
@@ -214,48 +181,3 @@ def _beside_fields(error: SciServerError, app: App) -> dict[str, str]:
     for name, text in told:
         found.setdefault(name, []).append(text)
     return {name: "; ".join(texts) for name, texts in found.items()}
-
-
-def _show(draft: Draft) -> tuple[str, int]:
-    app = draft.app
-    places = services.sessions.places(person(), app)
-    chosen = _chosen(places, draft.fields.get(PLACE, ""))
-    bounds = {domain.name: ranges(app.resources, domain.limits, domain.defaults) for domain, _ in places}
-    usual = {f"{VALUE}{one.name}": _text(one.default) for one in app.form if one.default is not None}
-    if chosen:
-        given = {str(name): one.default or 0 for name, one in bounds[chosen[0].name].items()}
-        usual |= resource_fields(given) | {PLACE: f"{chosen[0].name}/{chosen[1].name}"}
-    fields = {"key": secrets.token_hex(8)} | usual | draft.fields
-    fields[PLACE] = usual.get(PLACE, "")
-    ticked = {f"{VALUE}{one.name}" for one in app.form} & {k for k, text in fields.items() if text == "true"}
-    page = render_template(
-        "session_new.html",
-        app=app,
-        card=markdown_html(app.card),
-        draft=draft,
-        fields=fields,
-        ticked=ticked & draft.fields.keys() if request.method == "POST" else ticked,
-        places=places,
-        bounds=bounds,
-        amounts={name: keys for name, keys in AMOUNTS.items() if name not in set_by(app)},
-        set_by=set_by(app),
-        labels={one.name: one.label for one in app.form},
-        volumes=services.catalogue.volumes(person()),
-        presets=services.sessions.presets(person(), app.name),
-    )
-    return page, draft.status
-
-
-def _chosen(
-    places: list[tuple[ComputeDomain, list[Image]]], place: str
-) -> tuple[ComputeDomain, Image] | None:
-    """The place typed, where it is offered; else the first of its domain; else the first of all."""
-    all_of = [(domain, image) for domain, images in places for image in images]
-    domain_name, _, image_name = place.partition("/")
-    of_domain = [one for one in all_of if one[0].name == domain_name]
-    exact = [one for one in of_domain if one[1].name == image_name]
-    return next(iter([*exact, *of_domain, *all_of]), None)
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from flask import Blueprint, Flask, abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from sciserver_hpc.domain.app_fields import Value
+from sciserver_hpc.domain.apps import App
 from sciserver_hpc.domain.errors import NotFound
 from sciserver_hpc.domain.jobs import JobEvent
 
@@ -55,16 +58,17 @@ def one(job_id: int) -> str:
     return shown(job_id)
 
 
-def shown(job_id: int) -> str:
-    """The page of a session that the asker may see. Raises NotFound."""
+def shown(job_id: int, note: str = "") -> str:
+    """The page of a session that the asker may see. note: what to tell beside. Raises NotFound."""
     found = services.sessions.get(person(), job_id)
     [card], app = cards([found]), found[0].spec.app
     return render_template(
         "session.html",
         card=card,
+        note=note,
         events=_events(card),
         tail=tail(card),
-        labels={field.name: field.label for field in app.form} if app else {},
+        filled=_filled(app, card.view.values) if app else [],
     )
 
 
@@ -123,3 +127,15 @@ def _events(card: Card) -> list[JobEvent]:
         return list(services.jobs.events(person(), card.id))
     except NotFound:
         return []
+
+
+def _filled(app: App, values: Mapping[str, Value]) -> list[tuple[str, str]]:
+    """What the app's form says, as it was read: labels and words."""
+    words: list[tuple[str, str]] = []
+    for field in app.form:
+        if field.name in values:
+            value = values[field.name]
+            option = next((one for one in field.options if one.value == value), None)
+            text = ("no", "yes")[value] if isinstance(value, bool) else str(value)
+            words.append((field.label, option.label or option.value if option else text))
+    return words

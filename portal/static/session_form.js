@@ -31,7 +31,7 @@ function follows(form) {
       input.disabled = wrapper.hidden;
       if (!input.dataset.maxWhen) continue;
       const caps = JSON.parse(input.dataset.maxWhen).filter(holds).map((cap) => cap.max);
-      limit(input, Math.min(input.dataset.most === "" ? Infinity : Number(input.dataset.most), ...caps));
+      limit(input, Math.min(input.dataset.largest === "" ? Infinity : Number(input.dataset.largest), ...caps));
     }
   }
 
@@ -46,8 +46,15 @@ function follows(form) {
     }
   }
 
-  for (const input of form.querySelectorAll("[data-max-when]")) input.dataset.most = input.max;
+  // A volume that a field names has to be mounted: as freely as is offered, until somebody chooses otherwise.
+  function mount({ target }) {
+    const mode = "volume" in target.dataset && form.elements[`volume:${target.value}`];
+    if (mode && !mode.value) mode.selectedIndex = mode.options.length - 1;
+  }
+
+  for (const input of form.querySelectorAll("[data-max-when]")) input.dataset.largest = input.max;
   form.addEventListener("input", follow);
+  form.addEventListener("change", mount);
   form.elements.place.addEventListener("change", domain);
   follow();
   domain();

@@ -14,7 +14,7 @@ from .verb import FAILED, Verbs, json_option, leave, print_json
 if TYPE_CHECKING:
     from ..settings import Settings
 
-CHECKS = ("secrets", "db", "ldap", "slurm", "images", "volumes", "agent", "proxy", "broker", "mail", "apps")
+CHECKS = ("secrets", "db", "ldap", "slurm", "images", "apps", "volumes", "agent", "proxy", "broker", "mail")
 
 EPILOG = """\b
 Examples:
@@ -88,10 +88,8 @@ def show_config(reference: bool) -> None:
 )
 @json_option
 def check(names: tuple[str, ...], user: str, as_json: bool) -> None:
-    """Check what the portal depends on: secrets, db, ldap, slurm, images, volumes, agent, proxy,
-    broker, mail; default: all.
     """Check what the portal depends on: secrets, db, ldap, slurm, images, apps, volumes, agent,
-    proxy, broker; default: all.
+    proxy, broker, mail; default: all.
 
     One line each, `ok` or `FAIL`, with a remedy. Exit code 1 when any fails.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,11 @@ def over(house: House, state: JobState = JobState.FAILED, name: str = "bench") -
     return number
 
 
-def share(house: House, number: int, *actions: Action, whom: str = "bob") -> None:
-    """Alice lets somebody in."""
+def share(house: House, number: int, *actions: Action, whom: str = "bob", owner: str = "alice") -> None:
+    """The owner lets somebody in."""
     house.services.login.password(whom, "correct horse", "192.0.2.1")
     thing = Resource(kind="session", name=str(number))
-    house.services.sharing.give(house.asker("alice"), thing, Subject(kind="user", name=whom), [*actions])
+    house.services.sharing.give(house.asker(owner), thing, Subject(kind="user", name=whom), [*actions])
 
 
 def test_cards_say_where_a_session_stands_and_what_to_do_next(house: House) -> None:
@@ -47,6 +48,16 @@ def test_cards_say_where_a_session_stands_and_what_to_do_next(house: House) -> N
     assert f'href="/jobs/{number}/log"' in page and f'href="/share/session/{number}"' in page
 
 
+def test_a_session_that_nobody_uses_is_warned_of(house: House) -> None:
+    number, browser = house.open_session(), house.browser("alice")
+    assert "warned" not in browser.get("/sessions").text
+    house.change_session(number, idle_warned_at=house.clock.now())
+    house.clock.advance(120)
+    for path in ("/sessions", f"/sessions/{number}"):
+        page = browser.get(path).text
+        assert "warned" in page and "it is stopped in 8 min unless somebody does" in page
+
+
 def test_an_ended_session_tells_its_cause_and_starts_again_once(house: House) -> None:
     number, browser = over(house), house.browser("alice")
     page = browser.get(f"/sessions/{number}").text
@@ -55,6 +66,18 @@ def test_an_ended_session_tells_its_cause_and_starts_again_once(house: House) ->
     first, second = (browser.post(f"/sessions/{number}/again").headers["Location"] for _ in range(2))
     assert first == second != f"/sessions/{number}"
     assert f'id="session-{number}"' not in browser.get("/sessions").text
+
+
+def test_what_the_form_said_is_shown_in_its_own_words(house: House) -> None:
+    number = house.session(values={"kernel": "gpu", "verbose": "false"})
+    page = house.browser("alice").get(f"/sessions/{number}").text
+    rows = dict(re.findall(r'<th scope="row">([^<]+)</th><td class="break">(?:<[^>]+>)?([^<]+)<', page))
+    assert (
+        rows["Kernel"] == "Python on a GPU"
+        and rows["Tell more"] == "no"
+        and rows["Folder to open"] == "empty"
+    )
+    assert "Level of detail" not in rows
 
 
 def test_a_card_is_extended_stopped_and_taken_away(house: House) -> None:
