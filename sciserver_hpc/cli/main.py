@@ -12,6 +12,7 @@ from .group import group
 from .job import job
 from .offers import domains, images, volumes
 from .programs import service
+from .session import session
 from .share import share
 from .tokens import tokens
 from .verb import Verbs
@@ -22,6 +23,7 @@ Examples:
   sciserver login https://portal.example.org
   sciserver domains
   sciserver job 12
+  sciserver session start jupyterlab
   sciserver share give Storage/alice/shared bob reader
 
 \b
@@ -38,7 +40,7 @@ def sciserver() -> None:
 
 for command in (
     *(login, logout, whoami, tokens, completion),
-    *(domains, images, volumes, job),
+    *(domains, images, volumes, job, session),
     *(group, share, why, audit, service),
 ):
     sciserver.add_command(command)
