@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
+from typing import IO, Any
 
 import structlog
 from flask import Flask, current_app, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response
 
 from sciserver_hpc.domain.errors import (
@@ -71,10 +72,25 @@ def _read_out(response: Response) -> Response:
 
     A proxy that is still sending then tells its client 502 instead of the answer (RFC 9112, section 9.6).
     """
-    body, left = request.environ["wsgi.input"], READ_OUT
-    while left > 0 and (piece := body.read(min(left, 65_536))):
-        left -= len(piece)
+    with suppress(HTTPException):  # its sender is gone
+        body, left = _body()
+        while left > 0 and (piece := body.read(min(left, 65_536))):
+            left -= len(piece)
     return response
+
+
+def _body() -> tuple[IO[bytes], int]:
+    """The request's body, and how much of it to read at the most.
+
+    A server that does not end the input by itself waits for more than was announced.
+    """
+    raw: IO[bytes] = request.environ["wsgi.input"]
+    if request.environ.get("wsgi.input_terminated"):
+        return raw, READ_OUT
+    try:
+        return request.stream, READ_OUT
+    except RequestEntityTooLarge:  # so nobody has read any of it
+        return raw, min(request.content_length or 0, READ_OUT)
 
 
 def status_of(error: SciServerError) -> int:

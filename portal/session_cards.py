@@ -74,8 +74,8 @@ def cards(found: Sequence[Found]) -> list[Card]:
 
 
 def mine() -> list[Card]:
-    """Those of who asks, newest first."""
-    return cards(services.sessions.list(person()))
+    """Those of who asks: what is not over, then what is, each newest first."""
+    return sorted(cards(services.sessions.list(person())), key=lambda card: card.over)
 
 
 def tail(card: Card) -> str:

@@ -31,7 +31,7 @@ function follows(form) {
       input.disabled = wrapper.hidden;
       if (!input.dataset.maxWhen) continue;
       const caps = JSON.parse(input.dataset.maxWhen).filter(holds).map((cap) => cap.max);
-      limit(input, Math.min(input.dataset.most === "" ? Infinity : Number(input.dataset.most), ...caps));
+      limit(input, Math.min(input.dataset.largest === "" ? Infinity : Number(input.dataset.largest), ...caps));
     }
   }
 
@@ -46,7 +46,7 @@ function follows(form) {
     }
   }
 
-  for (const input of form.querySelectorAll("[data-max-when]")) input.dataset.most = input.max;
+  for (const input of form.querySelectorAll("[data-max-when]")) input.dataset.largest = input.max;
   form.addEventListener("input", follow);
   form.elements.place.addEventListener("change", domain);
   follow();

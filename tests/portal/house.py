@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from portal import create_app
+from portal.services import EXTENSION
 from sciserver_hpc.app_files import AppFiles
 from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
 from sciserver_hpc.domain.audit import Asker
@@ -155,6 +157,14 @@ class House:
 
     def close(self) -> None:
         self.store.close()
+
+    def stands_at(self, url: str) -> None:
+        """Browsers really find the portal there, and sessions below it."""
+        old, own = self.services.settings, url.partition("://")[2]
+        portal = old.portal.model_copy(update={"url": url})
+        sessions = old.sessions.model_copy(update={"domain": own})
+        chosen = old.model_copy(update={"portal": portal, "sessions": sessions})
+        self.services = self.app.extensions[EXTENSION] = replace(self.services, settings=chosen)
 
     def browser(self, username: str | None = None) -> Browser:
         """A browser, logged in where a name is given."""

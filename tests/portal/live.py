@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
@@ -28,10 +29,10 @@ PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 
 
 @contextmanager
-def serving(house: House, folder: Path) -> Iterator[str]:
-    """`house` over HTTPS with a certificate of its own; yields its URL."""
+def serving(house: House, folder: Path, app: Any = None) -> Iterator[str]:
+    """`house`, or `app` in its place, over HTTPS with a certificate of its own; yields its URL."""
     certificate, key = _certificate(folder)
-    server = make_server("127.0.0.1", 0, house.app, threaded=True, ssl_context=(certificate, key))
+    server = make_server("127.0.0.1", 0, app or house.app, threaded=True, ssl_context=(certificate, key))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

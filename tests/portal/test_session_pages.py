@@ -25,11 +25,11 @@ def over(house: House, state: JobState = JobState.FAILED, name: str = "bench") -
     return number
 
 
-def share(house: House, number: int, *actions: Action, whom: str = "bob") -> None:
-    """Alice lets somebody in."""
+def share(house: House, number: int, *actions: Action, whom: str = "bob", owner: str = "alice") -> None:
+    """The owner lets somebody in."""
     house.services.login.password(whom, "correct horse", "192.0.2.1")
     thing = Resource(kind="session", name=str(number))
-    house.services.sharing.give(house.asker("alice"), thing, Subject(kind="user", name=whom), [*actions])
+    house.services.sharing.give(house.asker(owner), thing, Subject(kind="user", name=whom), [*actions])
 
 
 def test_cards_say_where_a_session_stands_and_what_to_do_next(house: House) -> None:
