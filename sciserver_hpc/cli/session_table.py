@@ -93,7 +93,8 @@ def facts(one: SessionView) -> Iterator[tuple[str, object]]:
         ("open by", ", ".join(one.here)),
     )
     for name, value in one.values.items():
-        yield "field", f"{name}={written(value)}"
+        if value != "":
+            yield "field", f"{name}={written(value)}"
     for mount in job.mounts:
         yield "volume", f"{mount.volume} ({mount.mode}) at {mount.target}"
     yield "results", job.folder
