@@ -21,6 +21,9 @@ bp = Blueprint("home", __name__)
 MOST = 20
 """Jobs shown of each kind; the table has the rest."""
 
+LOOKED_THROUGH = 200
+"""Jobs among which one is looked for that is no session."""
+
 
 @bp.get("/")
 @allow(Access(page=True))
@@ -29,7 +32,7 @@ def home() -> str:
     midnight = services.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
     active = _jobs(states=ACTIVE)
     today = [job for job in _jobs(after=midnight) if job.state.final]
-    ever = bool(active or today) or bool(_jobs())
+    ever = bool(active or today) or bool(_jobs(limit=LOOKED_THROUGH))
     cards = [card for card in mine() if not card.over or _since(card, midnight)] if has_sessions() else []
     return render_template("home.html", active=active, today=today, ever=ever, sessions=cards)
 
@@ -39,7 +42,9 @@ def _since(card: Card, moment: datetime) -> bool:
     return ended is not None and ended >= moment
 
 
-def _jobs(states: Sequence[JobState] | None = None, after: datetime | None = None) -> list[JobView]:
+def _jobs(
+    states: Sequence[JobState] | None = None, after: datetime | None = None, limit: int = MOST
+) -> list[JobView]:
     """Jobs that are no sessions: these have cards."""
-    found = services.jobs.list(person(), states=states, after=after, limit=MOST)
+    found = services.jobs.list(person(), states=states, after=after, limit=limit)
     return [shown(job) for job in found if job.kind is not Kind.SESSION]

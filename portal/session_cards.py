@@ -68,7 +68,7 @@ def cards(found: Sequence[Found]) -> list[Card]:
     """The cards of these sessions, in their order."""
     now, me = services.clock.now(), person()
     return [
-        _card(view, me.username == job.owner, _may_use(job, session), now)
+        _card(view, me.username == job.owner, me.username == job.owner or _may_use(job, session), now)
         for (job, session), view in zip(found, services.sessions.shown(found), strict=True)
     ]
 
@@ -98,8 +98,7 @@ def _may_use(job: Job, session: Session) -> bool:
 
 
 def _card(view: SessionView, own: bool, may_use: bool, now: datetime) -> Card:
-    living = view.phase in (Phase.STARTING, Phase.OPEN)
-    end = view.ends_at if living else None
+    end = view.ends_at if view.phase is Phase.OPEN else None
     return Card(
         view=view,
         own=own,

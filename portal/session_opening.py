@@ -15,6 +15,7 @@ from .sessions import need_sessions, shown
 
 bp = Blueprint("session_opening", __name__)
 bp.before_request(need_sessions)
+NOTE = "Its address alone lets nobody in. Open it from here while it is open."
 
 
 @bp.post("/sessions/<int:job_id>/open")
@@ -44,4 +45,4 @@ def policy(origin: str) -> str:
 @allow(Access(page=True))
 def at(uuid: str) -> str:
     """Where those are sent who come to a session's origin without a pass. Raises NotFound."""
-    return shown(services.sessions.by_uuid(person(), uuid)[0].id)
+    return shown(services.sessions.by_uuid(person(), uuid)[0].id, NOTE)

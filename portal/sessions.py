@@ -55,13 +55,14 @@ def one(job_id: int) -> str:
     return shown(job_id)
 
 
-def shown(job_id: int) -> str:
-    """The page of a session that the asker may see. Raises NotFound."""
+def shown(job_id: int, note: str = "") -> str:
+    """The page of a session that the asker may see. note: what to tell beside. Raises NotFound."""
     found = services.sessions.get(person(), job_id)
     [card], app = cards([found]), found[0].spec.app
     return render_template(
         "session.html",
         card=card,
+        note=note,
         events=_events(card),
         tail=tail(card),
         labels={field.name: field.label for field in app.form} if app else {},

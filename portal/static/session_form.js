@@ -46,8 +46,15 @@ function follows(form) {
     }
   }
 
+  // A volume that a field names has to be mounted: as freely as is offered, until somebody chooses otherwise.
+  function mount({ target }) {
+    const mode = "volume" in target.dataset && form.elements[`volume:${target.value}`];
+    if (mode && !mode.value) mode.selectedIndex = mode.options.length - 1;
+  }
+
   for (const input of form.querySelectorAll("[data-max-when]")) input.dataset.largest = input.max;
   form.addEventListener("input", follow);
+  form.addEventListener("change", mount);
   form.elements.place.addEventListener("change", domain);
   follow();
   domain();

@@ -13,6 +13,7 @@ from sciserver_hpc.domain.audit import Asker
 from sciserver_hpc.domain.groups import Accessibility, Role
 from sciserver_hpc.domain.jobs import JobRequest
 from sciserver_hpc.domain.people import Person
+from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.tokens import Scope
 
 from .house import PASSWORD, PEOPLE, URL, House, shell
@@ -43,6 +44,21 @@ TABLE: dict[str, str] = {
     "GET /jobs/<int:job_id>/render": PAGE,
     "POST /jobs/<int:job_id>/cancel": PAGE,
     "POST /jobs/<int:job_id>/again": PAGE,
+    "GET /sessions": PAGE,
+    "GET /sessions/new": PAGE,
+    "GET /sessions/new/<app>": PAGE,
+    "POST /sessions/new/<app>": PAGE,
+    "POST /sessions/new/<app>/last": PAGE,
+    "GET /sessions/apps/<app>/icon.svg": PAGE,
+    "GET /sessions/at/<uuid>": PAGE,
+    "GET /sessions/<int:job_id>": PAGE,
+    "POST /sessions/<int:job_id>/open": OWN_PAGE,
+    "POST /sessions/<int:job_id>/extend": PAGE,
+    "POST /sessions/<int:job_id>/stop": PAGE,
+    "POST /sessions/<int:job_id>/again": PAGE,
+    "POST /sessions/<int:job_id>/forget": PAGE,
+    "GET /.sciserver/auth": PUBLIC,
+    "POST /.sciserver/enter": PUBLIC,
     "GET /volumes": PAGE,
     "GET /groups": PAGE,
     "GET /new/group": PAGE,
@@ -123,6 +139,15 @@ TABLE: dict[str, str] = {
     "GET /api/v1/jobs/<int:job_id>/script": Scope.JOBS_READ,
     "GET /api/v1/jobs/<int:job_id>/log": Scope.JOBS_READ,
     "POST /api/v1/jobs/<int:job_id>/cancel": Scope.JOBS_WRITE,
+    "GET /api/v1/apps": Scope.JOBS_READ,
+    "GET /api/v1/sessions": Scope.JOBS_READ,
+    "POST /api/v1/sessions": Scope.JOBS_WRITE,
+    "POST /api/v1/sessions/ready": PUBLIC,
+    "GET /api/v1/sessions/<int:job_id>": Scope.JOBS_READ,
+    "POST /api/v1/sessions/<int:job_id>/stop": Scope.JOBS_WRITE,
+    "POST /api/v1/sessions/<int:job_id>/extend": Scope.JOBS_WRITE,
+    "POST /api/v1/sessions/<int:job_id>/again": Scope.JOBS_WRITE,
+    "POST /api/v1/sessions/<int:job_id>/forget": Scope.JOBS_WRITE,
     "GET /api/v1/groups": Scope.GROUPS_READ,
     "GET /api/v1/groups/public": Scope.GROUPS_READ,
     "POST /api/v1/groups": Scope.GROUPS_WRITE,
@@ -182,6 +207,8 @@ TO_ERIN = {"resource": IMAGE, "subject": ERIN, "actions": ["use"]}
 BODIES: dict[str, Any] = {
     "POST /api/v1/jobs": shell(),
     "POST /api/v1/jobs/batch": {"jobs": [shell()]},
+    "POST /api/v1/sessions": {"app": "lab"},
+    "POST /api/v1/sessions/<int:job_id>/extend": {"minutes": 30},
     "POST /api/v1/groups": {"name": "another"},
     "PATCH /api/v1/groups/<name>": {"description": "new"},
     "POST /api/v1/groups/<name>/invite": {"member": ERIN},
@@ -213,6 +240,7 @@ def call(
     method, _, rule = route.partition(" ")
     path = rule.replace("<int:job_id>", str(job_id)).replace("<int:token_id>", "1")
     path = path.replace("<path:filename>", "portal.css").replace("<kind>/<path:name>", "image/python")
+    path = path.replace("<app>", "lab").replace("<uuid>", "0" * 32)
     path = path.replace("<section>", "domains").replace("<path:name>", "batch")
     path = path.replace("<name>", name).replace("<int:share_id>", "1").replace("<int:grant_id>", str(job_id))
     headers = {"Authorization": f"Bearer {secret}"} if secret else {}
@@ -270,7 +298,13 @@ def member_named(name: str) -> Subject:
     return Subject(kind="user", name=name)
 
 
-def job_of(house: House, username: str) -> int:
+def job_of(house: House, username: str, route: str = "") -> int:
+    """A job of the person's; for a route of sessions one of these, in the state in which it works."""
+    if "/sessions" in route:
+        number = house.open_session(username)
+        if route.endswith(("again", "forget")):
+            house.move(number, JobState.CANCELLED, ended_at=house.clock.now())
+        return number
     number = house.services.jobs.submit(PEOPLE[username], JobRequest(kind="shell", command="hostname"))[0].id
     house.write(number, "stdout.txt", b"secret result")
     return number
@@ -309,7 +343,7 @@ def test_an_expired_token_is_nobody(house: House, route: str) -> None:
 @pytest.mark.parametrize("route", SCOPED)
 def test_a_token_of_other_scopes_is_refused(house: House, route: str) -> None:
     others = set(Scope) - {Scope(TABLE[route])}
-    answer = call(house, route, house.personal("alice", *others), job_of(house, "alice"))
+    answer = call(house, route, house.personal("alice", *others), job_of(house, "alice", route))
     assert answer.status_code == 403
     assert TABLE[route] in answer.json["error"]["message"]
 
@@ -318,7 +352,7 @@ def test_a_token_of_other_scopes_is_refused(house: House, route: str) -> None:
 def test_a_token_of_the_right_scope_will_do(house: House, route: str) -> None:
     who = ACTS_AS.get(route.rpartition("/")[2], "root1" if "grants" in route else "alice")
     secret = Groups(house).personal(who, Scope(TABLE[route]))
-    number = house.store.shares_by("root1")[0].id if "grant_id" in route else job_of(house, "alice")
+    number = house.store.shares_by("root1")[0].id if "grant_id" in route else job_of(house, "alice", route)
     assert call(house, route, secret, number).status_code in (200, 201, 204)
 
 
@@ -329,12 +363,12 @@ def test_a_personal_token_makes_no_tokens(house: House, route: str) -> None:
 
 @pytest.mark.parametrize("route", PAGES)
 def test_pages_are_not_for_bearers(house: House, route: str) -> None:
-    assert call(house, route, house.token("alice"), job_of(house, "alice")).status_code == 401
+    assert call(house, route, house.token("alice"), job_of(house, "alice", route)).status_code == 401
 
 
 @pytest.mark.parametrize("route", OF_A_JOB)
 def test_a_stranger_does_not_learn_that_the_job_exists(house: House, route: str) -> None:
-    number = job_of(house, "alice")
+    number = job_of(house, "alice", route)
     if route in PAGES:
         bob = house.browser("bob")
         there, nowhere = (_as_browser(bob, route, at) for at in (number, 999))
@@ -477,8 +511,9 @@ def shown_to_support(route: str) -> bool:
 @pytest.mark.parametrize("route", [one for one in PAGES if one.startswith("GET")])
 def test_what_pages_show_while_looking_as_somebody(house: House, route: str) -> None:
     Groups(house)
-    number, browser = job_of(house, "alice"), looks_as_alice(house)
+    number, browser = job_of(house, "alice", route), looks_as_alice(house)
     path = route.removeprefix("GET ").replace("<int:job_id>", str(number)).replace("<name>", GROUP)
+    path = path.replace("<app>", "lab").replace("<uuid>", house.uuid(number))
     answer = browser.get(path.replace("<kind>/<path:name>", "image/python"), query_string=QUERIES.get(route))
     assert answer.status_code == (200 if shown_to_support(route) else 403), answer.text
     assert b"secret result" not in answer.data or route.endswith(("log", "<int:job_id>"))
@@ -489,7 +524,7 @@ def test_what_pages_show_while_looking_as_somebody(house: House, route: str) -> 
 @pytest.mark.parametrize("route", [one for one in GUARDED if one.startswith("GET /api/")])
 def test_what_the_api_shows_while_looking_as_somebody(house: House, route: str) -> None:
     Groups(house)
-    number, root1 = job_of(house, "alice"), house.token("root1")
+    number, root1 = job_of(house, "alice", route), house.token("root1")
     asked = {"user": "alice", "reason": "ticket 7"}
     secret = _api(house, "POST", root1, asked).json["token"]
     answer = call(house, route, secret, number)
@@ -508,9 +543,10 @@ UNSAFE = [route for route in ROUTES if route.split()[0] not in ("GET", "HEAD", "
 @pytest.mark.parametrize("route", [one for one in UNSAFE if not one.partition(" ")[2].startswith("/api/")])
 def test_no_page_changes_anything_while_looking_as_somebody(house: House, route: str) -> None:
     Groups(house)
-    number, browser = job_of(house, "alice"), looks_as_alice(house)
+    number, browser = job_of(house, "alice", route), looks_as_alice(house)
     path = route.partition(" ")[2].replace("<int:job_id>", str(number)).replace("<name>", GROUP)
     path = path.replace("<kind>/<path:name>", "image/python").replace("<int:share_id>", "1")
+    path = path.replace("<app>", "lab")
     answer = browser.post(path.replace("<int:token_id>", "1"), FORMS.get(path.rpartition("/")[2]))
     if route in ENDS:
         assert answer.status_code == 303
@@ -522,7 +558,7 @@ def test_no_page_changes_anything_while_looking_as_somebody(house: House, route:
 @pytest.mark.parametrize("route", [one for one in UNSAFE if " /api/" in one and TABLE[one] != PUBLIC])
 def test_the_api_changes_nothing_while_looking_as_somebody(house: House, route: str) -> None:
     Groups(house)
-    number, root1 = job_of(house, "alice"), house.token("root1")
+    number, root1 = job_of(house, "alice", route), house.token("root1")
     secret = _api(house, "POST", root1, {"user": "alice", "reason": "ticket 7"}).json["token"]
     answer = call(house, route, secret, number)
     if route in ENDS:

@@ -134,6 +134,8 @@ def test_the_form_follows_what_is_filled_in(house: House, page: Page) -> None:
     page.get_by_label("Kernel").select_option("python")
     expect(workers).to_have_attribute("max", "8")
     expect(page.get_by_label("CPUs")).to_have_attribute("max", "4")
+    page.get_by_label("Volume with the data").select_option("sunspots")
+    expect(page.get_by_label("sunspots Since 1700")).to_have_value("ro")
     page.get_by_label("Folder to open").fill("/etc")
     page.get_by_role("textbox", name="Name").fill("kept")
     page.get_by_role("button", name="Start", exact=True).click()
@@ -153,7 +155,7 @@ def test_the_form_follows_what_is_filled_in(house: House, page: Page) -> None:
 def test_a_session_is_opened_and_extended_by_keyboard(house: House, page: Page) -> None:
     number = house.open_session()
     page.goto(f"/sessions/{number}")
-    page.get_by_role("button", name="Look bench").focus()
+    page.get_by_role("button", name="Stop bench").focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")

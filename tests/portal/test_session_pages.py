@@ -47,6 +47,16 @@ def test_cards_say_where_a_session_stands_and_what_to_do_next(house: House) -> N
     assert f'href="/jobs/{number}/log"' in page and f'href="/share/session/{number}"' in page
 
 
+def test_a_session_that_nobody_uses_is_warned_of(house: House) -> None:
+    number, browser = house.open_session(), house.browser("alice")
+    assert "warned" not in browser.get("/sessions").text
+    house.change_session(number, idle_warned_at=house.clock.now())
+    house.clock.advance(120)
+    for path in ("/sessions", f"/sessions/{number}"):
+        page = browser.get(path).text
+        assert "warned" in page and "it is stopped in 8 min unless somebody does" in page
+
+
 def test_an_ended_session_tells_its_cause_and_starts_again_once(house: House) -> None:
     number, browser = over(house), house.browser("alice")
     page = browser.get(f"/sessions/{number}").text
