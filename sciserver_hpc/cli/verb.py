@@ -86,8 +86,7 @@ def _option(field: str) -> str:
     for options in (_OPTIONS, OPTION_OF):
         for name in (field, head):
             # A field of the same name may be another thing: a group's name is no job's.
-            written = f"--{options.get(name)}"
-            if written in there:
+            if name in options and (written := f"--{options[name]}") in there:
                 return f"{written} {rest}" if name == "values" and rest else written
     return field
 
