@@ -358,7 +358,8 @@ def test_what_the_form_asks_of_a_resource_is_not_asked_otherwise_beside_it() -> 
     asked = Resources(memory_mb=2048, cpus=2)
     assert app_resources.against_form(asked, {"cpus"}, by_form, "lab") == {}
     assert app_resources.against_form(asked, {"cpus", "memory_mb"}, by_form, "lab") == {
-        "resources.memory_mb": "asks 2048 MB of memory; the form of app lab asks 1024 MB of memory: fill that in"
+        "resources.memory_mb": "asks 2048 MB of memory; "
+        "the form of app lab asks 1024 MB of memory: fill that in"
     }
 
 
