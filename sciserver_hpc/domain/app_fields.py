@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
     StrictBool,
     StrictFloat,
     StrictInt,
     StrictStr,
     StringConstraints,
-    model_serializer,
     model_validator,
 )
 
@@ -112,11 +110,6 @@ class FormField(Model):
 
     show_when: Condition | None = None
     max_when: tuple[Cap, ...] = Field(default=(), max_length=50)
-
-    @model_serializer(mode="wrap")
-    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Only what the administrator wrote: a key of another type of field could not be read again."""
-        return {key: value for key, value in handler(self).items() if key in self.model_fields_set}
 
     @property
     def whole(self) -> bool:
