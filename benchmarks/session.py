@@ -1,7 +1,7 @@
 """Sessions: how soon one is there, what its way through nginx and gate costs, what 200 of them ask of Slurm.
 
-ready: from the request that starts JupyterLab to its first answer through the proxy, over sbatch of the same server
-in the same image with the same options, asked directly; in turn, medians. The image is warm.
+ready: from the request that starts JupyterLab to its first answer through the proxy, over sbatch of the same
+server in the same image, asked directly; in turn, medians. The image is warm.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROUNDS = 5
 POLL_S = 0.05
 
 
-def by_portal(place: Place, door: Door, browser: SessionDoor) -> float:
+def by_portal(door: Door, browser: SessionDoor) -> float:
     """Seconds from the request to JupyterLab's first answer."""
     begun = time.monotonic()
     wanted = {"app": "jupyterlab", "image": "python", "domain": "interactive"}
@@ -88,7 +88,7 @@ def ready(place: Place) -> Figure:
     ours, plain = [], []
     for number in range(ROUNDS):
         plain.append(round(by_sbatch(place, image, config["images"]["apptainer"]), 3))
-        ours.append(round(by_portal(place, door, browser), 3))
+        ours.append(round(by_portal(door, browser), 3))
         print(f"round {number + 1}: sbatch {plain[-1]:.3f} s, portal {ours[-1]:.3f} s")
     ratio = statistics.median(ours) / statistics.median(plain)
     raw = {"portal_s": ours, "sbatch_s": plain, "shortest": round(min(ours) / min(plain), 2)}

@@ -7,6 +7,8 @@ from datetime import timedelta
 from flask import Response, abort, request
 from pydantic import Field
 
+from sciserver_hpc.domain.app_resources import AppResources
+from sciserver_hpc.domain.apps import App
 from sciserver_hpc.domain.errors import NotFound
 from sciserver_hpc.domain.model import Model
 from sciserver_hpc.domain.session_views import SessionView
@@ -17,12 +19,22 @@ from ..guard import Access, bearer, person
 from ..services import services
 from .claim import asked as claimed
 from .jobs import KEY
-from .models import ClaimRequest, MessageAnswer, SubmitQuery
+from .models import ClaimRequest, MessageAnswer
 from .routes import Route, body, query
 
 
+class AppPlace(Model):
+    """A compute domain where the asker may start the app, and the images there that hold it."""
+
+    domain: str
+    images: tuple[str, ...]
+
+
 class AppView(Model):
-    """An app as its form shows it. form: its fields, see `domain/app_fields.py`."""
+    """An app as its form shows it.
+
+    form: its fields, see `domain/app_fields.py`; resources: its own bounds and defaults, where it has any.
+    """
 
     name: str
     version: str
@@ -30,6 +42,8 @@ class AppView(Model):
     description: str
     tested: bool
     form: tuple[dict[str, object], ...]
+    resources: AppResources
+    places: tuple[AppPlace, ...]
 
 
 class AppsAnswer(Model):
@@ -51,6 +65,12 @@ class SessionsAnswer(Model):
     shared: tuple[SessionView, ...]
 
 
+class StartQuery(Model):
+    """`test_only`: ask the scheduler, start nothing."""
+
+    test_only: bool = False
+
+
 class ExtendRequest(Model):
     """By how long: in minutes."""
 
@@ -59,24 +79,29 @@ class ExtendRequest(Model):
 
 def list_apps() -> AppsAnswer:
     """What can be started."""
-    return AppsAnswer(
-        apps=tuple(
-            AppView(
-                name=app.name,
-                version=app.version,
-                title=app.title,
-                description=app.description,
-                tested=app.tested,
-                form=tuple(field.model_dump(mode="json", exclude_defaults=True) for field in app.form),
-            )
-            for app in services.sessions.apps(person())
-        )
+    return AppsAnswer(apps=tuple(_shown(app) for app in services.sessions.apps(person())))
+
+
+def _shown(app: App) -> AppView:
+    places = services.sessions.places(person(), app)
+    return AppView(
+        name=app.name,
+        version=app.version,
+        title=app.title,
+        description=app.description,
+        tested=app.tested,
+        form=tuple(field.model_dump(mode="json", exclude_defaults=True) for field in app.form),
+        resources=app.resources,
+        places=tuple(
+            AppPlace(domain=domain.name, images=tuple(image.name for image in images))
+            for domain, images in places
+        ),
     )
 
 
 def start_session() -> Response | MessageAnswer:
     """Start one, or with `test_only` say when it would start."""
-    how, wanted = query(SubmitQuery), body(SessionRequest)
+    how, wanted = query(StartQuery), body(SessionRequest)
     if how.test_only:
         return MessageAnswer(message=services.sessions.expected_start(person(), wanted))
     job = services.sessions.start(person(), wanted, request.headers.get(KEY))
@@ -148,7 +173,7 @@ ROUTES = (
         WRITE,
         "Start a session: 201. With `test_only=1` nothing is started; the answer says when it would.",
         body=SessionRequest,
-        query=SubmitQuery,
+        query=StartQuery,
         answer=SessionAnswer,
         status=201,
         headers=(KEY,),

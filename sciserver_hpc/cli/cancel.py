@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..domain.errors import SciServerError
-from .verb import Verb, connect, exit_code, json_option, leave, print_json, sentences
+from .each import each
+from .verb import Verb, connect, json_option
 
 if TYPE_CHECKING:
     from ..domain.views import JobView
@@ -23,24 +23,8 @@ Examples:
 @click.argument("jobs", nargs=-1, required=True, type=click.IntRange(1), metavar="ID...")
 @json_option
 def cancel(jobs: tuple[int, ...], as_json: bool) -> None:
-    """Cancel jobs by their ids. Those that cannot be cancelled are told; the others are."""
-    client = connect()
-    done = []
-    worst = 0
-    for job_id in jobs:
-        try:
-            job = client.cancel(job_id)
-        except SciServerError as error:
-            worst = max(worst, exit_code(error))
-            for sentence in sentences(error):
-                click.echo(f"sciserver-cancel: job {job_id}: {sentence}", err=True)
-        else:
-            done.append(job)
-            if not as_json:
-                click.echo(_told(job))
-    if as_json:
-        print_json(done)
-    leave(worst)
+    """Cancel jobs, or stop sessions, by id. Those that cannot be cancelled are told; the others are."""
+    each(jobs, "job", connect().cancel, _told, as_json=as_json)
 
 
 def _told(job: JobView) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .verb import INTERRUPTED, Verb, connect, json_option, leave, print_json
+from .verb import INTERRUPTED, F, Verb, connect, json_option, leave, print_json
 
 if TYPE_CHECKING:
     from ..client import Client, LogPiece
@@ -42,19 +42,35 @@ class TaskId(click.ParamType[tuple[int, int | None]]):
         return int(found[1]), int(found[2]) if found[2] else None
 
 
+def log_options(command: F) -> F:
+    """Which part of a log is printed, and how."""
+    for option in (
+        json_option,
+        click.option(
+            "-n", "--lines", type=click.IntRange(0), help="Only the last so many lines (of the last 64 kB)."
+        ),
+        click.option("-e", "--stderr", is_flag=True, help="The errors instead of the output."),
+        click.option("-f", "--follow", is_flag=True, help="Go on as more is written, until the end."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command("sciserver-logs", cls=Verb, epilog=EPILOG)
 @click.argument("job", type=TaskId(), metavar="ID[_TASK]")
-@click.option("-f", "--follow", is_flag=True, help="Go on as the job writes, until it is over.")
-@click.option("-e", "--stderr", is_flag=True, help="The job's errors instead of its output.")
-@click.option(
-    "-n", "--lines", type=click.IntRange(0), help="Only the last so many lines (of the last 64 kB)."
-)
-@json_option
+@log_options
 def logs(job: tuple[int, int | None], follow: bool, stderr: bool, lines: int | None, as_json: bool) -> None:
     """Print what job ID wrote; of an array one TASK, the first when none is named.
 
     With --json: {"text", "next", "size", "final"}; with --follow one such object a line.
     """
+    print_log(job, follow, stderr, lines, as_json)
+
+
+def print_log(
+    job: tuple[int, int | None], follow: bool, stderr: bool, lines: int | None, as_json: bool
+) -> None:
+    """Print what a job, or a task of it, wrote; an interrupt leaves the job alone."""
     client = connect()
     stream = "stderr" if stderr else "stdout"
     number, task = job

@@ -13,6 +13,7 @@ from .job import job
 from .notifications import notifications
 from .offers import domains, images, volumes
 from .programs import service
+from .session import session
 from .share import share
 from .tokens import tokens
 from .verb import Verbs
@@ -23,6 +24,7 @@ Examples:
   sciserver login https://portal.example.org
   sciserver domains
   sciserver job 12
+  sciserver session start jupyterlab
   sciserver share give Storage/alice/shared bob reader
 
 \b
@@ -39,7 +41,7 @@ def sciserver() -> None:
 
 for command in (
     *(login, logout, whoami, tokens, notifications, completion),
-    *(domains, images, volumes, job),
+    *(domains, images, volumes, job, session),
     *(group, share, why, audit, service),
 ):
     sciserver.add_command(command)

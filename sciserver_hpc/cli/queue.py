@@ -22,7 +22,7 @@ Examples:
   sciserver-queue --state FAILED,TIMEOUT --name sweep
 """
 
-TITLES = ("ID", "NAME", "DOMAIN", "STATE", "TIME", "LIMIT", "NODE/REASON")
+TITLES = ("ID", "NAME", "KIND", "DOMAIN", "STATE", "TIME", "LIMIT", "NODE/REASON")
 _SHORT = {
     "PD": "PENDING",
     "R": "RUNNING",
@@ -53,7 +53,7 @@ _SHORT = {
 def queue(
     state: str | None, domain: str | None, name: str | None, everything: bool, number: int, as_json: bool
 ) -> None:
-    """List my jobs, newest first."""
+    """List my jobs and sessions, newest first."""
     states = _states(state, everything)
     jobs = list(islice(connect().jobs(states=states, domain=domain, name=name), number))
     if as_json:
@@ -87,6 +87,7 @@ def row(job: JobView, now: datetime) -> tuple[object, ...]:
     return (
         f"{job.id}_[{job.array}]" if job.array else job.id,
         job.name,
+        job.kind.value,
         job.domain,
         job.state.value,
         time_text(max(0, round(spent.total_seconds()))) if spent else "0:00",

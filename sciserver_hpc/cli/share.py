@@ -35,15 +35,18 @@ EPILOG = """\b
 Examples:
   sciserver share give Storage/alice/shared bob reader
   sciserver share give job:17 group:survey read --until 2027-01-01
+  sciserver share give session:12 user:bob read
   sciserver share list Storage/alice/shared
   sciserver share with-me
 
 \b
-RESOURCE is <Root>/<owner>/<name> for a user volume, or job:17, image:python,
-domain:batch, data:sunspots, root:Storage. SUBJECT is a user name, group:NAME for
-a group of the portal, directory:NAME for a Unix group, svc:NAME for a service
-account, or everyone. RIGHT is an action (read, write, use, create, grant) or a
-role: reader, writer (read and write), user, creator, manager (all, and grant).
+RESOURCE is <Root>/<owner>/<name> for a user volume, or job:17, session:12,
+image:python, app:jupyterlab, domain:batch, data:sunspots, root:Storage. SUBJECT
+is a user name, group:NAME for a group of the portal, directory:NAME for a Unix
+group, svc:NAME for a service account, or everyone. RIGHT is an action (read,
+write, use, create, grant) or a role: reader, writer (read and write), user,
+creator, manager (all, and grant). Whoever may read a session looks at it, if its
+app can show itself so; whoever may write works in it, as me and with my files.
 What administrators may do with site:site are powers: manage_domains,
 manage_images, manage_volumes, manage_limits, manage_groups, read_audit, support.
 """
@@ -68,7 +71,7 @@ class _Moment(click.ParamType[datetime]):
 
 @click.group(cls=Verbs, epilog=EPILOG)
 def share() -> None:
-    """Share volumes, jobs and what else is mine with people and groups."""
+    """Share volumes, jobs, sessions and what else is mine with people and groups."""
 
 
 @share.command(

@@ -23,6 +23,9 @@ _COLOURS = {
     "LOST": "magenta",
     "CANCELLED": "yellow",
     "PREEMPTED": "yellow",
+    "starting": "cyan",
+    "open": "green",
+    "stopping": "yellow",
 }
 _GAP = "  "
 _LEAST = 8
@@ -59,7 +62,7 @@ def pairs(rows: Iterable[tuple[str, object]]) -> None:
 
 
 def paint(text: str, word: str) -> str:
-    """`text` in the colour of state `word`."""
+    """`text` in the colour of the state `word` of a job or a session."""
     return click.style(text, fg=_COLOURS[word]) if word in _COLOURS and colourful() else text
 
 

@@ -20,8 +20,14 @@ TEMPORARY = 75
 """EX_TEMPFAIL of sysexits.h: the same command may work later."""
 INTERRUPTED = 130
 
-_OPTIONS = {"expires": "until"}
-"""A field of the API, not of a job → the option that sets it."""
+_OPTIONS = {
+    "expires": "until",
+    "name": "name",
+    "resources.cpus": "cpus",
+    "resources.gpus": "gpus",
+    "values": "field",
+}
+"""A field of the API → the option that sets it where it is not the one of a job."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -75,10 +81,14 @@ def exit_code(error: errors.SciServerError) -> int:
 def _option(field: str) -> str:
     from ..domain.options import OPTION_OF  # noqa: PLC0415 (pydantic is slow to load and seldom needed)
 
-    option = _OPTIONS.get(field) or OPTION_OF.get(field) or OPTION_OF.get(field.partition(".")[0])
-    written = f"--{option}"
-    # A field of the same name may be another thing: a group's name is no job's.
-    return written if any(written in param.opts for param in _command().params) else field
+    head, _, rest = field.partition(".")
+    there = {option for param in _command().params for option in param.opts}
+    for options in (_OPTIONS, OPTION_OF):
+        for name in (field, head):
+            # A field of the same name may be another thing: a group's name is no job's.
+            if name in options and (written := f"--{options[name]}") in there:
+                return f"{written} {rest}" if name == "values" and rest else written
+    return field
 
 
 def _command() -> click.Command:

@@ -5,6 +5,8 @@
     job = client.wait(job.id)
     print(client.log(job.id).text)
     client.results(job.id, "results")
+    session = client.wait_session(client.start_session("jupyterlab").id)
+    print(session.phase, client.session_page(session.id))   # opened in a browser, after a login there
     client.give("Storage/alice/shared", "group:survey", "reader")
 
 Errors are those of `sciserver_hpc.domain.errors`.
@@ -13,6 +15,7 @@ Errors are those of `sciserver_hpc.domain.errors`.
 from .batches import Submitted
 from .client import Client
 from .models import (
+    AppInfo,
     DomainInfo,
     GrantInfo,
     GroupInfo,
@@ -28,6 +31,7 @@ from .models import (
 )
 
 __all__ = [
+    "AppInfo",
     "Client",
     "DomainInfo",
     "GrantInfo",

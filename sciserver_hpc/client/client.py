@@ -23,11 +23,11 @@ from . import credentials, fetch, watch
 from .batches import Submitted, batches, body, outcome
 from .models import DomainInfo, ImageInfo, LogPiece, Me, Preview, TokenInfo, VolumeInfo, read
 from .notifications import Notifications
-from .service_accounts import ServiceAccounts
+from .sessions import Sessions
 from .transport import Transport
 
 
-class Client(ServiceAccounts, Notifications):
+class Client(Sessions, Notifications):
     """A portal, as one person.
 
     url, token, ca: default to the environment (SCISERVER_URL, SCISERVER_TOKEN or SCISERVER_TOKEN_FILE,

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from ..domain.access import Action, Resource, Subject
+from ..domain.app_fields import FormField
+from ..domain.app_resources import AppResources
 from ..domain.errors import SciServerError
 from ..domain.groups import Accessibility, Role, Source
 from ..domain.limits import Allowance
@@ -83,6 +85,29 @@ class VolumeInfo(Model):
     kind: str
     modes: tuple[Mode, ...]
     description: str = ""
+
+
+class AppPlace(Model):
+    """A compute domain where one may start an app, and the images there that hold it."""
+
+    domain: str
+    images: tuple[str, ...]
+
+
+class AppInfo(Model):
+    """An app one may start sessions of.
+
+    tested: the project itself runs it; resources: its own bounds and defaults, where it has any.
+    """
+
+    name: str
+    version: str
+    title: str
+    description: str = ""
+    tested: bool = False
+    form: tuple[FormField, ...] = ()
+    resources: AppResources = Field(default_factory=dict)
+    places: tuple[AppPlace, ...] = ()
 
 
 class TokenInfo(Model):

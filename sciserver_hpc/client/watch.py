@@ -1,13 +1,16 @@
-"""Waiting for a job, and following what it writes."""
+"""Waiting for a job or a session, and following what a job writes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from ..domain.errors import Unavailable
 from ..domain.views import JobView
 from .models import LogPiece
+
+T = TypeVar("T")
 
 PATIENCE = 60
 """Looks in a row without an answer before waiting is given up: some ten minutes, longer than a restart."""
@@ -43,26 +46,39 @@ class Pace:
 
 
 def until_final(look: Callable[[], JobView], pace: Pace, timeout: float | None) -> JobView:
-    """Look until the job is over.
+    """Look until the job is over: see `until`."""
+    return until(look, lambda job: job.final, lambda job: job.version, pace, timeout, "The job is not over")
 
-    Raises TimeoutError after `timeout` seconds, Unavailable when nobody answers for long.
+
+def until(
+    look: Callable[[], T],
+    done: Callable[[T], bool],
+    version: Callable[[T], object],
+    pace: Pace,
+    timeout: float | None,
+    not_yet: str,
+) -> T:
+    """Look until what is seen is `done`. version: differs whenever there is news.
+
+    Raises TimeoutError with `not_yet` after `timeout` seconds, Unavailable when nobody answers for
+    long.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    version = -1
+    last: object = None
     while True:
         try:
-            job = look()
+            seen = look()
         except Unavailable as error:
             pace.failure(error)
         else:
             pace.answer()
-            if job.final:
-                return job
-            if job.version != version:
+            if done(seen):
+                return seen
+            if version(seen) != last:
                 pace.news()
-            version = job.version
+            last = version(seen)
         if deadline is not None and time.monotonic() >= deadline:
-            raise TimeoutError(f"The job is not over after {timeout:g} s; it goes on.")
+            raise TimeoutError(f"{not_yet} after {timeout:g} s; it goes on.")
         pace.pause()
 
 

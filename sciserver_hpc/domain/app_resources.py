@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import get_args
 
 from pydantic import Field, model_validator
@@ -76,6 +77,18 @@ def outside(wanted: AppResources, asked: Resources, app: str) -> dict[str, str]:
                 f"asks {_words(name, value)}; app {app} needs {_words(name, one.min)}"
             )
     return found
+
+
+def against_form(
+    asked: Resources, explicit: Collection[str], by_form: Mapping[ResourceName, int], app: str
+) -> dict[str, str]:
+    """{dotted field: sentence} of what is asked explicitly beside the form, and otherwise in it."""
+    return {
+        f"resources.{name}": f"asks {_words(name, getattr(asked, name))}; "
+        f"the form of app {app} asks {_words(name, amount)}: fill that in"
+        for name, amount in by_form.items()
+        if name in explicit and getattr(asked, name) != amount
+    }
 
 
 def _words(name: str, value: int) -> str:

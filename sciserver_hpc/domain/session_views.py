@@ -121,7 +121,7 @@ def sentence(job: Job, session: Session, gauge: Gauge, now: datetime) -> str:
 def extendable_until(job: Job, session: Session) -> datetime | None:
     """Until when its owner may extend it; None when they may not."""
     limit, end = slurm_end(job), session.ends_at
-    if limit is None or end is None or not is_open(job, session):
+    if limit is None or end is None or phase(job, session) is not Phase.OPEN:
         return None
     return limit if limit - end >= timedelta(minutes=1) else None
 

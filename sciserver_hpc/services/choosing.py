@@ -8,7 +8,7 @@ from typing import Any
 
 from ..domain.access import Action
 from ..domain.app_fields import ResourceName, Value
-from ..domain.app_resources import outside
+from ..domain.app_resources import against_form, outside
 from ..domain.apps import App
 from ..domain.catalogue import ComputeDomain
 from ..domain.errors import Invalid
@@ -43,7 +43,7 @@ def choose(
 ) -> Chosen | None:
     """Find the app and check its form; None when that cannot be, which is in `findings` then.
 
-    asked: what is asked beside the form; the form's own fields go before it.
+    asked: what is asked beside the form. What the form asks of a resource, nothing beside it may contradict.
     """
     app = facts.site.apps.get(request.app or "")
     if app is None:
@@ -88,6 +88,7 @@ def _resources(
     }
     changed.update((str(name), amount) for name, amount in by_form.items())
     wanted = asked.model_copy(update=changed)
-    for place, sentence in outside(app.resources, wanted, app.name).items():
+    wrong = against_form(asked, explicit, by_form, app.name) | outside(app.resources, wanted, app.name)
+    for place, sentence in wrong.items():
         findings.invalid(place, sentence)
     return wanted

@@ -37,7 +37,7 @@ def jobs(portal: FakePortal, client: Client) -> FakePortal:
 
 def test_the_queue_shows_what_is_not_over(jobs: FakePortal, client: Client) -> None:
     lines = run(queue, client).stdout.splitlines()
-    assert lines[0].split() == ["ID", "NAME", "DOMAIN", "STATE", "TIME", "LIMIT", "NODE/REASON"]
+    assert lines[0].split() == ["ID", "NAME", "KIND", "DOMAIN", "STATE", "TIME", "LIMIT", "NODE/REASON"]
     assert [line.split()[0] for line in lines[1:]] == ["13_[0-3]", "12"]
     assert lines[1].endswith("(Resources)")
     assert lines[2].endswith("n1")

@@ -351,6 +351,16 @@ def test_what_is_asked_beyond_the_apps_bounds_is_told() -> None:
     }
 
 
+def test_what_the_form_asks_of_a_resource_is_not_asked_otherwise_beside_it() -> None:
+    by_form = {"memory_mb": 1024, "cpus": 2}
+    asked = Resources(memory_mb=2048, cpus=2)
+    assert app_resources.against_form(asked, {"cpus"}, by_form, "lab") == {}
+    assert app_resources.against_form(asked, {"cpus", "memory_mb"}, by_form, "lab") == {
+        "resources.memory_mb": "asks 2048 MB of memory; "
+        "the form of app lab asks 1024 MB of memory: fill that in"
+    }
+
+
 def test_a_definition_is_kept_as_json_and_read_back() -> None:
     """A job's row holds the app it was accepted with."""
     several = [
