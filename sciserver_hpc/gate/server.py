@@ -57,20 +57,20 @@ class Server:
         while True:
             try:
                 peer, address = self._listener.accept()
-                self._receive(peer, f"{address[0]} port {address[1]}")
+                self._receive(peer, address[0], address[1])
             except (
                 OSError,
                 RuntimeError,
             ):  # it has gone again; or there is no room for a descriptor or a thread
                 time.sleep(_ACCEPT_AGAIN_S)
 
-    def _receive(self, peer: socket.socket, address: str) -> None:
+    def _receive(self, peer: socket.socket, address: str, port: int) -> None:
         """Raises OSError, RuntimeError."""
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_S)
         client = self._context.wrap_socket(peer, server_side=True, do_handshake_on_connect=False)
-        connection = Connection(client, address)
+        connection = Connection(client, address, port)
         self._connections.arrive(connection)
         try:
             threading.Thread(target=self._attend, args=(connection,), daemon=True).start()
@@ -96,16 +96,19 @@ class Server:
         try:
             connection.client.do_handshake()
         except OSError as error:
-            self._refusals.tell(connection.address, reason(error))
+            self._refuse(connection, reason(error))
             raise
         name = name_of(connection.client)
         if name not in (PROXY, BROKER):
-            self._refusals.tell(connection.address, f"its certificate is {name!r}'s")
+            self._refuse(connection, f"its certificate is {name!r}'s")
             return ""
         if not self._connections.know(connection):
-            self._refusals.tell(connection.address, "there are too many connections")
+            self._refuse(connection, "there are too many connections")
             return ""
         return name
+
+    def _refuse(self, connection: Connection, why: str) -> None:
+        self._refusals.tell(f"{connection.address} port {connection.port}", why)
 
     def _obey(self, connection: Connection) -> None:
         line, end, _ = _until(connection.client, b"\n", LINE_MAX)
