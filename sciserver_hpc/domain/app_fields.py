@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
+    ConfigDict,
     Field,
     StrictBool,
     StrictFloat,
@@ -54,6 +55,8 @@ class FieldType(StrEnum):
 
 class Condition(Model):
     """Holds while the earlier field `field` has one of the values `in`."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     field: FieldName
     one_of: tuple[Scalar, ...] = Field(alias="in", min_length=1, max_length=100)
@@ -120,8 +123,12 @@ class FormField(Model):
     @model_validator(mode="after")
     def _for_its_type(self) -> FormField:
         """Keys of another type of field are slips of the pen."""
-        given = self.model_fields_set & _OF_TYPE.keys()
-        wrong = sorted(key for key in given if self.type not in _OF_TYPE[key])
+        defaults = type(self).model_fields
+        wrong = sorted(
+            key
+            for key, types in _OF_TYPE.items()
+            if self.type not in types and getattr(self, key) != defaults[key].get_default()
+        )
         if wrong:
             raise ValueError(f"field {self.name}: a {self.type} field takes no {', '.join(wrong)}")
         return self

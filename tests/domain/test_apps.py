@@ -349,3 +349,17 @@ def test_what_is_asked_beyond_the_apps_bounds_is_told() -> None:
         "resources.cpus": "asks 3 CPUs; at most 2 CPUs in app app",
         "resources.time_limit_s": "asks 60 s; app app needs 10 min",
     }
+
+
+def test_a_definition_is_kept_as_json_and_read_back() -> None:
+    """A job's row holds the app it was accepted with."""
+    several = [
+        TEXT | {"pattern": "[a-z]+", "default": "abc"},
+        NUMBER | {"sets": "cpus", "max_when": [{"field": "text", "in": ["a"], "max": 3}]},
+        SELECT | {"options": [{"value": "s", "set": {"cpus": 2}}, {"value": "l"}]},
+        TICK | {"show_when": {"field": "size", "in": ["s"]}},
+        VOLUME,
+        PATH,
+    ]
+    one = app(*several, inject=[["Authorization", "token {secret}"]])
+    assert App.model_validate_json(one.model_dump_json()) == one
