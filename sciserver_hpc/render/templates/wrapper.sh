@@ -256,7 +256,7 @@ heed_gate() {
                 if [[ -n $save ]]; then
                     "${run[@]}" "${save_payload[@]}" </dev/null &
                     hook=$!
-                    trap 'end_process "$hook"; exit' TERM # it took too long, or the gate had to leave
+                    trap 'kill -s KILL "$hook"; exit' TERM # it took too long, or the gate had to leave
                     wait "$hook"
                 fi
                 : >"$scratch/home/.session/saved"
