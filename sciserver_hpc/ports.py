@@ -870,8 +870,9 @@ class Store(Protocol):
         """Those of these jobs that are sessions, newest first."""
         ...
 
-    def sessions_not_closed(self) -> list[tuple[Job, Session]]:
-        """Of everybody: those that started, or ended without, and are not closed yet."""
+    def sessions_to_tend(self) -> list[tuple[Job, Session]]:
+        """Of everybody: those that started, or ended without, and are not closed yet; and those that were
+        closed and run again."""
         ...
 
     def count_sessions(self, owner: str) -> int:

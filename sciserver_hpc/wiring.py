@@ -29,7 +29,7 @@ from .agents import (
     submit_limit_s,
 )
 from .app_files import AppFiles
-from .broker.doorman import Tending
+from .broker.attending import Tending
 from .clock import SystemClock
 from .directory.ldap import LdapDirectory
 from .directory.ldap_groups import LdapGroups
@@ -154,7 +154,7 @@ def build(settings: Settings) -> Services:
     administration, login = Administration(store, clock), Login(store, watched, clock, homes)
     longest = timedelta(minutes=settings.support.minutes)
     support = Support(store, clock, login, administration, longest)
-    admitting = Admitting(store, clock)
+    admitting = Admitting(store, clock, login.person)
     every = timedelta(hours=settings.sharing.look_hours)
     mailer, url = build_mailer(settings), settings.portal.url
     ways = _ways(settings, mail=mailer is not None)

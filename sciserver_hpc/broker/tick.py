@@ -10,8 +10,9 @@ from datetime import timedelta
 from ..domain.jobs import Job
 from ..domain.states import JobState
 from ..ports import Agents, Clock, Scheduler, Store
+from .attending import Tending
 from .cancelling import Canceller
-from .doorman import Doorman, Tending
+from .doorman import Doorman
 from .errands import Errands
 from .grouping import Grouper, Groups
 from .listening import Listener
@@ -108,6 +109,8 @@ class Broker:
         waiting = self._store.waiting_jobs()
         submitted, more = self._submitter.submit_ready(waiting)
         self._settle()
+        if self._doorman:
+            self._doorman.start()  # before cancels: it knows which are left to gates
         cancels, look = any(job.cancel_requested for job in waiting), self._look_now()
         # All active jobs are read only where they are needed: a turn comes with every job that is accepted.
         jobs = self._store.active_jobs() if cancels or look else waiting
@@ -116,8 +119,6 @@ class Broker:
         if look:
             self._look(jobs)
         self._settle()
-        if self._doorman:
-            self._doorman.start()
         self._grouper.start()
         self._projector.start()
         self._sender.start()

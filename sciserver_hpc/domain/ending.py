@@ -115,10 +115,11 @@ def _after_success(job: Job, sighting: Sighting, record: EndRecord | None) -> tu
 
 def _session_over(job: Job, record: EndRecord) -> tuple[JobState, End]:
     """A session that was stopped in order, or whose app was closed from within."""
+    if record.cause in _STOPS:  # whoever asked for a stop after it had begun
+        return _STOPS[record.cause]
     if record.cause == "stopped" or job.cancel_requested:
         return JobState.CANCELLED, cancelled_end(job.cancel_by)
-    closed = JobState.SUCCEEDED, End(exit_code=0, summary="Ended: the app was closed.")
-    return _STOPS.get(record.cause, closed)
+    return JobState.SUCCEEDED, End(exit_code=0, summary="Ended: the app was closed.")
 
 
 def _failed(job: Job, sighting: Sighting, record: EndRecord | None) -> End:

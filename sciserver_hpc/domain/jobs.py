@@ -45,6 +45,10 @@ PAYLOADS = {
 """The field of a request that says what a job of each kind runs."""
 
 
+_NOT_OF_SESSIONS = ("filename", "array", "dependencies", "results", "workdir", "stdout", "stderr")
+"""Fields of a request that say nothing to a session, besides other kinds' payloads."""
+
+
 class DependencyType(StrEnum):
     """When a dependency holds, in sbatch's words."""
 
@@ -156,13 +160,18 @@ class JobRequest(Model):
             raise ValueError("arguments are for script jobs")
         if self.values and self.kind is not Kind.SESSION:
             raise ValueError("values are for sessions")
-        if self.array and self.kind is Kind.SESSION:
-            raise ValueError("a session is one job; it takes no array")
+        if self.kind is Kind.SESSION:
+            self._check_session()
         if self.script is not None and not self.script.startswith("#!"):
             raise ValueError("the script's first line must name its interpreter, as in `#!/bin/bash`")
         if self.stdout == self.stderr:
             raise ValueError("stdout and stderr need different file names")
         return self
+
+    def _check_session(self) -> None:
+        for name in _NOT_OF_SESSIONS:
+            if getattr(self, name) != type(self).model_fields[name].get_default():
+                raise ValueError(f"a session takes no `{name}`")
 
 
 def check_notebook(text: str) -> dict[str, Any]:

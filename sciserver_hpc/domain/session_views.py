@@ -14,6 +14,7 @@ from .model import Model
 from .resources import duration
 from .sessions import Gauge, Session, ends_at, is_open, slurm_end
 from .states import JobState
+from .tending import idle_left_s
 from .views import JobView, view
 
 
@@ -78,7 +79,6 @@ def session_view(
 ) -> SessionView:
     """Return what may be seen of it at `now`."""
     status, app = session.status, job.spec.app
-    warned = session.idle_warned_at
     return SessionView(
         id=job.id,
         app=session.app,
@@ -90,7 +90,7 @@ def session_view(
         ends_at=ends_at(job, session),
         extendable_until=extendable_until(job, session),
         idle_s=status.idle_s if status else None,
-        stops_idle_at=warned and warned + timedelta(seconds=gauge.grace_s),
+        stops_idle_at=_idle_stop_at(session, gauge),
         cpu_percent=session.cpu_percent,
         memory_bytes=status.memory_bytes if status else None,
         seen_at=session.seen_at,
@@ -111,8 +111,8 @@ def sentence(job: Job, session: Session, gauge: Gauge, now: datetime) -> str:
         return "Stopping: the app may save, then it ends."
     if stands is not Phase.OPEN:
         return explain(job, now)
-    if session.idle_warned_at is not None:
-        stop = session.idle_warned_at + timedelta(seconds=gauge.grace_s)
+    stop = _idle_stop_at(session, gauge)
+    if stop is not None:
         return f"Nobody uses it: it is stopped in {_left(stop, now)} unless somebody does."
     end = ends_at(job, session)
     return f"Ready; {_left(end, now)} left." if end else "Ready."
@@ -124,6 +124,11 @@ def extendable_until(job: Job, session: Session) -> datetime | None:
     if limit is None or end is None or phase(job, session) is not Phase.OPEN:
         return None
     return limit if limit - end >= timedelta(minutes=1) else None
+
+
+def _idle_stop_at(session: Session, gauge: Gauge) -> datetime | None:
+    left_s = idle_left_s(session, gauge)
+    return session.seen_at and (None if left_s is None else session.seen_at + timedelta(seconds=left_s))
 
 
 def _left(end: datetime, now: datetime) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pydantic import AwareDatetime, Field, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue, model_validator
 
-from .gates import GateStatus
+from .gates import GateStatus, SessionRecord
 from .jobs import Job, JobRequest, Kind
 from .model import Model
 from .names import JobName, Slug, Username, Uuid
@@ -41,9 +41,12 @@ class SessionRequest(Model):
 
 
 def as_session(request: JobRequest) -> SessionRequest:
-    """The request of a session that became the job `request`: what `SessionRequest.as_job` made of it."""
-    asked = {name: getattr(request, name) for name in request.model_fields_set if name != "kind"}
-    return SessionRequest(**asked)
+    """The request of a session that became the job `request`: what `SessionRequest.as_job` made of it.
+
+    What a session has no field for is not set (JobRequest sees to it).
+    """
+    known = request.model_fields_set & SessionRequest.model_fields.keys()
+    return SessionRequest(**{name: getattr(request, name) for name in known})
 
 
 class SessionMode(StrEnum):
@@ -92,10 +95,16 @@ class Session(Model):
     """Of one core, between the last two statuses."""
 
     idle_warned_at: AwareDatetime | None = None
+    idle_warned_s: float | None = None
+    """How long nobody had used it then, by the gate's clock: ours may jump."""
+
     time_warned_at: AwareDatetime | None = None
     stop: StopCause | None = None
     stop_at: AwareDatetime | None = None
-    """When the gate was told to stop."""
+    """When that was decided."""
+
+    told_at: AwareDatetime | None = None
+    """When the gate was told to stop last."""
 
     closed: bool = False
     """Its end was told, and its passes are over."""
@@ -132,10 +141,28 @@ class Gauge(Model):
     time_warning_s: int = Field(default=900, ge=60)
     """So long before the end its owner is told."""
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Gauge:
+        if self.grace_s >= self.idle_s:
+            raise ValueError("grace_s must be less than idle_s")
+        return self
+
+
+def is_of(told: SessionRecord | GateStatus, job: Job) -> bool:
+    """By the gate of the run there is? One of an earlier run may live, and its record lie in the folder."""
+    mine = job.claimed_by or job.slurm_id
+    return (told.uuid, told.slurm_id, told.restarts) == (job.uuid, mine, job.restarts)
+
+
+def is_reached(job: Job, session: Session) -> bool:
+    """Is the gate of its run known? A job that is requeued, or thought lost and back, is looked for anew."""
+    known = bool(session.address) and not session.closed
+    return known and session.status is not None and is_of(session.status, job)
+
 
 def is_open(job: Job, session: Session) -> bool:
     """May anybody be let in now?"""
-    return job.state is JobState.RUNNING and bool(session.address) and session.stop is None
+    return job.state is JobState.RUNNING and is_reached(job, session) and session.stop is None
 
 
 def ends_at(job: Job, session: Session) -> datetime | None:

@@ -19,6 +19,7 @@ from .facts import Facts, Gatherer
 from .homes import Homes
 from .rendering import Renderer
 from .resolve import Resolved, resolve
+from .room import Room
 
 _SAME = ("uuid", "owner", "uid", "name", "domain", "image", "kind", "cluster")
 """Fields a job's row has in common with its spec."""
@@ -83,8 +84,8 @@ class Acceptor:
         """The job that `request` would become now, recorded nowhere; its id is 0. Raises Invalid, Refused."""
         need_unix(person)
         resolved = resolve(request, self._gatherer.gather(person, [request]))
-        if self._store.count_jobs(person.username, ACTIVE) >= self._max_active:
-            raise self._full()
+        if full := self._room(person, [request]).full(request):
+            raise full
         if over := excess(self._gatherer.allowances(person), resolved.load(request)):
             raise Refused(over)
         return self._job(person, request, resolved, 0)
@@ -128,29 +129,24 @@ class Acceptor:
     ) -> dict[int, Outcome]:
         """Write those that nothing speaks against, as far as the person has room for them."""
         outcomes: dict[int, Outcome] = {
-            place: self._full() if isinstance(verdict, Resolved) else verdict
-            for place, verdict in verdicts.items()
+            place: verdict for place, verdict in verdicts.items() if not isinstance(verdict, Resolved)
         }
         if any(isinstance(verdict, Resolved) for verdict in verdicts.values()):
             with self._store.transaction():
                 self._store.hold_jobs(person.username)  # what others accept for the same person counts too
-                room = self._max_active - self._store.count_jobs(person.username, ACTIVE)
+                room = self._room(person, [one.request for one in asked])
                 held = self._gatherer.allowances(person)
-                verdicts = self._within_sessions(person, asked, verdicts)
                 admitted, repeated, over = _admit(asked, verdicts, room, held)
                 outcomes |= over
                 outcomes |= self._write(person, admitted)
                 outcomes |= self._known(person, repeated)
         return outcomes
 
-    def _within_sessions(
-        self, person: Person, asked: Sequence[_Asked], verdicts: Mapping[int, Verdict]
-    ) -> Mapping[int, Verdict]:
-        """The verdicts, refused where a session would be one too many."""
-        wanted = [one.place for one in asked if one.request.kind is Kind.SESSION]
-        room = self._max_sessions - self._store.count_sessions(person.username) if wanted else 0
-        few = f"you have {self._max_sessions} sessions, the most one person may have; stop one"
-        return {**verdicts, **{place: Refused({"sessions": few}) for place in wanted[max(0, room) :]}}
+    def _room(self, person: Person, requests: Iterable[JobRequest]) -> Room:
+        active = self._store.count_jobs(person.username, ACTIVE)
+        counted = any(request.kind is Kind.SESSION for request in requests)
+        sessions = self._store.count_sessions(person.username) if counted else 0
+        return Room(active, self._max_active, sessions, self._max_sessions)
 
     def _write(self, person: Person, admitted: Sequence[tuple[_Asked, Resolved]]) -> dict[int, Outcome]:
         ids = self._store.next_job_ids(len(admitted))
@@ -167,10 +163,6 @@ class Acceptor:
     def _new(self, job: Job, asked: _Asked) -> NewJob:
         secret = self._renderer.claim_secret(job.uuid)
         return NewJob(job, digest(secret), asked.text, asked.key, asked.fingerprint)
-
-    def _full(self) -> Refused:
-        words = f"you have {self._max_active} unfinished jobs, the most one person may have"
-        return Refused({"jobs": f"{words}; wait for some or cancel some"})
 
     def _job(self, person: Person, request: JobRequest, resolved: Resolved, job_id: int) -> Job:
         now = self._clock.now()
@@ -217,7 +209,7 @@ def _missing(verdict: Verdict, facts: Facts) -> list[str]:
 
 
 def _admit(
-    asked: Sequence[_Asked], verdicts: Mapping[int, Verdict], room: int, held: Sequence[Allowance]
+    asked: Sequence[_Asked], verdicts: Mapping[int, Verdict], room: Room, held: Sequence[Allowance]
 ) -> tuple[list[tuple[_Asked, Resolved]], list[_Asked], dict[int, Refused]]:
     """Those to be written, each key once; those whose key may have been used meanwhile; refusals by place."""
     admitted: list[tuple[_Asked, Resolved]] = []
@@ -228,13 +220,14 @@ def _admit(
         verdict = verdicts[one.place]
         if one.key in keys:
             repeated.append(one)
-        elif isinstance(verdict, Resolved) and len(admitted) < room:
+        elif isinstance(verdict, Resolved):
             load = verdict.load(one.request)
-            if over := excess(held, load):
-                refused[one.place] = Refused(over)
+            over = excess(held, load)
+            if full := room.full(one.request) or (Refused(over) if over else None):
+                refused[one.place] = full
                 repeated.append(one)  # that which fills the place may be the same, sent twice at once
                 continue
-            held = [allowance.after(load) for allowance in held]
+            held, room = [allowance.after(load) for allowance in held], room.after(one.request)
             admitted.append((one, verdict))
             keys.update(() if one.key is None else (one.key,))
     return admitted, repeated, refused

@@ -6,7 +6,7 @@ nginx asks for each request (ngx_http_auth_request_module) and keeps nothing; se
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -83,11 +83,16 @@ class Entered:
 
 
 class Admitting:
-    """Makes tickets and passes, and decides about requests. Raises Unavailable (the database)."""
+    """Makes tickets and passes, and decides about requests. Raises Unavailable (the database).
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    whose: the person of a user name as the directory knows them by now, as for a token (`Login.person`). A
+    pass lives by a login, so it is good as long as that login would be.
+    """
+
+    def __init__(self, store: Store, clock: Clock, whose: Callable[[str], Person | None]) -> None:
         self._store = store
         self._clock = clock
+        self._whose = whose
 
     def ticket(self, person: Person, login: Token, job_id: int, mode: SessionMode) -> tuple[Job, str]:
         """A ticket's secret for the session, once and for 30 seconds; it lives by the login.
@@ -123,7 +128,7 @@ class Admitting:
     def enter(self, uuid: str, ticket: str) -> Entered | None:
         """Change a ticket for a pass; None where it is not good here and now."""
         found = self._store.session_by_uuid(uuid)
-        if found is None:
+        if found is None or not is_open(*found):
             return None
         secret = secrets.token_urlsafe(32)
         used = self._store.use_ticket(found[0].id, digest(ticket), digest(secret), self._clock.now())
@@ -152,7 +157,8 @@ class Admitting:
         return Admission(session.address, uuid, one.id, one.mode, one.username)
 
     def over(self, live: Sequence[tuple[Job, Session]]) -> dict[int, list[int]]:
-        """By session, its passes that are good no more: their login is over, or their right.
+        """By session, its passes that are good no more: their login is over, or their right, or they are gone
+        from the directory.
 
         Their connections are to be closed, then the passes.
         """
@@ -175,9 +181,7 @@ class Admitting:
         return decide(Acting(person, subjects), _NEEDED[mode], thing, grants, self._clock.now(), job.owner)
 
     def _holds(self, one: Pass, job: Job, session: Session) -> bool:
-        if one.username == job.owner:
-            return True
-        person = self._store.person(one.username)
+        person = self._whose(one.username)
         return person is not None and bool(self.may(person, one.mode, job, session))
 
     def _refused(self, why: Refusal, job: Job, one: Pass) -> Refusal:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..domain.access import Action
-from ..domain.app_fields import ResourceName, Value
-from ..domain.app_resources import against_form, outside
+from ..domain.app_fields import Value
+from ..domain.app_resources import against_form, outside, ranges
 from ..domain.apps import App
 from ..domain.catalogue import ComputeDomain
 from ..domain.errors import Invalid
@@ -41,7 +40,7 @@ class Chosen:
 def choose(
     request: JobRequest, domain: ComputeDomain, asked: Resources, facts: Facts, findings: Findings
 ) -> Chosen | None:
-    """Find the app and check its form; None when that cannot be, which is in `findings` then.
+    """Find the app and check its form; None where there is no such app here. What is wrong is in `findings`.
 
     asked: what is asked beside the form. What the form asks of a resource, nothing beside it may contradict.
     """
@@ -55,15 +54,29 @@ def choose(
         findings.refuse("app", f"app {app.name}", decision.reason)
     if not domain.interactive:
         return None
+    values = _values(app, request, findings)
+    _check_volumes(app, values, request, findings)
+    explicit = request.resources.model_fields_set if request.resources else frozenset[str]()
+    usual = {
+        name: bounds.default
+        for name, bounds in ranges(app.resources, domain.limits, domain.defaults).items()
+        if name not in explicit
+    }
+    by_form = app.resources_of(values)
+    wanted = asked.model_copy(update=usual | {str(name): amount for name, amount in by_form.items()})
+    wrong = against_form(asked, explicit, by_form, app.name) | outside(app.resources, wanted, app.name)
+    for place, sentence in wrong.items():
+        findings.invalid(place, sentence)
+    return Chosen(app, values, wanted)
+
+
+def _values(app: App, request: JobRequest, findings: Findings) -> dict[str, Value]:
     try:
-        values = app.check(request.values)
+        return app.check(request.values)
     except Invalid as error:
         for place, sentence in error.problems.items():
             findings.invalid(place, sentence)
-        return None
-    _check_volumes(app, values, request, findings)
-    explicit = request.resources.model_fields_set if request.resources else frozenset[str]()
-    return Chosen(app, values, _resources(app, asked, explicit, app.resources_of(values), findings))
+        return {}
 
 
 def _check_volumes(app: App, values: Mapping[str, Value], request: JobRequest, findings: Findings) -> None:
@@ -71,24 +84,3 @@ def _check_volumes(app: App, values: Mapping[str, Value], request: JobRequest, f
     for field, volume in app.volumes_of(values).items():
         if volume not in mounted:
             findings.invalid(f"values.{field}", f"mount {volume} too, under volumes")
-
-
-def _resources(
-    app: App,
-    asked: Resources,
-    explicit: Collection[str],
-    by_form: Mapping[ResourceName, int],
-    findings: Findings,
-) -> Resources:
-    """The app's own defaults where the person said nothing, then what the form sets; within its bounds."""
-    changed: dict[str, Any] = {
-        name: bounds.default
-        for name, bounds in app.resources.items()
-        if bounds.default is not None and name not in explicit
-    }
-    changed.update((str(name), amount) for name, amount in by_form.items())
-    wanted = asked.model_copy(update=changed)
-    wrong = against_form(asked, explicit, by_form, app.name) | outside(app.resources, wanted, app.name)
-    for place, sentence in wrong.items():
-        findings.invalid(place, sentence)
-    return wanted

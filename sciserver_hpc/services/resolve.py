@@ -9,7 +9,7 @@ is: whether it exists shows only to those who have a grant for it.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -181,7 +181,7 @@ def _domain(request: JobRequest, facts: Facts, findings: Findings) -> ComputeDom
         if _runs(domain, request) and facts.may(Action.USE, "domain", domain.name)
     )
     if request.domain is None:
-        first = next(usable, None)
+        first = _first(usable, request, facts)
         if first is None:
             what = "sessions" if request.kind is Kind.SESSION else "jobs"
             words = f"you may use no compute domain for {what}; ask an administrator for a grant"
@@ -200,18 +200,31 @@ def _domain(request: JobRequest, facts: Facts, findings: Findings) -> ComputeDom
     return domain
 
 
+def _first(usable: Iterable[ComputeDomain], request: JobRequest, facts: Facts) -> ComputeDomain | None:
+    """The first one; of a session, the first that has an image for it."""
+    first = None
+    for domain in usable:
+        if request.app is None or any(_usable_images(request, domain, facts)):
+            return domain
+        first = first or domain
+    return first
+
+
 def _runs(domain: ComputeDomain, request: JobRequest) -> bool:
     return domain.interactive if request.kind is Kind.SESSION else domain.batch
 
 
+def _usable_images(request: JobRequest, domain: ComputeDomain, facts: Facts) -> Iterator[Image]:
+    """In the domain's order; asked for only as far as it is looked at."""
+    for name in domain.images:
+        image = facts.site.images.get(name)
+        fits = image is not None and (request.app is None or request.app in image.apps)
+        if image is not None and fits and facts.may(Action.USE, "image", name):
+            yield image
+
+
 def _image(request: JobRequest, domain: ComputeDomain, facts: Facts, findings: Findings) -> Image | None:
-    usable = (  # asked for only as far as it is looked at
-        facts.site.images[name]
-        for name in domain.images
-        if name in facts.site.images
-        and facts.may(Action.USE, "image", name)
-        and (request.app is None or request.app in facts.site.images[name].apps)
-    )
+    usable = _usable_images(request, domain, facts)
 
     def offer() -> str:
         return names((image.name for image in usable), f" in domain {domain.name}")

@@ -15,7 +15,7 @@ from ..domain.jobs import Job, JobRequest
 from ..domain.names import Slug
 from ..domain.people import Person
 from ..domain.session_views import SessionView, extendable_until, session_view
-from ..domain.sessions import Gauge, Session, SessionMode, SessionRequest, as_session, is_open
+from ..domain.sessions import Gauge, Session, SessionMode, SessionRequest, as_session, is_open, is_reached
 from ..ports import Clock, Store, Waker
 from .admitting import Admitting
 from .digest import digest
@@ -206,7 +206,7 @@ class Sessions:
         now = self._clock.now()
         if found is None or self._store.claim(uuid, digest(secret), slurm_id, 0, None, now) != "run":
             return False
-        if not found[1].address:
+        if not is_reached(*found):
             self._change(found[0].id, {"knocked": True})
             self._waker.wake()
         return True
@@ -231,9 +231,12 @@ class Sessions:
 
     def last(self, person: Person, app: str) -> SessionRequest | None:
         """What the person asked for when they last started this app."""
-        jobs = self._store.sessions_of(person.username, MOST_CARDS)
-        job = next((job for job, session in jobs if session.app == app), None)
-        return None if job is None else self.request(person, job.id)
+        found = self._store.sessions_of(person.username, MOST_CARDS)
+        job = next((job for job, session in found if session.app == app), None)
+        try:
+            return None if job is None else self.request(person, job.id)
+        except (NotFound, Invalid):  # its text is kept no more, or of another version
+            return None
 
     def _own(self, person: Person, job_id: int) -> Found:
         found = self._store.session(job_id)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, insert, select, update
+from sqlalchemy import ColumnElement, delete, exists, insert, select, update
 
 from ..domain.sessions import Pass
 from .part import Part
@@ -19,9 +19,15 @@ class Passes(Part):
     """Queries on `session_passes`."""
 
     def add_ticket(self, ticket: Pass, digest: str) -> Pass:
-        """See `ports.Store`."""
+        """See `ports.Store`.
+
+        The person's tickets that nobody used in their time go at the same time.
+        """
         row = ticket.model_dump(exclude={"id"}) | {"digest": digest}
+        columns, now = session_passes.c, ticket.created_at
+        stale = (columns.username == ticket.username, columns.used_at.is_(None), columns.expires_at <= now)
         with self._database.writing() as connection:
+            connection.execute(delete(session_passes).where(*stale))
             added = connection.execute(insert(session_passes).values(row).returning(*_FIELDS))
             return _pass(added.one())
 
@@ -75,7 +81,8 @@ def _lives() -> ColumnElement[bool]:
 
 
 def _login_lives(now: datetime) -> ColumnElement[bool]:
-    return exists().where(tokens.c.id == session_passes.c.login, tokens.c.expires_at > now)
+    mine = (tokens.c.id == session_passes.c.login, tokens.c.username == session_passes.c.username)
+    return exists().where(*mine, tokens.c.expires_at > now)
 
 
 def _pass(row: Any) -> Pass:

@@ -40,10 +40,11 @@ class Sessions(Part):
         """See `ports.Store`."""
         return self._both(sessions.c.job_id.in_(job_ids)) if job_ids else []
 
-    def sessions_not_closed(self) -> list[tuple[Job, Session]]:
-        """See `ports.Store`."""
+    def sessions_to_tend(self) -> list[tuple[Job, Session]]:
+        """See `ports.Store`. In two questions, each with an index of its own."""
         started = jobs.c.state.not_in((JobState.ACCEPTED, JobState.SUBMITTING, JobState.PENDING))
-        return self._both(~sessions.c.closed, started)
+        back = self._both(sessions.c.closed, jobs.c.state == JobState.RUNNING)
+        return [*self._both(~sessions.c.closed, started), *back]
 
     def count_sessions(self, owner: str) -> int:
         """See `ports.Store`."""

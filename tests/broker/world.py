@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sciserver_hpc.broker.attending import Tending
 from sciserver_hpc.broker.runner import Runner, Threads
 from sciserver_hpc.broker.tick import Broker, TickReport
 from sciserver_hpc.domain.errors import Unavailable
+from sciserver_hpc.domain.gates import SessionRecord
 from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.scheduling import (
     EndRecord,
@@ -40,10 +42,11 @@ SLURM = Owner(username="slurm", uid=64030, gid=64030)
 
 
 class Folders:
-    """End records by job folder, as the owners' agents read them."""
+    """End records, and what gates published, by job folder, as the owners' agents read them."""
 
     def __init__(self, gate: Gate) -> None:
         self.records: dict[str, list[EndRecord]] = {}
+        self.gates: dict[str, SessionRecord] = {}
         self.down = False
         self.gate = gate
 
@@ -59,6 +62,11 @@ class Reader:
     def __init__(self, folders: Folders, owner: Owner) -> None:
         self._folders = folders
         self._owner = owner
+
+    def session_records(self, folders: Sequence[tuple[str, str]]) -> list[SessionRecord | None]:
+        found = [self._folders.gates.get(folder) for _, folder in folders]
+        self._folders.gate.stand("session records", self._owner)
+        return found
 
     def end_records(self, folders: Sequence[tuple[str, str]]) -> list[tuple[EndRecord, ...]]:
         found = [tuple(self._folders.records.get(folder, ())) for _, folder in folders]
@@ -228,9 +236,13 @@ class World:
             disk=self.disk,
             groups=self.groups,
             outbox=self.outbox,
+            sessions=self._tending(store),
             patience_s=patience_s,
             runner=runner or self.strands,
         )
+
+    def _tending(self, _store: Any) -> Tending | None:
+        return None
 
     def _woken(self) -> None:
         self.wakes += 1

@@ -81,6 +81,9 @@ class FakeScheduler:
         self.accounting_lag = timedelta(0)
         self.calls: Counter[str] = Counter()
         self.version = "fake cluster"
+        self.nodes = {"n1": "10.0.0.1", "n2": "fd00::2"}
+        """Address by name."""
+
         self.submissions: dict[int, Submission] = {}
         """By Slurm id: what was queued."""
 
@@ -199,6 +202,10 @@ class FakeScheduler:
         seen = {s.slurm_id: s for s in self._accounted()}
         seen |= {i: r.sighting for i, r in self._records.items() if r.live}
         return match(jobs, seen.values())
+
+    def address(self, node: str) -> str | None:
+        self.calls["address"] += 1
+        return self.nodes.get(node)
 
     def ping(self) -> str:
         self.calls["ping"] += 1

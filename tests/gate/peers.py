@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sciserver_hpc.domain.sessions import gate_name
+from sciserver_hpc.domain.gates import gate_name
 from sciserver_hpc.render.gate import program
 from sciserver_hpc.session_ca import SessionCa
 
@@ -102,9 +102,13 @@ class Running:
 
     def ready(self) -> None:
         """It said so."""
+        assert self.word() == "ready", self.log.read_text()
+
+    def word(self) -> str:
+        """Its next word; "" when it ends without."""
         assert self.process is not None
         assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "ready\n", self.log.read_text()
+        return self.process.stdout.readline().strip()
 
     def code(self) -> int:
         """What it ended with."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
+from sciserver_hpc.domain.apps import App
 from sciserver_hpc.domain.catalogue import ComputeDomain, Image, Site
 from sciserver_hpc.domain.errors import BadCredentials, NotFound, Unavailable
 from sciserver_hpc.domain.jobs import Job, JobRequest, Kind
@@ -190,7 +191,8 @@ class World:
         self.waker = FakeWaker()
         self.image_problem = ""
         self.homes = Homes(self.store, self.agents)
-        self.site = SiteView(self.store, self.clock)
+        self.apps: dict[str, App] = {}
+        self.site = SiteView(self.store, self.clock, lambda: self.apps)
         self.login = Login(self.store, directory, self.clock, self.homes)
         self.catalogue = Catalogue(self.store, self.site)
         self.renderer = Renderer(self.store, Surroundings("https://portal:8443"), b"k" * 32)
@@ -211,9 +213,10 @@ class World:
         self.projecting = Projecting(self.store, self.agents, self.clock, self.entitled, every)
         self.disks = Disks(self.store, self.clock, self.sharing, self.entitled)
 
-    def make_jobs(self, max_active: int = 100) -> Jobs:
+    def make_jobs(self, max_active: int = 100, max_sessions: int = 0) -> Jobs:
         gatherer = Gatherer(self.store, self.clock, self.site, lambda _image: self.image_problem)
-        acceptor = Acceptor(self.store, self.clock, gatherer, self.homes, self.renderer, max_active)
+        most = max_active, max_sessions
+        acceptor = Acceptor(self.store, self.clock, gatherer, self.homes, self.renderer, *most)
         launch = Launch(self.store, self.clock, self.site)
         schedulers = {"default": self.scheduler}
         return Jobs(self.store, self.clock, self.waker, schedulers, acceptor, self.renderer, launch)

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154 # the head assigns them
 # Above: the job's own values, quoted. Below: the same for every job; bash, coreutils and apptainer, curl if there.
-# Exits of its own: 94 no scratch space, 95 image changed, 96 refused, 97 no job folder, 98 end not written, 0 second
+# Exits of its own: 93 a session's gate or app, 94 no scratch space, 95 image changed, 96 refused, 97 no job folder, 98 end not written, 0 second
 # copy. Few external commands: each costs a fork, and the job waits.
 
 PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin
@@ -244,15 +244,21 @@ open_gate() {
         >"$scratch/words" 2>>.sciserver/gate.log &
     gate=$!
     heed_gate <"$scratch/words" >>.sciserver/save.log 2>&1 &
+    heeding=$!
 }
 
 heed_gate() {
-    local word
+    local word hook
     while read -r word; do
         case $word in
             ready) ask_portal sessions/ready >/dev/null ;;
             save)
-                [[ -z $save ]] || "${run[@]}" "${save_payload[@]}" </dev/null
+                if [[ -n $save ]]; then
+                    "${run[@]}" "${save_payload[@]}" </dev/null &
+                    hook=$!
+                    trap 'kill -s KILL "$hook"; exit' TERM # it took too long, or the gate had to leave
+                    wait "$hook"
+                fi
                 : >"$scratch/home/.session/saved"
                 ;;
         esac
@@ -282,15 +288,17 @@ run_session() {
     trap '' TERM USR1
     if alive "$gate"; then
         end_process "$gate"
+        end_process "$heeding"
         wait "$child"
         code=$?
         return
     fi
     wait "$gate"
     code=$?
+    end_process "$heeding"
     end_process "$child"
     case $code in
-        10) code=0 cause=stopped ;;
+        10 | 143) code=0 cause=stopped ;; # 143: by TERM before it could heed it
         11) code=0 cause=idle ;;
         12) code=0 cause=time ;;
         13) code=93 cause=not_ready ;;
