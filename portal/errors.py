@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import IO, Any
 
 import structlog
 from flask import Flask, current_app, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response
+from werkzeug.wsgi import get_input_stream
 
 from sciserver_hpc.domain.errors import (
     AgentError,
@@ -71,10 +72,19 @@ def _read_out(response: Response) -> Response:
 
     A proxy that is still sending then tells its client 502 instead of the answer (RFC 9112, section 9.6).
     """
-    body, left = request.environ["wsgi.input"], READ_OUT
+    body, left = _unread(), READ_OUT
     while left > 0 and (piece := body.read(min(left, 65_536))):
         left -= len(piece)
     return response
+
+
+def _unread() -> IO[bytes]:
+    """What is left of the request's body. It ends where its length says, also where the server's own stream
+    would go on to wait for the client's next request."""
+    try:
+        return request.stream
+    except RequestEntityTooLarge:  # told by its length, before anything was read
+        return get_input_stream(request.environ)
 
 
 def status_of(error: SciServerError) -> int:
