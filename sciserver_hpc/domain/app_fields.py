@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
     StrictBool,
     StrictFloat,
     StrictInt,
     StrictStr,
     StringConstraints,
-    model_serializer,
     model_validator,
 )
 
@@ -113,11 +111,6 @@ class FormField(Model):
     show_when: Condition | None = None
     max_when: tuple[Cap, ...] = Field(default=(), max_length=50)
 
-    @model_serializer(mode="wrap")
-    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Only what the administrator wrote: a key of another type of field could not be read again."""
-        return {key: value for key, value in handler(self).items() if key in self.model_fields_set}
-
     @property
     def whole(self) -> bool:
         """Whether it is a number without a fraction."""
@@ -130,8 +123,12 @@ class FormField(Model):
     @model_validator(mode="after")
     def _for_its_type(self) -> FormField:
         """Keys of another type of field are slips of the pen."""
-        given = self.model_fields_set & _OF_TYPE.keys()
-        wrong = sorted(key for key in given if self.type not in _OF_TYPE[key])
+        defaults = type(self).model_fields
+        wrong = sorted(
+            key
+            for key, types in _OF_TYPE.items()
+            if self.type not in types and getattr(self, key) != defaults[key].get_default()
+        )
         if wrong:
             raise ValueError(f"field {self.name}: a {self.type} field takes no {', '.join(wrong)}")
         return self

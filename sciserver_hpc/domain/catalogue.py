@@ -41,8 +41,9 @@ class ComputeDomain(Model):
     data_volumes: tuple[Slug, ...] = ()
     limits: Limits = Limits()
     defaults: Resources = Resources()
-    extension_s: int = Field(default=0, ge=0, le=30 * 86_400)
-    """By so many seconds in all a session may be extended; Slurm is asked for them from the start."""
+    extension_s: int | None = Field(default=None, ge=60, le=30 * 86_400)
+    """By so many seconds in all a session may be extended; Slurm is asked for them from the start. None: it
+    may not."""
 
 
 class ImageNumbers(Model):

@@ -13,6 +13,7 @@ THINGS = {
     "root": ResourceKind.ROOT_VOLUME,
     "domain": ResourceKind.DOMAIN,
     "image": ResourceKind.IMAGE,
+    "app": ResourceKind.APP,
     "job": ResourceKind.JOB,
     "session": ResourceKind.SESSION,
     "group": ResourceKind.GROUP,

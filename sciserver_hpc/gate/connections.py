@@ -18,13 +18,14 @@ CLOSED_MAX = 100_000
 
 
 class Connection:
-    """One client; `app` once it is joined to it."""
+    """One client, from a port of an address; `app` once it is joined to it."""
 
-    __slots__ = ("address", "app", "bytes_in", "bytes_out", "client", "last_heard", "pass_id")
+    __slots__ = ("address", "app", "bytes_in", "bytes_out", "client", "last_heard", "pass_id", "port")
 
-    def __init__(self, client: ssl.SSLSocket, address: str) -> None:
+    def __init__(self, client: ssl.SSLSocket, address: str, port: int) -> None:
         self.client = client
         self.address = address
+        self.port = port
         self.app: socket.socket | None = None
         self.pass_id: int | None = None
         self.bytes_in = 0
@@ -74,11 +75,11 @@ class Connections:
         del self._strangers[oldest]
         oldest.shut()
 
-    def know(self, connection: Connection) -> bool:
-        """Its hands were shaken; False when there are too many already."""
+    def know(self, connection: Connection, *, always: bool) -> bool:
+        """Its hands were shaken; False when there are too many already, unless it is to come in `always`."""
         with self._lock:
             self._strangers.pop(connection, None)
-            if len(self._known) >= KNOWN_MAX:
+            if len(self._known) >= KNOWN_MAX and not always:
                 return False
             self._known[connection] = None
             return True

@@ -67,7 +67,7 @@ class Refusals:
         self._lines = 0
         self._unsaid = 0
 
-    def tell(self, address: str, why: str) -> None:
+    def tell(self, who: str, why: str) -> None:
         """Those left out are counted in the next line."""
         with self._lock:
             minute = int(time.monotonic() / 60)
@@ -80,7 +80,7 @@ class Refusals:
             self._left -= 1
             more = f" ({self._unsaid} more before)" if self._unsaid else ""
             self._unsaid = 0
-            sys.stderr.write(f"gate: refused {address}: {why[:200]}{more}\n")
+            sys.stderr.write(f"gate: refused {who}: {why[:200]}{more}\n")
             sys.stderr.flush()
 
 

@@ -33,7 +33,7 @@ class Chosen:
 
     def extensible(self, domain: ComputeDomain) -> Resources:
         """What Slurm is asked: with the time by which the person may extend the session later."""
-        longest, limit = self.asked.time_limit_s + domain.extension_s, domain.limits.time_limit_s
+        longest, limit = self.asked.time_limit_s + (domain.extension_s or 0), domain.limits.time_limit_s
         time_limit_s = longest if limit is None else max(min(longest, limit), self.asked.time_limit_s)
         return self.asked.model_copy(update={"time_limit_s": time_limit_s})
 

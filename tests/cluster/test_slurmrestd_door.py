@@ -16,6 +16,7 @@ from uuid import uuid4
 import pytest
 
 from sciserver_hpc.agents import AgentOptions, SocketAgents, SudoTransport
+from sciserver_hpc.devcluster.mounts import AGENT
 from sciserver_hpc.devcluster.processes import wait
 from sciserver_hpc.domain.scheduling import (
     Owner,
@@ -112,8 +113,9 @@ def _doors(cluster: Cluster, directory: Path) -> Doors:
     root = cluster.state.shared / "home" / "alice" / "doors"
     root.mkdir(exist_ok=True)
     os.chown(root, uid, gid)
+    transport = SudoTransport(program=cluster.state.src / AGENT)  # alice may not be able to read the checkout
     agents = {
-        door: SocketAgents(directory / door, SudoTransport(), AgentOptions(submit_through=door))
+        door: SocketAgents(directory / door, transport, AgentOptions(submit_through=door))
         for door in ("sbatch", "slurmrestd")
     }
     return Doors(agents, Owner(username="alice", uid=uid, gid=gid), root, cluster.root)

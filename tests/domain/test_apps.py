@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sciserver_hpc.app_files import AppFiles
 from sciserver_hpc.domain import app_resources
 from sciserver_hpc.domain.app_patterns import check_pattern
 from sciserver_hpc.domain.apps import App
@@ -353,6 +351,15 @@ def test_what_is_asked_beyond_the_apps_bounds_is_told() -> None:
     }
 
 
-def test_an_app_can_be_read_again_as_it_is_kept_with_its_session() -> None:
-    [app] = AppFiles((Path(__file__).parents[1] / "portal" / "apps",)).apps().values()
-    assert App.model_validate_json(app.model_dump_json()) == app
+def test_a_definition_is_kept_as_json_and_read_back() -> None:
+    """A job's row holds the app it was accepted with."""
+    several = [
+        TEXT | {"pattern": "[a-z]+", "default": "abc"},
+        NUMBER | {"sets": "cpus", "max_when": [{"field": "text", "in": ["a"], "max": 3}]},
+        SELECT | {"options": [{"value": "s", "set": {"cpus": 2}}, {"value": "l"}]},
+        TICK | {"show_when": {"field": "size", "in": ["s"]}},
+        VOLUME,
+        PATH,
+    ]
+    one = app(*several, inject=[["Authorization", "token {secret}"]])
+    assert App.model_validate_json(one.model_dump_json()) == one

@@ -269,16 +269,16 @@ def test_a_requeue_starts_the_way_again() -> None:
 
 def test_a_claim_says_that_it_runs() -> None:
     begun = begin_submission(make_job(), NOON, QUIET).new
-    step = after_claim(begun, 7, 0, NOON)
+    step = after_claim(begun, 7, 0, "n1", NOON)
     assert step is not None
     assert (step.new.state, step.new.slurm_id, step.new.started_at) == (JobState.RUNNING, 7, NOON)
-    assert after_claim(step.new, 7, 0, NOON) is None
+    assert after_claim(step.new, 7, 0, "n1", NOON) is None
 
 
 def test_a_claim_cannot_forge_restarts() -> None:
     """Nothing Slurm says later could follow a count that is too high: the job would run for ever."""
     begun = begin_submission(make_job(), NOON, QUIET).new
-    assert after_claim(begun, 7, 99, NOON) is None
+    assert after_claim(begun, 7, 99, "n1", NOON) is None
 
 
 def test_cancelled_says_by_whom() -> None:

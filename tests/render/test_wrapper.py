@@ -200,7 +200,7 @@ def test_the_portals_word(node: Node, answer: str, code: int, ran: bool) -> None
     assert node.run(job, 42, **curl_that(node, answer))[0] == code
     assert (node.notes / "argv").exists() is ran
     asked = (node.notes / "curl").read_text().split("\0")
-    assert f"uuid={samples.UUID}&slurm_id=42&restarts=0&task=" in asked
+    assert f"uuid={samples.UUID}&slurm_id=42&restarts=0&task=&node=" in asked
     assert not any("s3cret" in word for word in asked)
 
 

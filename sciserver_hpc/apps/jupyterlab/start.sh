@@ -66,11 +66,41 @@ def _load_jupyter_server_extension(server):
     application.add_handlers(".*$", [(path, Activity)])
 PYTHON
 
-# ipykernel's debugger would listen on a TCP port, at which everybody on the node could run code.
+# What is left of ipykernel's TCP ports, at which anybody on the node could knock: its debugger's, where whoever
+# connects runs code, and the one for the output of forked processes, which becomes a socket in the private /tmp.
 cat >~/.ipython/profile_default/ipython_kernel_config.py <<'PYTHON'
-c = get_config()
-c.IPKernelApp.exec_lines = ["__import__('ipykernel.debugger').debugger._is_debugpy_available = False"]
+import os
+import tempfile
+
+import ipykernel.debugger
+import ipykernel.kernelapp
+import zmq
+from zmq.eventloop.zmqstream import ZMQStream
+
+
+class IOPubThread(ipykernel.kernelapp.IOPubThread):
+    def _setup_pipe_in(self):
+        self._pipe_uuid = os.urandom(16)
+        self._pipe_at = f"ipc://{tempfile.mkdtemp(prefix='kernel-')}/output"
+        pipe = self.socket.context.socket(zmq.PULL)
+        pipe.linger = 0
+        pipe.bind(self._pipe_at)
+        self._pipe_in = ZMQStream(pipe, self.io_loop)
+        self._pipe_in.on_recv(self._handle_pipe_msg)
+
+    def _setup_pipe_out(self):
+        context = zmq.Context()  # a fork cannot go on with its parent's
+        pipe = context.socket(zmq.PUSH)
+        pipe.linger = 3000
+        pipe.connect(self._pipe_at)
+        return context, pipe
+
+
+ipykernel.debugger._is_debugpy_available = False
+ipykernel.kernelapp.IOPubThread = IOPubThread
 PYTHON
+# Where kernels built on metakernel, as Octave's is, look for the same.
+cp ~/.ipython/profile_default/ipython_kernel_config.py "$settings/ipython_config.py"
 
 preferred=/home/idies/workspace
 if [ -d "${value_folder:-}" ]; then
