@@ -30,6 +30,7 @@ LISTS = {
     "explain",
 }
 EXPECTED: dict[str, int] = {
+    "GET /api/v1/sessions/<int:job_id>": 404,
     "POST /api/v1/groups": 403,
     "PATCH /api/v1/groups/<name>": 403,
     "DELETE /api/v1/groups/<name>": 403,
