@@ -34,8 +34,10 @@ _FIXED = (
 
 def _signal(spec: JobSpec) -> list[str]:
     """A session's wrapper is told before the time limit, so that the app can save. Slurm may send it a minute
-    early."""
-    return [f"--signal=B:USR1@{WARNING_S}"] if spec.app else []
+    early, so a short session is told later: it would end as it begins."""
+    if spec.app is None:
+        return []
+    return [f"--signal=B:USR1@{min(WARNING_S, _minutes(spec) * 60 // 4)}"]
 
 
 def _identity(spec: JobSpec) -> list[str]:
@@ -58,11 +60,15 @@ def _place(spec: JobSpec) -> list[str]:
     return [f"--{name}={value}" for name, value in asked if value is not None]
 
 
+def _minutes(spec: JobSpec) -> int:
+    return -(-spec.resources.time_limit_s // 60)
+
+
 def _size(spec: JobSpec) -> list[str]:
     asked = spec.resources
     gpus = [f"--gres=gpu:{asked.gpus}"] if asked.gpus else []
     return [
-        f"--time={-(-asked.time_limit_s // 60)}",
+        f"--time={_minutes(spec)}",
         f"--nodes={asked.nodes}",
         f"--ntasks={asked.tasks}",
         f"--cpus-per-task={asked.cpus}",

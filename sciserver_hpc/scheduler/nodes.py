@@ -26,15 +26,29 @@ class NodeAddresses:
         self._lock = threading.Lock()
         self._known: dict[str, str] = {}
         self._asked_at: datetime | None = None
+        self._failure = ""
 
     def of(self, node: str) -> str | None:
-        """The node's IP address; None for a name that is no node's. Raises Unavailable."""
+        """The node's IP address; None for a name that is no node's. Raises Unavailable.
+
+        While Slurm does not answer, what it said last holds, and who asks for more does not wait for it.
+        """
         with self._lock:
-            age = self._now() - self._asked_at if self._asked_at else None
-            if age is None or age >= _FRESH or (node not in self._known and age >= _AGAIN):
-                self._known, self._asked_at = parse(self._ask()), self._now()
+            age = abs(self._now() - self._asked_at) if self._asked_at else None
+            doubt = self._failure != "" or node not in self._known
+            if age is None or age >= _FRESH or (doubt and age >= _AGAIN):
+                self._renew()
             place = self._known.get(node)
+            if place is None and self._failure:
+                raise Unavailable("slurm", self._failure)
         return None if place is None else _ip(place)
+
+    def _renew(self) -> None:
+        try:
+            self._known, self._failure = parse(self._ask()), ""
+        except Unavailable as error:
+            self._failure = error.detail or str(error)
+        self._asked_at = self._now()
 
 
 def parse(text: str) -> dict[str, str]:

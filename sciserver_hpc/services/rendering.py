@@ -104,6 +104,8 @@ class Renderer:
         """Of a session; its app's secret stands nowhere but in the job folder."""
         if job.spec.app is None:
             return None
+        if not self._surroundings.apptainer:
+            raise Invalid({"app": "sessions run in images, and this site has no Apptainer to run them"})
         if self._doors is None:
             raise Invalid({"app": "this site has no sessions any more; tell an administrator"})
         return Door(

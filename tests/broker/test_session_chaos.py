@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -22,6 +22,7 @@ from .session_world import GAUGE, SessionWorld
 
 READY, OVER = "Ready: its app answers", "Over"
 PICK = st.integers(0, 1000)
+NAMES = st.sampled_from(["alice", "bob"])
 
 
 class Teller(Heralding):
@@ -83,9 +84,17 @@ class Sessions(RuleBasedStateMachine):
         self.logins: list[tuple[str, int]] = []
 
     # people
-    @rule(name=st.sampled_from(["alice", "bob"]), deadline_s=st.sampled_from([300, 3600, None]))
+    @rule(name=NAMES, deadline_s=st.sampled_from([300, 3600, None]))
     def ask(self, name: str, deadline_s: int | None) -> None:
         self.jobs.append(self.world.ask(name, deadline_s=deadline_s))
+
+    @rule(name=NAMES, deadline_s=st.sampled_from([300, 3600, None]))
+    def a_session_opens(self, name: str, deadline_s: int | None) -> None:
+        self.ask(name, deadline_s)
+        self.world.tick()
+        self.start_one()
+        self.world.tick()
+        self.come_in(len(self.jobs) - 1)
 
     @precondition(lambda self: self.jobs)
     @rule(pick=PICK)
@@ -113,6 +122,12 @@ class Sessions(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.5, 2, 20, 40, 120]))
     def turn(self, seconds: float) -> None:
         self.world.tick(seconds)
+
+    @rule()
+    def a_quiet_time(self) -> None:
+        """Long enough for a warning and a stop, if nobody is silent or hangs."""
+        for seconds in (250, 250, 5, 70, 70, 5):
+            self.world.tick(seconds)
 
     # nodes
     @rule()
@@ -215,6 +230,7 @@ class Sessions(RuleBasedStateMachine):
                 return
 
     def _check(self, job: Job) -> None:
+        event(f"stopped: {self.world.stops.get(job.id)}, opened: {bool(self.world.row(job).ready_at)}")
         told = self.world.told(job)
         assert job.state.final and self.world.row(job).closed, f"session {job.id}: {job.state}"
         assert told.count(OVER) == 1, f"session {job.id}: its end was told {told.count(OVER)} times"
@@ -226,7 +242,7 @@ class Sessions(RuleBasedStateMachine):
 
 TestSessions = Sessions.TestCase
 TestSessions.settings = settings(
-    max_examples=40,
+    max_examples=30,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

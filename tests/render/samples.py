@@ -6,6 +6,7 @@ from typing import Any
 
 from sciserver_hpc.domain.jobs import Dependency, JobSpec, Kind, Mount
 from sciserver_hpc.domain.resources import Resources
+from tests.fakes.sessions import make_app
 
 UUID = "0123456789abcdef0123456789abcdef"
 
@@ -54,4 +55,12 @@ SHELL = spec()
 SCRIPT = spec(kind=Kind.SCRIPT, filename="fit.py", arguments=("-x", "two words", "it's"))
 NOTEBOOK = spec(kind=Kind.NOTEBOOK, filename="sun spots.ipynb", kernel="python3")
 ARRAY = spec(array="0-9%2", dependencies=(Dependency(job=3), Dependency(job=4)), account=None, qos=None)
+SESSION = spec(
+    kind=Kind.SESSION,
+    name="my lab",
+    filename="app.sh",
+    app=make_app(inject=(("Authorization", "token {secret}"),), start='exec lab --at "$app_socket"'),
+    values={"hours": 2, "title": "it's $(id)"},
+    deadline_s=7200,
+)
 GPU = spec(resources=Resources(cpus=1, tasks=4, nodes=2, gpus=2, time_limit_s=7200), workdir="/tmp")

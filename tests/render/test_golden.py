@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sciserver_hpc.domain.jobs import JobSpec
-from sciserver_hpc.render import Surroundings, parameters_text, render
+from sciserver_hpc.render import Door, Surroundings, parameters_text, render
+from sciserver_hpc.render.gate import program
 
 from . import samples
 
@@ -28,11 +29,13 @@ CASES: dict[str, tuple[JobSpec, dict[str, str]]] = {
 }
 
 
-def shown(spec: JobSpec, files: dict[str, str], around: Surroundings) -> str:
-    """Options, the head of the wrapper, and the files, as one text."""
-    job = render(spec, 7, files=files, claim_secret="s3cret", surroundings=around, slurm_ids={3: 300, 4: 400})
+def shown(spec: JobSpec, files: dict[str, str], around: Surroundings, door: Door | None = None) -> str:
+    """Options, the head of the wrapper, and the files, as one text; the gate's program as a word."""
+    ids = {3: 300, 4: 400}
+    job = render(spec, 7, files=files, claim_secret="s3cret", surroundings=around, slurm_ids=ids, door=door)
     head = job.script.partition("# shellcheck")[0]
-    texts = [f"--- {file.path} {file.mode:o}\n{file.text}\n" for file in job.files]
+    shown = {file.path: "(the gate)" if file.text == program() else file.text for file in job.files}
+    texts = [f"--- {file.path} {file.mode:o}\n{shown[file.path]}\n" for file in job.files]
     return "\n".join([f"{job.mark} {job.root} {job.folder}", *job.options, "", head, *texts])
 
 
@@ -47,6 +50,11 @@ def check(name: str, text: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_rendered_as_recorded(name: str) -> None:
     check(name, shown(*CASES[name], AROUND))
+
+
+def test_a_session_is_rendered_as_recorded() -> None:
+    door = Door(secret="the app's", certificate="KEY\n", ca="CA\n", origin="https://u.sessions.example.org")
+    check("session", shown(samples.SESSION, {}, AROUND, door))
 
 
 def test_without_apptainer_paths_are_the_hosts() -> None:

@@ -258,6 +258,7 @@ heed_gate() {
                     hook=$!
                     trap 'kill -s KILL "$hook"; exit' TERM # it took too long, or the gate had to leave
                     wait "$hook"
+                    trap - TERM # the number may be another's soon
                 fi
                 : >"$scratch/home/.session/saved"
                 ;;
