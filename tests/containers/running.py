@@ -163,7 +163,7 @@ def running(
         *(found.path, "/bin/bash", f"{INSIDE}/start.sh"),
     ]
     if app.port:
-        argv = [*_relay(namespace, place, app.port), *argv]
+        argv = [*relay_argv(namespace, place, app.port, home / ".session/use.sock"), *argv]
     log = place.with_suffix(".log")
     with log.open("wb") as file:
         command = Command(["sh", "-c", 'umask 077; exec "$@"', "sh", *argv], "alice")
@@ -185,9 +185,9 @@ def running(
             process.wait()
 
 
-def _relay(namespace: Namespace, place: Path, port: int) -> list[str]:
+def relay_argv(namespace: Namespace, place: Path, port: int, path: Path) -> list[str]:
+    """What stands before the command that serves `port`: it is served at `path`. `place` is alice's."""
     program = place / "port_relay.py"
     text = Path(port_relay.__file__).read_text()
     namespace.check(Command(["tee", str(program)], "alice"), "app", text=text)
-    socket_path = str(place / "home/.session/use.sock")
-    return [*NETWORK, "python3", "-I", "-S", str(program), str(port), socket_path]
+    return [*NETWORK, "python3", "-I", "-S", str(program), str(port), str(path)]

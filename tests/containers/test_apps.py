@@ -17,12 +17,12 @@ import pytest
 from pydantic import JsonValue
 
 from sciserver_hpc.app_files import AppFiles, shipped
-from sciserver_hpc.devcluster import images
+from sciserver_hpc.devcluster import apptainer, images
 from sciserver_hpc.devcluster.namespace import Command, Namespace
 from sciserver_hpc.devcluster.state import State
 
 from .rfb import Screen
-from .running import SECRET, Running, running, until
+from .running import SECRET, Running, relay_argv, running, until
 
 Run = Callable[..., AbstractContextManager[Running]]
 WORKSPACE = "/home/idies/workspace"
@@ -264,3 +264,20 @@ def test_shiny_computes(run: Run) -> None:
         socket.send(json.dumps({"method": "init", "data": data}))
         answer = socket.receive()
         assert b"sessionId" in answer or b"config" in answer
+
+
+@pytest.mark.cluster
+def test_a_job_of_slurm_can_have_a_network_of_its_own(run: Run) -> None:
+    """What `listens: port` needs, as alice on a node."""
+    namespace = Namespace(State.from_environment())
+    place = namespace.state.shared / "temporary" / "alice" / f"relay-{uuid.uuid4().hex[:8]}"
+    namespace.check(Command(["mkdir", "-m", "700", str(place)], "alice"), "relay")
+    relay = relay_argv(namespace, place, 8080, place / "use.sock")
+    (image,) = images.ensure(["python"])
+    inside = [str(apptainer.ensure()), "--silent", "exec", "--containall", image.path]
+    look = ["python3", "-c", "import socket; print([name for _, name in socket.if_nameindex()])"]
+    try:
+        argv = ["srun", "--mem=500", "--chdir=/tmp", *relay, *inside, *look]
+        assert namespace.check(Command(argv, "alice"), "relay", timeout=120) == "['lo']\n"
+    finally:
+        namespace.check(Command(["rm", "-rf", str(place)], "alice"), "relay")
