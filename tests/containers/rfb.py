@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 
 from .websocket import WebSocket
 
@@ -11,10 +10,10 @@ NO_SECURITY = 1
 
 
 class Screen:
-    """`target`: where the WebSocket is."""
+    """What `socket` shows."""
 
-    def __init__(self, path: Path, target: str, origin: str) -> None:
-        self.socket = WebSocket(path, target, [f"Origin: {origin}"], "binary")
+    def __init__(self, socket: WebSocket) -> None:
+        self.socket = socket
         self._bytes = b""
         assert self._take(12).startswith(b"RFB 003.")
         self.socket.send(b"RFB 003.008\n")

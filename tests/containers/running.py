@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -20,6 +20,8 @@ from sciserver_hpc.devcluster.namespace import Command, Namespace, environment
 from sciserver_hpc.domain.apps import App, Listens
 from sciserver_hpc.gate import port_relay
 from sciserver_hpc.render.app_script import app_script
+
+from .websocket import WebSocket
 
 SECRET = "s3cret-of-the-session"
 ORIGIN = "https://session.example.org"
@@ -33,6 +35,7 @@ class Running:
     def __init__(self, app: App, place: Path, process: subprocess.Popen[bytes], log: Path) -> None:
         self.app, self.place, self.log = app, place, log
         self.session = place / "home/.session"
+        self.closing = contextlib.ExitStack()
         self._process = process
 
     @property
@@ -41,14 +44,24 @@ class Running:
 
     def get(self, target: str, method: str = "GET", body: str | None = None) -> tuple[int, bytes]:
         """Status and text, asked as the gate asks. Raises OSError while nothing answers."""
-        connection = http.client.HTTPConnection("session.example.org", timeout=60)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.settimeout(60)
-        connection.sock.connect(str(self.socket))
-        headers = dict(self.app.headers(SECRET))
-        connection.request(method, target, body=body, headers=headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        connection = http.client.HTTPConnection("session.example.org")
+        with contextlib.closing(connection):
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.settimeout(60)
+            connection.sock.connect(str(self.socket))
+            connection.request(method, target, body=body, headers=dict(self.app.headers(SECRET)))
+            with connection.getresponse() as answer:
+                return answer.status, answer.read()
+
+    def connect(
+        self, target: str, *, origin: str = ORIGIN, protocol: str = "", view: bool = False
+    ) -> WebSocket:
+        """A WebSocket, asked for as the gate asks; closed with the app. Raises ConnectionError."""
+        headers = [f"Origin: {origin}", *(f"{name}: {value}" for name, value in self.app.headers(SECRET))]
+        path = self.session / "view.sock" if view else self.socket
+        made = WebSocket(path, target, headers, protocol)
+        self.closing.callback(made.close)
+        return made
 
     def ready(self) -> bool:
         assert self._process.poll() is None, self.words()
@@ -124,7 +137,7 @@ def until(happened: Callable[[], bool], seconds: float = 90) -> None:
         sleep(0.1)
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(
     namespace: Namespace, place: Path, name: str, image: str, values: Mapping[str, JsonValue]
 ) -> Iterator[Running]:
@@ -150,7 +163,7 @@ def running(
         *(found.path, "/bin/bash", f"{INSIDE}/start.sh"),
     ]
     if app.port:
-        argv = [*_relay(namespace, place, app.port), *argv]
+        argv = [*relay_argv(namespace, place, app.port, home / ".session/use.sock"), *argv]
     log = place.with_suffix(".log")
     with log.open("wb") as file:
         command = Command(["sh", "-c", 'umask 077; exec "$@"', "sh", *argv], "alice")
@@ -160,8 +173,9 @@ def running(
         )  # fmt: skip
     started = Running(app, place, process, log)
     try:
-        until(started.ready)
-        yield started
+        with started.closing:
+            until(started.ready)
+            yield started
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -171,9 +185,9 @@ def running(
             process.wait()
 
 
-def _relay(namespace: Namespace, place: Path, port: int) -> list[str]:
+def relay_argv(namespace: Namespace, place: Path, port: int, path: Path) -> list[str]:
+    """What stands before the command that serves `port`: it is served at `path`. `place` is alice's."""
     program = place / "port_relay.py"
     text = Path(port_relay.__file__).read_text()
     namespace.check(Command(["tee", str(program)], "alice"), "app", text=text)
-    socket_path = str(place / "home/.session/use.sock")
-    return [*NETWORK, "python3", "-I", "-S", str(program), str(port), socket_path]
+    return [*NETWORK, "python3", "-I", "-S", str(program), str(port), str(path)]

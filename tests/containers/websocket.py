@@ -8,6 +8,7 @@ import socket
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 TIMEOUT_S = 60
@@ -19,6 +20,13 @@ class WebSocket:
     def __init__(self, path: Path, target: str, headers: Sequence[str] = (), protocol: str = "") -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(TIMEOUT_S)
+        try:
+            self._connect(path, target, headers, protocol)
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self, path: Path, target: str, headers: Sequence[str], protocol: str) -> None:
         self._socket.connect(str(path))
         lines = [
             f"GET {target} HTTP/1.1",
@@ -35,7 +43,6 @@ class WebSocket:
         while not head.endswith(b"\r\n\r\n"):
             head += self._exactly(1)
         if b" 101 " not in head.partition(b"\r\n")[0]:
-            self.close()
             raise ConnectionError(head.decode())
 
     def send(self, data: str | bytes) -> None:
@@ -46,9 +53,9 @@ class WebSocket:
             self._frame(BINARY, data)
 
     def receive(self) -> bytes:
-        """The next message. Raises ConnectionError when the server closes."""
-        message = b""
-        while True:
+        """The next message. Raises ConnectionError at the server's close, TimeoutError when it only pings."""
+        message, deadline = b"", monotonic() + TIMEOUT_S
+        while monotonic() < deadline:
             first, second = self._exactly(2)
             size = second & 127
             if size == 126:
@@ -64,6 +71,7 @@ class WebSocket:
                 message += data
                 if first & 128:
                     return message
+        raise TimeoutError("no message came")
 
     def close(self) -> None:
         self._socket.close()

@@ -151,8 +151,8 @@ xfwm4 &
 xfce4-panel &
 xfdesktop &
 
-while sleep 15; do
-    if [ "$(xprintidle)" -lt 30000 ]; then
+while sleep 10; do
+    if [ "$(xprintidle)" -lt 15000 ]; then
         touch "$app_folder/active"
     fi
 done &
