@@ -35,6 +35,12 @@ def program() -> str:
     return "\n".join(parts)
 
 
+@cache
+def port_relay() -> str:
+    """The program that encloses an app which can serve a port alone."""
+    return resources("sciserver_hpc.gate").joinpath("port_relay.py").read_text(encoding="utf-8")
+
+
 def _alone(text: str) -> str:
     """A module without its imports of the others."""
     lines = text.splitlines(keepends=True)

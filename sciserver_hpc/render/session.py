@@ -11,7 +11,7 @@ from ..domain.jobs import JobSpec
 from ..domain.scheduling import Payload
 from .app_script import app_script
 from .apptainer import HOME
-from .gate import program
+from .gate import port_relay, program
 
 START = ".sciserver/app.sh"
 SAVE = ".sciserver/save.sh"
@@ -41,7 +41,7 @@ def session_files(spec: JobSpec, app: App, door: Door, folder: str) -> list[Payl
     """The files, all 0600. `folder`: the job folder as the app sees it."""
     variables = {
         "app_socket": f"{DIRECTORY}/use.sock",
-        "app_view_socket": f"{DIRECTORY}/view.sock",
+        "app_view_socket": f"{DIRECTORY}/view.sock" if app.view else "",
         "app_secret_file": f"{folder}/{SECRET}",
         "app_origin": door.origin,
         "app_folder": DIRECTORY,
@@ -50,6 +50,8 @@ def session_files(spec: JobSpec, app: App, door: Door, folder: str) -> list[Payl
     scripts = [Payload(path=START, text=app_script(app.start, spec.values, variables))]
     if app.save:
         scripts.append(Payload(path=SAVE, text=app_script(app.save, spec.values, variables)))
+    if app.port:
+        scripts.append(Payload(path=".sciserver/port_relay.py", text=port_relay()))
     return [
         *scripts,
         Payload(path=SECRET, text=f"{door.secret}\n"),

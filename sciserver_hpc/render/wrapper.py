@@ -66,6 +66,7 @@ def _session(spec: JobSpec, folder: str) -> list[str]:
     hook = ["/bin/bash", f"{folder}/{SAVE}"]
     return [
         assign("session", app.name if app else ""),
+        assign("app_port", app.port or "" if app else ""),
         assign("save", "yes" if app and app.save else ""),
         assign_list("save_payload", hook if app else []),
     ]

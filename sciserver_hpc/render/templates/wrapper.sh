@@ -14,6 +14,7 @@ scratch=
 started=
 in_container=false
 notebooks=()
+relay=()
 start_in=$folder
 
 # Slurm goes on in /tmp when it cannot change directory.
@@ -216,7 +217,7 @@ start_payload() {
     local stdout=$folder/$stdout_stem${task:+.$task}$stdout_suffix
     local stderr=$folder/$stderr_stem${task:+.$task}$stderr_suffix
     umask 022
-    { cd -- "$start_in" && exec "${run[@]}" "${payload[@]}" "${notebooks[@]}"; } </dev/null >>"$stdout" 2>>"$stderr" &
+    { cd -- "$start_in" && exec "${relay[@]}" "${run[@]}" "${payload[@]}" "${notebooks[@]}"; } </dev/null >>"$stdout" 2>>"$stderr" &
     child=$!
     umask 077
 }
@@ -266,6 +267,12 @@ heed_gate() {
     done
 }
 
+# An app that can serve a port alone gets a network of its own, with no way out; its relay joins port and socket.
+enclose_port() {
+    relay=(unshare --user --map-current-user --keep-caps --net -- python3 -I -S "$folder/.sciserver/port_relay.py"
+        "$app_port" "$scratch/home/.session/use.sock")
+}
+
 alive() { # alive PID
     kill -0 "$1" 2>/dev/null
 }
@@ -282,6 +289,7 @@ end_process() { # end_process PID
 # Until the app or its gate ends: the other one then ends too. The gate says by its code why it ended.
 run_session() {
     open_gate
+    [[ -z $app_port ]] || enclose_port
     start_payload
     trap 'kill -s TERM "$gate"' TERM
     trap 'kill -s USR1 "$gate"' USR1
