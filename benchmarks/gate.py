@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from sciserver_hpc.domain.sessions import gate_name
+from sciserver_hpc.domain.gates import gate_name
 from sciserver_hpc.session_ca import SessionCa, create
 from tests.gate.app import CLOSE, OK, App, Request
 from tests.gate.peers import UUID, WEBSOCKET, Running
