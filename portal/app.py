@@ -32,7 +32,10 @@ from . import (
     rights,
     security,
     service_accounts,
+    session_form,
+    session_opening,
     session_origin,
+    sessions,
     shares,
     sharing,
     support,
@@ -67,6 +70,9 @@ BLUEPRINTS = (
     support.bp,
     me.bp,
     service_accounts.bp,
+    sessions.bp,
+    session_form.bp,
+    session_opening.bp,
     session_origin.bp,
 )
 
@@ -82,6 +88,7 @@ PARTS = (
     notices,
     administration,
     session_origin,
+    sessions,
 )
 """What every page and answer has of these, in this order."""
 

@@ -7,12 +7,15 @@ from datetime import datetime
 
 from flask import Blueprint, render_template
 
+from sciserver_hpc.domain.jobs import Kind
 from sciserver_hpc.domain.states import ACTIVE, JobState
 from sciserver_hpc.domain.views import JobView
 
 from .guard import Access, allow, person
 from .job_views import shown
 from .services import services
+from .session_cards import Card, mine
+from .sessions import has_sessions
 
 bp = Blueprint("home", __name__)
 MOST = 20
@@ -22,13 +25,21 @@ MOST = 20
 @bp.get("/")
 @allow(Access(page=True))
 def home() -> str:
-    """Active jobs and those that ended of today's."""
+    """My sessions, active jobs and those that ended of today's."""
     midnight = services.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
     active = _jobs(states=ACTIVE)
     today = [job for job in _jobs(after=midnight) if job.state.final]
     ever = bool(active or today) or bool(_jobs())
-    return render_template("home.html", active=active, today=today, ever=ever)
+    cards = [card for card in mine() if not card.over or _since(card, midnight)] if has_sessions() else []
+    return render_template("home.html", active=active, today=today, ever=ever, sessions=cards)
+
+
+def _since(card: Card, moment: datetime) -> bool:
+    ended = card.view.job.ended_at
+    return ended is not None and ended >= moment
 
 
 def _jobs(states: Sequence[JobState] | None = None, after: datetime | None = None) -> list[JobView]:
-    return [shown(job) for job in services.jobs.list(person(), states=states, after=after, limit=MOST)]
+    """Jobs that are no sessions: these have cards."""
+    found = services.jobs.list(person(), states=states, after=after, limit=MOST)
+    return [shown(job) for job in found if job.kind is not Kind.SESSION]

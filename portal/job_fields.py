@@ -38,7 +38,7 @@ def to_request(fields: Mapping[str, str]) -> dict[str, Any]:
     Raises Invalid for text that is no number or no `name=value`, ValueError for an unknown kind.
     """
     kind = fields.get("kind") or Kind.SHELL
-    wanted: dict[str, Any] = {"kind": kind, "resources": _resources(fields), "volumes": _volumes(fields)}
+    wanted: dict[str, Any] = {"kind": kind, "resources": _resources(fields), "volumes": volumes(fields)}
     wanted |= {key: fields[key] for key in ("name", "domain", "image") if fields.get(key)}
     wanted |= {"array": fields.get("array", "").strip() or None, "dependencies": dependencies(fields)}
     payload = PAYLOADS[Kind(kind)]
@@ -118,7 +118,8 @@ def _payload_words(asked: JobRequest) -> list[str]:
     return words
 
 
-def _number(fields: Mapping[str, str], key: str, default: float) -> float:
+def number(fields: Mapping[str, str], key: str, default: float) -> float:
+    """A number as typed. Raises Invalid."""
     text = fields.get(key, "").strip().replace(",", ".")
     try:
         value = float(text) if text else default
@@ -130,12 +131,12 @@ def _number(fields: Mapping[str, str], key: str, default: float) -> float:
 
 
 def _resources(fields: Mapping[str, str]) -> dict[str, int]:
-    seconds = _number(fields, "hours", 0) * 3600 + _number(fields, "minutes", 0) * 60
+    seconds = number(fields, "hours", 0) * 3600 + number(fields, "minutes", 0) * 60
     timed = fields.get("hours") or fields.get("minutes")
     return {
-        "cpus": int(_number(fields, "cpus", 1)),
-        "memory_mb": round(_number(fields, "memory_gb", 1) * 1024),
-        "gpus": int(_number(fields, "gpus", 0)),
+        "cpus": int(number(fields, "cpus", 1)),
+        "memory_mb": round(number(fields, "memory_gb", 1) * 1024),
+        "gpus": int(number(fields, "gpus", 0)),
         "time_limit_s": int(seconds) if timed else 3600,
     }
 
@@ -148,7 +149,8 @@ def _by_type(asked: JobRequest) -> dict[DependencyType, list[int]]:
     return found
 
 
-def _volumes(fields: Mapping[str, str]) -> list[dict[str, str]]:
+def volumes(fields: Mapping[str, str]) -> list[dict[str, str]]:
+    """The volumes chosen, each with how it is mounted."""
     chosen = ((key.removeprefix(VOLUME), value) for key, value in fields.items() if key.startswith(VOLUME))
     return [{"volume": volume, "mode": mode} for volume, mode in chosen if mode]
 

@@ -80,10 +80,13 @@ class Draft:
 
 @bp.get("/jobs/new")
 @allow(PAGE)
-def blank() -> tuple[str, int]:
-    """An empty form, or one filled with an earlier job's request (`again`)."""
+def blank() -> Response | tuple[str, int]:
+    """An empty form, or one filled with an earlier job's request (`again`); sessions have their own."""
     earlier = request.args.get("again", type=int)
-    fields = from_request(services.jobs.request(person(), earlier)) if earlier else {}
+    asked = services.jobs.request(person(), earlier) if earlier else None
+    if asked and asked.app:
+        return redirect(f"/sessions/new/{asked.app}?again={earlier}")
+    fields = from_request(asked) if asked else {}
     kind = request.args.get("kind", "")
     return _show(Draft(({"kind": kind} if kind in ("shell", "script", "notebook") else {}) | fields))
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
 from sciserver_hpc.domain.errors import AgentError, Conflict, Invalid, NotFound, Refused, Unavailable
-from sciserver_hpc.domain.jobs import Job
+from sciserver_hpc.domain.jobs import Job, Kind
 from sciserver_hpc.domain.problems import problems
 from sciserver_hpc.domain.states import ACTIVE, JobState
 from sciserver_hpc.services.results import log_name
@@ -123,7 +123,7 @@ def cancel(job_id: int) -> Response:
 def again(job_id: int) -> Response:
     """Submit the same once more."""
     job, _ = services.jobs.submit(person(), services.jobs.request(person(), job_id))
-    return redirect(f"/jobs/{job.id}", 303)
+    return redirect(f"/{'sessions' if job.kind is Kind.SESSION else 'jobs'}/{job.id}", 303)
 
 
 def _filters() -> tuple[JobsQuery, str]:

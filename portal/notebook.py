@@ -86,7 +86,7 @@ def _capped(cells: list[Any]) -> Iterator[Markup]:
 def _cell(cell: dict[str, Any]) -> Markup:
     source = _text(cell.get("source"))
     if cell.get("cell_type") == "markdown":
-        return Markup("<section>{}</section>").format(_markdown_html(source))
+        return Markup("<section>{}</section>").format(markdown_html(source))
     if cell.get("cell_type") != "code":
         return Markup("<section><pre>{}</pre></section>").format(_cut(source))
     outputs = cell.get("outputs")
@@ -120,7 +120,7 @@ def _rich(data: dict[str, Any]) -> Markup:
     if "text/html" in data:
         return Markup('<div class="html" tabindex="0">{}</div>').format(_clean(_text(data["text/html"])))
     if "text/markdown" in data:
-        return _markdown_html(_text(data["text/markdown"]))
+        return markdown_html(_text(data["text/markdown"]))
     text = _text(data.get("text/plain") or data.get("text/latex"))
     if not text and data:
         text = f"(an output of type {', '.join(str(key)[:60] for key in list(data)[:3])} is not shown)"
@@ -139,7 +139,8 @@ def _image(mime: str, text: str) -> Markup:
     return Markup('<img alt="Output of the cell above" src="data:{};base64,{}">').format(mime, exact)
 
 
-def _markdown_html(text: str) -> Markup:
+def markdown_html(text: str) -> Markup:
+    """Markdown as clean HTML."""
     return _clean(_markdown.render(text[:MAX_TEXT]))
 
 

@@ -31,6 +31,7 @@ RIGHTS = {
 THINGS = {
     ResourceKind.DOMAIN: "Compute domain",
     ResourceKind.IMAGE: "Image",
+    ResourceKind.APP: "App",
     ResourceKind.ROOT_VOLUME: "Root volume",
     ResourceKind.USER_VOLUME: "Volume",
     ResourceKind.DATA_VOLUME: "Data volume",
@@ -45,10 +46,12 @@ SHAREABLE = frozenset(
     {
         ResourceKind.DOMAIN,
         ResourceKind.IMAGE,
+        ResourceKind.APP,
         ResourceKind.ROOT_VOLUME,
         ResourceKind.USER_VOLUME,
         ResourceKind.DATA_VOLUME,
         ResourceKind.JOB,
+        ResourceKind.SESSION,
         ResourceKind.SITE,
     }
 )
@@ -86,6 +89,8 @@ def address(resource: Resource) -> str:
     """Where the thing itself is looked at; "" when it has no page."""
     if resource.kind is ResourceKind.JOB:
         return f"/jobs/{resource.name}"
+    if resource.kind is ResourceKind.SESSION:
+        return f"/sessions/{resource.name}"
     if resource.kind is ResourceKind.GROUP:
         return url_for("groups.show", name=resource.name)
     if resource.kind is ResourceKind.SERVICE:

@@ -20,6 +20,7 @@ from .services import services
 bp = Blueprint("shares", __name__)
 PAGE = Access(page=True)
 PER_PAGE = 50
+RUNS = (ResourceKind.JOB, ResourceKind.SESSION)
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -60,11 +61,18 @@ def revoke(share_id: int) -> Response:
     return redirect(redirects.local(request.form.get("back")), 303)
 
 
-def job_names(things: Iterable[Resource]) -> dict[str, Job]:
-    """The jobs among these that the asker may read, by the name they have as things."""
-    wanted = {one.name for one in things if one.kind is ResourceKind.JOB and one.name.isdecimal()}
-    found = services.jobs.readable(person(), sorted(int(name) for name in wanted)) if wanted else {}
-    return {str(number): job for number, job in found.items()}
+def jobs_named(things: Iterable[Resource]) -> dict[Resource, Job]:
+    """The jobs and sessions among these that the asker may read, by what they are as things."""
+    wanted = {one: int(one.name) for one in things if one.kind in RUNS and one.name.isdecimal()}
+    found: dict[Resource, Job] = {}
+    for kind, look in (
+        (ResourceKind.JOB, services.jobs.readable),
+        (ResourceKind.SESSION, services.sessions.visible),
+    ):
+        numbers = {one: number for one, number in wanted.items() if one.kind is kind}
+        there = look(person(), sorted(set(numbers.values()))) if numbers else {}
+        found |= {one: there[number] for one, number in numbers.items() if number in there}
+    return found
 
 
 def grouped(shares: Sequence[Share], key: Callable[[Grant], Key]) -> list[tuple[Key, list[Share]]]:
@@ -84,7 +92,7 @@ def _listed(template: str, found: Sequence[Share], wanted: Callable[[Grant], boo
         template,
         groups=grouped(shown, lambda grant: (grant.resource, grant.subject)),
         after=page[-1].id if len(found) > PER_PAGE else None,
-        jobs=job_names(share.grant.resource for share in shown),
+        jobs=jobs_named(share.grant.resource for share in shown),
         now=services.clock.now(),
     )
 

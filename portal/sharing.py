@@ -30,7 +30,7 @@ from .errors import status_of
 from .guard import Access, allow, asker, person, powers
 from .rights import SHAREABLE, command, thing, value_of
 from .services import services
-from .shares import grouped, job_names, page_after
+from .shares import grouped, jobs_named, page_after
 from .whom import Whom
 
 bp = Blueprint("sharing", __name__)
@@ -178,13 +178,13 @@ def _show(resource: Resource, draft: Draft) -> tuple[str, int]:
     after = page_after()
     found = services.sharing.on(person(), resource, after, PER_PAGE + 1)
     page = found[:PER_PAGE]
-    jobs, volume = job_names([resource]), resource.kind is ResourceKind.USER_VOLUME
+    job, volume = jobs_named([resource]).get(resource), resource.kind is ResourceKind.USER_VOLUME
     disk = services.disks.of(person(), resource, after, PER_PAGE) if volume else None
-    owner = owner_of(resource) or (jobs[resource.name].owner if resource.name in jobs else "")
+    owner = owner_of(resource) or (job.owner if job else "")
     shown = render_template(
         "share.html",
         thing=resource,
-        job=jobs.get(resource.name) if resource.kind is ResourceKind.JOB else None,
+        job=job,
         owner=owner,
         of_the_site=resource.kind in OF_THE_SITE,
         groups=sorted(grouped(page, lambda grant: grant.subject), key=lambda one: value_of(one[0])),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sciserver_hpc.domain.session_views import Phase
 from sciserver_hpc.domain.states import JobState
 
 
@@ -32,6 +33,15 @@ LOOKS = {
     JobState.REJECTED: Look("Rejected", "bad", "⊗"),
     JobState.LOST: Look("Lost", "warn", "?"),
 }
+
+PHASES = {
+    Phase.WAITING: Look("Waiting", "wait", "◷"),
+    Phase.STARTING: Look("Starting", "run", "◔"),
+    Phase.OPEN: Look("Open", "good", "●"),
+    Phase.STOPPING: Look("Stopping", "warn", "◕"),
+    Phase.OVER: Look("Over", "off", "■"),
+}
+"""Of a session; one that ended badly looks as its job does."""
 
 NEXT = {
     JobState.SUCCEEDED: "results",

@@ -4,7 +4,8 @@ const EVERY = 2000;
 const regions = (root) => [...root.querySelectorAll("[data-live]")];
 
 export function keepLive(prepare) {
-  const waiting = () => document.querySelector("#state, #home, #jobs")?.hasAttribute("data-final") === false;
+  const whole = "#state, #home, #jobs, #sessions, #session";
+  const waiting = () => document.querySelector(whole)?.hasAttribute("data-final") === false;
   if (!waiting()) return;
   let running = false;
   const look = async () => {
@@ -28,11 +29,13 @@ function renew(page, prepare) {
   }
 }
 
-// Make `old` like `fresh`, touching only what differs.
+// Make `old` like `fresh`, touching only what differs. What a reader has opened stays open, with what was put into it.
 function merge(old, fresh) {
   if (old.isEqualNode(fresh)) return;
   if (old.nodeName !== fresh.nodeName || old.id !== fresh.id) { old.replaceWith(fresh); return; }
   if (old.nodeType !== Node.ELEMENT_NODE) { if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue; return; }
+  if ("keep" in old.dataset) return;
+  if (old.open && old.nodeName === "DETAILS") fresh.open = true;
   for (const name of old.getAttributeNames()) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
   for (const name of fresh.getAttributeNames()) if (old.getAttribute(name) !== fresh.getAttribute(name)) old.setAttribute(name, fresh.getAttribute(name));
   mergeChildren(old, fresh);

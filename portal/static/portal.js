@@ -34,11 +34,24 @@ function copyButton(button) {
   });
 }
 
+// A closed part that holds a link to what stands on another page: opened, it holds that itself.
+async function lateText({ target: part }) {
+  if (!part.dataset.tail || !part.open || part.querySelector("pre")) return;
+  const answer = await fetch(part.dataset.tail, { headers: { Accept: "text/html" }, redirect: "error" });
+  if (!answer.ok) return;
+  const found = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("log-tail");
+  const shown = document.createElement(found ? "pre" : "p");
+  shown.textContent = found ? found.textContent : "It wrote nothing.";
+  if (found) { shown.className = "log short"; shown.tabIndex = 0; }
+  part.lastElementChild.replaceWith(shown);
+}
+
 document.documentElement.classList.add("script");
 for (const element of document.querySelectorAll(".needs-script")) element.hidden = false;
 localTimes(document);
 themeButton(document.getElementById("theme"));
 document.querySelectorAll("[data-copy]").forEach(copyButton);
+document.addEventListener("toggle", lateText, true);
 keepLive(localTimes);
 const log = document.getElementById("log");
 if (log?.dataset.job) followLog(log);

@@ -75,11 +75,11 @@ class Connections:
         del self._strangers[oldest]
         oldest.shut()
 
-    def know(self, connection: Connection) -> bool:
-        """Its hands were shaken; False when there are too many already."""
+    def know(self, connection: Connection, *, always: bool) -> bool:
+        """Its hands were shaken; False when there are too many already, unless it is to come in `always`."""
         with self._lock:
             self._strangers.pop(connection, None)
-            if len(self._known) >= KNOWN_MAX:
+            if len(self._known) >= KNOWN_MAX and not always:
                 return False
             self._known[connection] = None
             return True

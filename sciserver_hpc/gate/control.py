@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 from .activity import Activity
 from .connections import Connections
@@ -15,43 +14,36 @@ _PASSES_MAX = 10_000
 
 
 class Control:
-    """`who`: uuid, slurm_id and restarts, as in the record; `end` takes the exit code."""
+    """`who`: uuid, slurm_id and restarts, as in the record."""
 
     def __init__(
-        self,
-        who: dict[str, object],
-        connections: Connections,
-        activity: Activity,
-        usage: Usage,
-        end: Callable[[int], None],
+        self, who: dict[str, object], connections: Connections, activity: Activity, usage: Usage
     ) -> None:
         self._who = who
         self._connections = connections
         self._activity = activity
         self._usage = usage
-        self._end = end
 
-    def answer(self, line: bytes) -> bytes:
-        """To any line."""
+    def answer(self, line: bytes) -> tuple[bytes, int | None]:
+        """To any line; and the exit code, where the gate is to end once that is sent."""
         try:
             asked = json.loads(line)
-            found = self._do(asked) if isinstance(asked, dict) else None
         except (ValueError, RecursionError):
-            found = None
-        return (
-            json.dumps({"error": "this cannot be read"} if found is None else found).encode("ascii") + b"\n"
-        )
+            asked = None
+        if not isinstance(asked, dict):
+            asked = {}
+        code = _code(asked)
+        found = self._do(asked) if code is None else {}
+        words = {"error": "this cannot be read"} if found is None else found
+        return json.dumps(words).encode("ascii") + b"\n", code
 
     def _do(self, asked: dict[str, object]) -> dict[str, object] | None:
         """None: not understood."""
-        what, passes, cause = asked.get("do"), asked.get("passes"), asked.get("cause")
+        what, passes = asked.get("do"), asked.get("passes")
         if what == "status":
             return self._status()
         if what == "close" and isinstance(passes, list) and len(passes) <= _PASSES_MAX:
             return {"closed": self._connections.close(passes)} if all(map(_is_pass, passes)) else None
-        if what == "stop" and isinstance(cause, str) and cause in CAUSES:
-            self._end(CAUSES[cause])
-            return {}
         return None
 
     def _status(self) -> dict[str, object]:
@@ -62,6 +54,12 @@ class Control:
             "memory_bytes": self._usage.memory_bytes(),
             **self._connections.figures(),
         }
+
+
+def _code(asked: dict[str, object]) -> int | None:
+    """What `stop` makes the gate end with; None when this is another question."""
+    cause = asked.get("cause")
+    return CAUSES.get(cause) if asked.get("do") == "stop" and isinstance(cause, str) else None
 
 
 def _is_pass(value: object) -> bool:

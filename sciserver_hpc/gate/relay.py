@@ -18,6 +18,9 @@ from .connections import Connection
 BUFFER = 256 << 10
 """Bytes read before they are written on."""
 
+FREE_MAX = 4
+"""Buffers kept for the next that needs one."""
+
 LINGER_S = 10.0
 """Seconds the app may be silent once the client is gone, and a client goes on sending once the app is."""
 
@@ -74,7 +77,8 @@ class Direction:
         """Forget what waits to be written."""
         self.pending = _NOTHING
         if self._buffer is not None:
-            _free.append(self._buffer)
+            if len(_free) < FREE_MAX:
+                _free.append(self._buffer)
             self._buffer = None
 
 
@@ -132,8 +136,9 @@ class Relay:
         return bool(ready)
 
     def _wanted_of_client(self) -> int:
-        reading = not (self._up.pending or self._up.ended or self._held)
-        return (select.POLLIN if reading else 0) | (select.POLLOUT if self._down.pending else 0)
+        reading = not (self._up.pending or self._up.ended)
+        incoming = select.POLLRDHUP if self._held else select.POLLIN
+        return (incoming if reading else 0) | (select.POLLOUT if self._down.pending else 0)
 
     def _wanted_of_app(self) -> int:
         reading = not (self._down.pending or self._down.ended)
@@ -153,6 +158,8 @@ class Relay:
             self._connection.bytes_out += self._down.give(data)
 
     def _serve_client(self, events: int) -> None:
+        if events & select.POLLRDHUP:
+            raise ConnectionError("it went before the app agreed to a WebSocket")
         if events & select.POLLOUT:
             self._connection.bytes_out += self._down.give(self._down.pending)
         if events & select.POLLIN:

@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from .app import USE, VIEW, connected
@@ -21,8 +22,8 @@ HEAD_S = 10.0
 """Seconds until a request's head, or the broker's line, is there."""
 
 QUEUE = 256
-STACK = 256 << 10
-"""Bytes of a thread's stack."""
+STACK = 1 << 20
+"""Bytes of a thread's stack; what is not used of them costs nothing."""
 
 _KEEPALIVE_S = 60
 _ACCEPT_AGAIN_S = 0.1
@@ -39,12 +40,15 @@ class Server:
         context: ssl.SSLContext,
         connections: Connections,
         control: Control,
+        end: Callable[[int], None],
     ) -> None:
+        """`end` takes an exit code."""
         self._settings = settings
         self._listener = listener
         self._context = context
         self._connections = connections
         self._control = control
+        self._end = end
         self._refusals = Refusals()
 
     def start(self) -> None:
@@ -57,15 +61,14 @@ class Server:
         while True:
             try:
                 peer, address = self._listener.accept()
-                self._receive(peer, address[0], address[1])
-            except (
-                OSError,
-                RuntimeError,
-            ):  # it has gone again; or there is no room for a descriptor or a thread
+            except OSError:  # there is no descriptor left
                 time.sleep(_ACCEPT_AGAIN_S)
+                continue
+            with suppress(OSError):  # it has gone again
+                self._receive(peer, address[0], address[1])
 
     def _receive(self, peer: socket.socket, address: str, port: int) -> None:
-        """Raises OSError, RuntimeError."""
+        """Raises OSError."""
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_S)
@@ -74,9 +77,8 @@ class Server:
         self._connections.arrive(connection)
         try:
             threading.Thread(target=self._attend, args=(connection,), daemon=True).start()
-        except RuntimeError:
+        except RuntimeError:  # there is no thread left
             self._connections.leave(connection)
-            raise
 
     def _attend(self, connection: Connection) -> None:
         try:
@@ -102,7 +104,7 @@ class Server:
         if name not in (PROXY, BROKER):
             self._refuse(connection, f"its certificate is {name!r}'s")
             return ""
-        if not self._connections.know(connection):
+        if not self._connections.know(connection, always=name == BROKER):
             self._refuse(connection, "there are too many connections")
             return ""
         return name
@@ -112,9 +114,13 @@ class Server:
 
     def _obey(self, connection: Connection) -> None:
         line, end, _ = _until(connection.client, b"\n", LINE_MAX)
-        if end:
-            connection.client.sendall(self._control.answer(line))
+        if not end:
+            return
+        answer, code = self._control.answer(line)
+        connection.client.sendall(answer)
         leave(connection.client, quiet=True)
+        if code is not None:
+            self._end(code)
 
     def _relay(self, connection: Connection) -> None:
         raw, end, early = _until(connection.client, END_OF_HEAD, HEAD_MAX)
@@ -129,7 +135,7 @@ class Server:
             connection.client.sendall(_answer(refused))
             leave(connection.client, quiet=False)
             return
-        connection.heard(len(raw))
+        connection.heard(len(raw) + len(early))
         app.sendall(head.rewritten(self._settings.names))
         quiet = Relay(connection, app, _body(head), early).run()
         leave(connection.client, quiet=quiet)
@@ -162,7 +168,7 @@ def _until(client: ssl.SSLSocket, end: bytes, limit: int) -> tuple[bytes, bytes,
     data = b""
     while end not in data and len(data) < limit and (left := until - time.monotonic()) > 0:
         client.settimeout(left)
-        with suppress(TimeoutError):
+        with suppress(socket.timeout):  # TimeoutError is another one before Python 3.10
             more = client.recv(_READ)
             if not more:
                 raise ConnectionError("it went without a word")

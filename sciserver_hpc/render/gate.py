@@ -20,7 +20,7 @@ MODULES = (
     "control",
     "door",
     "server",
-    "__main__",
+    "main",
 )
 """Each behind those it imports from."""
 

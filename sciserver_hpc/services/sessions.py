@@ -64,6 +64,13 @@ class Sessions:
             raise NotFound(f"There is no app {name} for you.")
         return found
 
+    def icon(self, name: str) -> str:
+        """The SVG of an app, for whoever may log in: apps are the site's. Raises NotFound."""
+        app = self._site.snapshot().apps.get(name)
+        if app is None or not app.icon:
+            raise NotFound(f"There is no icon of an app {name}.")
+        return app.icon
+
     def places(self, person: Person, app: App) -> list[tuple[ComputeDomain, list[Image]]]:
         """Domains where the person may start it, each with the images they may use that hold it."""
         site, rights = self._site.snapshot(), self._site.rights(person)
@@ -93,11 +100,12 @@ class Sessions:
         return self._jobs.test_only(person, self._named(request))
 
     def again(self, person: Person, job_id: int) -> Job:
-        """Start an ended session again, with the same volumes: another job. Raises NotFound, Conflict …"""
-        job, session = self._own(person, job_id)
+        """Start an ended session again, with the same volumes: another job, the same however often it is
+        asked for. Raises NotFound, Conflict …"""
+        job, _ = self._own(person, job_id)
         if not job.state.final:
             raise Conflict(f"Session {job_id} is not over.")
-        new = self.start(person, self.request(person, job_id), f"again-{job.uuid}-{session.version}")
+        new = self.start(person, self.request(person, job_id), f"again-{job.uuid}")
         self._change(job_id, {"forgotten": True})
         return new
 
@@ -132,6 +140,14 @@ class Sessions:
         if found is None or not self._admitting.may(person, SessionMode.VIEW, *found):
             raise NotFound(f"You have no session {job_id}.")
         return found
+
+    def visible(self, person: Person, job_ids: Sequence[int]) -> dict[int, Job]:
+        """Those of these sessions that the person may see, by id."""
+        return {
+            job.id: job
+            for job, session in self._store.sessions_by_id(job_ids)
+            if self._admitting.may(person, SessionMode.VIEW, job, session)
+        }
 
     def by_uuid(self, person: Person, uuid: str) -> Found:
         """The same, by what stands in its origin. Raises NotFound."""

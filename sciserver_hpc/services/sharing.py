@@ -239,6 +239,7 @@ class Sharing:
         kinds: dict[ResourceKind, Iterable[str]] = {
             ResourceKind.DOMAIN: site.domains,
             ResourceKind.IMAGE: site.images,
+            ResourceKind.APP: site.apps,
             ResourceKind.DATA_VOLUME: site.data,
             ResourceKind.ROOT_VOLUME: site.roots,
         }

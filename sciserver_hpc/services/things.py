@@ -18,7 +18,7 @@ from ..domain.access import (
 )
 from ..domain.errors import NotFound
 from ..domain.groups import Group, portal_group
-from ..domain.jobs import Job
+from ..domain.jobs import Job, Kind
 from ..domain.people import Person
 from ..domain.sharing import Giver
 from ..domain.volumes import UserVolume
@@ -86,6 +86,7 @@ class Things:
         offered = {
             ResourceKind.DOMAIN: site.domains,
             ResourceKind.IMAGE: site.images,
+            ResourceKind.APP: site.apps,
             ResourceKind.ROOT_VOLUME: site.roots,
             ResourceKind.DATA_VOLUME: site.data,
         }.get(resource.kind)
@@ -101,11 +102,20 @@ class Things:
         if resource.kind is ResourceKind.USER_VOLUME:
             parts = name.split("/")
             found = self._store.user_volume(*parts) if len(parts) == 3 else None
-        elif resource.kind is ResourceKind.JOB and name.isascii() and name.isdecimal() and len(name) < 19:
-            found = self._store.job(int(name)) if str(int(name)) == name else None
+        elif resource.kind in (ResourceKind.JOB, ResourceKind.SESSION):
+            found = self._job(resource)
         elif resource.kind is ResourceKind.GROUP:
             found = self._store.group(name)
         elif resource.kind is ResourceKind.SERVICE:
             account = self._store.service_account(name)
             return account.person if account else None
         return found.owner if found else None
+
+    def _job(self, resource: Resource) -> Job | None:
+        """A job, or a session under its job's id."""
+        name = resource.name
+        if not (name.isascii() and name.isdecimal() and len(name) < 19 and str(int(name)) == name):
+            return None
+        job = self._store.job(int(name))
+        wrong = resource.kind is ResourceKind.SESSION and job is not None and job.kind is not Kind.SESSION
+        return None if wrong else job

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +22,9 @@ from sciserver_hpc.devcluster.namespace import Command, Namespace
 from sciserver_hpc.devcluster.processes import Process, end, process, socket_holders, wait
 from sciserver_hpc.devcluster.state import State
 from sciserver_hpc.domain.scheduling import uuid_of
+
+if TYPE_CHECKING:
+    from .web import Web
 
 
 @dataclass(frozen=True)
@@ -193,3 +197,19 @@ def run_as(cluster: Cluster) -> Callable[..., subprocess.CompletedProcess[str]]:
         return cluster.namespace.run(Command(argv, user=username, directory=directory), text=text)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def web_of(cluster: Cluster) -> Iterator[Callable[[str], Web]]:
+    """Somebody logged in, once for the module."""
+    from .web import Web
+
+    known: dict[str, Web] = {}
+
+    def of(username: str) -> Web:
+        known.setdefault(username, Web.login(cluster, username))
+        return known[username]
+
+    yield of
+    for web in known.values():
+        web.close()

@@ -96,20 +96,6 @@ AT_THE_DOOR: dict[str, tuple[dict[str, Any], int, str]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def web_of(cluster: Cluster) -> Iterator[Callable[[str], Web]]:
-    """Somebody logged in, once for the module."""
-    known: dict[str, Web] = {}
-
-    def of(username: str) -> Web:
-        known.setdefault(username, Web.login(cluster, username))
-        return known[username]
-
-    yield of
-    for web in known.values():
-        web.close()
-
-
 @pytest.fixture
 def alice(client_of: Callable[[str], Client]) -> Client:
     return client_of("alice")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from .app import App, everything
@@ -109,5 +111,6 @@ def test_traffic_counts_as_use_only_where_that_is_set(make_gate: MakeGate) -> No
 
 def test_traffic_ends_idleness(gate: Running, app: App) -> None:
     until(lambda: gate.ask({"do": "status"})["idle_s"] >= 1)
+    begun = time.monotonic()
     gate.get()
-    assert gate.ask({"do": "status"})["idle_s"] < 1
+    assert gate.ask({"do": "status"})["idle_s"] < time.monotonic() - begun + 0.5  # else it were a second more

@@ -199,6 +199,19 @@ def test_a_crowd_from_one_address_costs_no_other_its_handshake(
             assert everything(client).startswith(b"HTTP/1.1 200 ")
 
 
+def test_a_full_gate_still_hears_the_broker(make_gate: MakeGate) -> None:
+    gate = make_gate({"KNOWN_MAX": "2"})
+    app = start_app(gate)
+    gate.start()
+    gate.ready()
+    with gate.open_websocket(pass_id=1), gate.open_websocket(pass_id=1):
+        with gate.connect() as third:
+            assert everything(third) == b""
+        refused(gate, "too many connections")
+        assert gate.ask({"do": "status"})["passes"] == {"1": 2}
+    app.close()
+
+
 def test_it_listens_on_ipv6_too(gate: Running, app: App, authority: Path) -> None:
     try:
         plain = socket.create_connection(("::1", gate.port), 20)

@@ -90,6 +90,16 @@ def test_a_stop_saves_first(gate: Running, app: App, cause: str, code: int) -> N
     assert gate.code() == code
 
 
+def test_a_stop_is_answered_before_the_end(make_gate: MakeGate) -> None:
+    gate = make_gate(save_s=0)
+    app = start_app(gate)
+    gate.start()
+    gate.ready()
+    assert gate.ask({"do": "stop", "cause": "stopped"}) == {}
+    assert gate.code() == 10
+    app.close()
+
+
 def test_saving_has_its_time(make_gate: MakeGate) -> None:
     gate = make_gate(save_s=0.3)
     app = start_app(gate)

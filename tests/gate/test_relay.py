@@ -113,6 +113,14 @@ def test_the_app_hears_of_a_client_that_is_gone(gate: Running, app: App) -> None
     until(lambda: gate.ask({"do": "status"})["passes"] == {})
 
 
+def test_a_client_that_goes_before_its_websocket_opens_is_let_go(gate: Running, app: App) -> None:
+    app.handlers["/ws"] = lambda peer, _: everything(peer) and None
+    with gate.connect() as client:
+        client.sendall(head("/ws", headers=WEBSOCKET))
+        until(lambda: app.requests)
+    until(lambda: gate.ask({"do": "status"})["passes"] == {})
+
+
 def test_an_app_that_answers_before_the_body_was_sent_is_heard(gate: Running, app: App) -> None:
     app.handlers["/full"] = lambda peer, _: answer(peer, b"too much", b"413 Content Too Large")
     with gate.connect() as client:

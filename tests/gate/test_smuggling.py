@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from sciserver_hpc.session_ca import SessionCa
+
 from .app import App, Request, answer, everything
-from .peers import WEBSOCKET, Running, head
+from .peers import WEBSOCKET, Running, head, start_app
 
 SECOND = b"GET /second HTTP/1.1\r\nHost: x\r\nX-Sciserver-Pass: 1\r\nX-Sciserver-Mode: use\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def gate(ca: SessionCa, authority: Path, certificate: str) -> Iterator[Running]:
+    """One for all of these tests, with its app."""
+    running = Running(Path(tempfile.mkdtemp(prefix="gate-")), ca, authority, certificate, {})
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def started(gate: Running) -> Iterator[App]:
+    found = start_app(gate)
+    gate.start()
+    gate.ready()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def app(started: App) -> App:
+    """Nothing was asked of it yet."""
+    started.requests.clear()
+    started.handlers.pop("/", None)
+    return started
 
 
 def line(text: bytes) -> bytes:

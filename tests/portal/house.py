@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from portal import create_app
+from sciserver_hpc.app_files import AppFiles
 from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
 from sciserver_hpc.domain.audit import Asker
 from sciserver_hpc.domain.catalogue import ComputeDomain, Image
 from sciserver_hpc.domain.catalogue import Site as Offer
+from sciserver_hpc.domain.gates import GateStatus
 from sciserver_hpc.domain.jobs import EventKind, Job, JobEvent
 from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.resources import Limits
+from sciserver_hpc.domain.sessions import Gauge, Session, SessionRequest
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.volumes import DataVolume, RootKind, RootVolume
 from sciserver_hpc.image_files import ImageFiles
@@ -24,6 +28,7 @@ from sciserver_hpc.render import Surroundings
 from sciserver_hpc.services.accepting import Acceptor
 from sciserver_hpc.services.administering import Administering
 from sciserver_hpc.services.administration import Administration
+from sciserver_hpc.services.admitting import Admitting
 from sciserver_hpc.services.audit import Audit
 from sciserver_hpc.services.catalogue import Catalogue
 from sciserver_hpc.services.disk import Disks
@@ -33,14 +38,16 @@ from sciserver_hpc.services.explaining import Explaining
 from sciserver_hpc.services.facts import Gatherer
 from sciserver_hpc.services.group_keeping import GroupKeeping, Terms
 from sciserver_hpc.services.groups import Groups
+from sciserver_hpc.services.heralding import Heralding
 from sciserver_hpc.services.homes import Homes
 from sciserver_hpc.services.jobs import Jobs
 from sciserver_hpc.services.launch import Launch
 from sciserver_hpc.services.login import Login
 from sciserver_hpc.services.projecting import Projecting
-from sciserver_hpc.services.rendering import Renderer
+from sciserver_hpc.services.rendering import Doors, Renderer
 from sciserver_hpc.services.results import Results
 from sciserver_hpc.services.service_accounts import ServiceAccounts
+from sciserver_hpc.services.sessions import Sessions
 from sciserver_hpc.services.sharing import Sharing
 from sciserver_hpc.services.site import Site
 from sciserver_hpc.services.support import Support
@@ -48,7 +55,7 @@ from sciserver_hpc.services.unix_groups import UnixGroups
 from sciserver_hpc.services.watched_directory import WatchedDirectory
 from sciserver_hpc.settings import Settings
 from sciserver_hpc.store.sql_store import SqlStore
-from sciserver_hpc.wiring import Services
+from sciserver_hpc.wiring import Services, session_origin
 from tests.fakes.agents import FakeAgents
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import new_database
@@ -59,6 +66,8 @@ from tests.fakes.scheduler import FakeScheduler
 from tests.fakes.waker import FakeWaker
 
 URL = "https://localhost"
+SESSIONS = "sessions.localhost"
+APPS = Path(__file__).parent / "apps"
 PASSWORD = "correct horse"
 PEOPLE = {
     name: Person(username=name, uid=uid, gid=uid, full_name=full, email=f"{name}@example.org", groups=groups)
@@ -74,7 +83,8 @@ FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
 def grants() -> tuple[Grant, ...]:
     """Everyone may use what there is, but the image `secret`."""
     everyone = Subject(kind="everyone")
-    wanted = (("domain", "batch"), ("domain", "interactive"), ("image", "python"), ("image", "r"))
+    names = {"domain": ("batch", "interactive"), "image": ("python", "r"), "app": ("lab",)}
+    wanted = [(kind, name) for kind, several in names.items() for name in several]
     use = [Grant(subject=everyone, action=Action.USE, resource=Resource(kind=k, name=n)) for k, n in wanted]
     data = Resource(kind="data_volume", name="sunspots")
     return (*use, Grant(subject=everyone, action=Action.READ, resource=data))
@@ -92,6 +102,7 @@ def offer() -> Offer:
             mtime_ns=1,
             title=title,
             kernels=kernels,
+            apps=("lab",) if name != "r" else (),
         )
         for number, (name, title, kernels) in enumerate(
             (("python", "Python", ("python3",)), ("r", "R", ("ir",)), ("secret", "Secret", ())), 1
@@ -108,6 +119,8 @@ def offer() -> Offer:
             root_volumes=roots,
             data_volumes=("sunspots",),
             limits=limits,
+            interactive=name == "interactive",
+            extension_s=3600,
         )
         for name, text in (("batch", "long jobs"), ("interactive", "short jobs"))
     ]
@@ -126,7 +139,7 @@ def offer() -> Offer:
 class House:
     """`app` and `services`, and what a test sets or breaks: `clock`, `people`, `disk`, `scheduler`."""
 
-    def __init__(self, folder: Path, url: str = URL) -> None:
+    def __init__(self, folder: Path, url: str = URL, sessions: str = SESSIONS) -> None:
         self.clock = FakeClock(datetime(2026, 1, 15, 12, tzinfo=UTC))
         self.store = SqlStore(new_database(folder / "portal.db"), now=self.clock.now)
         self.store.apply_site(offer())
@@ -137,7 +150,7 @@ class House:
             self.people.add(person, PASSWORD)
             for root in ("Storage", "Temporary"):
                 self.disk.make_directory(f"/shared/{root}/{person.username}", person.uid)
-        self.services = self._services(folder, url)
+        self.services = self._services(settings(folder, url, sessions))
         self.app: Flask = create_app(self.services)
 
     def close(self) -> None:
@@ -172,19 +185,60 @@ class House:
         assert stored is not None
         return stored
 
+    def session(self, username: str = "alice", name: str = "bench", **more: Any) -> int:
+        """A session that was asked for, and that Slurm has not started."""
+        asked = SessionRequest(app="lab", name=name, **more)
+        return self.services.sessions.start(PEOPLE[username], asked).id
+
+    def open_session(self, username: str = "alice", name: str = "bench", **more: Any) -> int:
+        """One whose gate the broker has reached."""
+        number = self.session(username, name, **more)
+        now = self.clock.now()
+        self.move(number, JobState.SUBMITTING)
+        job = self.move(number, JobState.RUNNING, "Runs on n1", node="n1", slurm_id=7, started_at=now)
+        status = GateStatus(
+            uuid=job.uuid, slurm_id=7, restarts=0, idle_s=300, cpu_s=90, memory_bytes=3 * 2**28,
+            passes={}, bytes_in=0, bytes_out=0,
+        )  # fmt: skip
+        self.change_session(
+            number,
+            address="192.0.2.7:40001",
+            ready_at=now,
+            ends_at=now + timedelta(seconds=job.spec.deadline_s or 0),
+            status=status,
+            seen_at=now,
+            cpu_percent=130.0,
+        )
+        return number
+
+    def change_session(self, job_id: int, **fields: Any) -> Session:
+        """The broker noted something of it."""
+        found = self.store.session(job_id)
+        assert found is not None
+        kept = self.store.keep_session(found[1], found[1].model_copy(update=fields))
+        assert kept is not None
+        return kept
+
+    def uuid(self, job_id: int) -> str:
+        job = self.store.job(job_id)
+        assert job is not None
+        return job.uuid
+
     def write(self, job_id: int, path: str, data: bytes) -> None:
         """The job wrote a file to its folder."""
         job = self.store.job(job_id)
         assert job is not None
         self.disk.put(f"{job.spec.path}/{path}", data, job.uid)
 
-    def _services(self, folder: Path, url: str) -> Services:
-        site = Site(self.store, self.clock)
+    def _services(self, chosen: Settings) -> Services:
+        url, has_sessions = chosen.portal.url, bool(chosen.sessions.domain)
+        site = Site(self.store, self.clock, AppFiles((APPS,)).apps if has_sessions else dict)
         homes = Homes(self.store, self.disk)
         gatherer = Gatherer(self.store, self.clock, site, lambda image: None)
         schedulers: Any = {"default": self.scheduler}
-        self.renderer = Renderer(self.store, Surroundings(claim_url=url), b"k" * 32)
-        acceptor = Acceptor(self.store, self.clock, gatherer, homes, self.renderer, 1000)
+        doors = Doors(partial(session_origin, chosen), "certificate of {}".format, lambda: "authority")
+        self.renderer = Renderer(self.store, Surroundings(claim_url=url), b"k" * 32, doors)
+        acceptor = Acceptor(self.store, self.clock, gatherer, homes, self.renderer, 1000, 50)
         launch = Launch(self.store, self.clock, site)
         jobs = Jobs(self.store, self.clock, FakeWaker(), schedulers, acceptor, self.renderer, launch)
         directory = WatchedDirectory(self.store, self.people, self.clock)
@@ -195,9 +249,10 @@ class House:
         administration = Administration(self.store, self.clock)
         support = Support(self.store, self.clock, login, administration, timedelta(minutes=30))
         entitled = Entitled(self.store, directory, self.clock, unix=True)
+        admitting = Admitting(self.store, self.clock)
         editing = Editing(self.store, self.clock, ImageFiles())
         return Services(
-            settings=settings(folder, url),
+            settings=chosen,
             clock=self.clock,
             store=self.store,
             directory=self.people,
@@ -220,6 +275,9 @@ class House:
             group_directory=self.branch,
             unix_groups=UnixGroups(self.store, self.clock, waker, groups, "portal-"),
             group_keeping=GroupKeeping(self.store, self.disk, self.clock, self.branch, TERMS),
+            sessions=Sessions(self.store, self.clock, waker, jobs, site, admitting, Gauge()),
+            admitting=admitting,
+            heralding=Heralding(self.store, self.clock),
         )
 
 
@@ -248,7 +306,7 @@ class Browser:
         return self.post("/login", {"username": username, "password": password, **more})
 
 
-def settings(folder: Path, url: str) -> Settings:
+def settings(folder: Path, url: str, sessions: str = SESSIONS) -> Settings:
     """Settings with a key in a file, as a site has them."""
     key = folder / "portal.key"
     key.write_text("0f" * 32)
@@ -256,6 +314,7 @@ def settings(folder: Path, url: str) -> Settings:
     return Settings.model_validate(
         {
             "portal": {"url": url, "secret_key_file": str(key), "runtime_dir": str(folder)},
+            "sessions": {"domain": sessions},
             "directory": {"kind": "static", "users_file": str(folder / "users.toml")},
         }
     )

@@ -73,8 +73,9 @@ class Gate:
 
     def _serve(self) -> None:
         activity = Activity(self.settings, self._connections, self._usage)
-        control = Control(self._who, self._connections, activity, self._usage, self._end.put)
-        Server(self.settings, self._listener, self._context, self._connections, control).start()
+        control = Control(self._who, self._connections, activity, self._usage)
+        ways = self._listener, self._context
+        Server(self.settings, *ways, self._connections, control, self._end.put).start()
         publish(self._record_file, {**self._who, "port": self._listener.getsockname()[1]})
         print("ready", flush=True)
         self._watch(activity)

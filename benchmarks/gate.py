@@ -1,0 +1,182 @@
+"""The way into a session: nginx, gate and app against nginx and app, TLS to the client both times.
+
+Figures: how much of the throughput of a large download is kept, what a WebSocket message takes longer, what
+the gate's process holds with a few connections open. The app is a program of a few lines on a unix socket.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from sciserver_hpc.domain.sessions import gate_name
+from sciserver_hpc.session_ca import SessionCa, create
+from tests.gate.app import CLOSE, OK, App, Request
+from tests.gate.peers import UUID, WEBSOCKET, Running
+
+from .figure import Figure, tell
+
+SIZE = 512 << 20
+ROUNDS, MESSAGES, OPEN = 5, 3_000, 5
+CONFIGURATION = """
+daemon off; worker_processes 1; pid {place}/nginx.pid; error_log stderr;
+events {{ }}
+http {{
+  access_log off;
+  proxy_http_version 1.1;
+  proxy_buffering off; proxy_buffer_size 128k; proxy_buffers 8 128k; proxy_busy_buffers_size 256k;
+  proxy_set_header Host $host;
+  proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $http_connection;
+  proxy_set_header X-Sciserver-Pass 17; proxy_set_header X-Sciserver-Mode use;
+  proxy_ssl_certificate {ca}/proxy.pem; proxy_ssl_certificate_key {ca}/proxy.key;
+  proxy_ssl_trusted_certificate {ca}/ca.pem; proxy_ssl_verify on; proxy_ssl_name {name};
+  proxy_ssl_protocols TLSv1.2 TLSv1.3;
+  server {{
+    listen 127.0.0.1:{port} ssl; ssl_certificate {pem}; ssl_certificate_key {pem};
+    location /direct/ {{ proxy_pass http://unix:{socket}:/; }}
+    location /gate/ {{ proxy_pass https://127.0.0.1:{gate}/; }}
+  }}
+}}
+"""
+
+
+def serve(path: Path) -> None:
+    """The app."""
+    app = App(path)
+    part = b"x" * (1 << 20)
+
+    def big(peer: socket.socket, _request: Request) -> None:
+        peer.sendall(OK + b"Content-Length: %d\r\n" % SIZE + CLOSE)
+        for _ in range(SIZE // len(part)):
+            peer.sendall(part)
+
+    app.handlers["/big"] = big
+    while True:
+        time.sleep(3600)
+
+
+def speed(url: str) -> float:
+    """Bytes a second of one download."""
+    argv = ["curl", "-sSk", "-o", "/dev/null", "-w", "%{speed_download} %{size_download}", url]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    bytes_a_second, size = done.stdout.split()
+    assert int(size) == SIZE
+    return float(bytes_a_second)
+
+
+def connect(port: int, way: str) -> ssl.SSLSocket:
+    """An open WebSocket."""
+    context = ssl._create_unverified_context()
+    client = context.wrap_socket(socket.create_connection(("127.0.0.1", port)))
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    lines = [f"GET /{way}/ws HTTP/1.1", "Host: x", *(f"{name}: {value}" for name, value in WEBSOCKET.items())]
+    client.sendall("\r\n".join([*lines, "", ""]).encode())
+    assert b" 101 " in client.recv(4096)
+    return client
+
+
+def round_trips(client: ssl.SSLSocket) -> list[float]:
+    """Milliseconds of messages there and back."""
+    found = []
+    for _ in range(MESSAGES):
+        start = time.perf_counter()
+        client.sendall(b"m" * 100)
+        client.recv(4096)
+        found.append((time.perf_counter() - start) * 1000)
+    return found
+
+
+@contextmanager
+def nginx(place: Path, ca: Path, running: Running, port: int) -> Iterator[None]:
+    """One that goes both ways."""
+    text = CONFIGURATION.format(
+        place=place,
+        ca=ca,
+        name=gate_name(UUID),
+        pem=running.place / "gate.pem",
+        port=port,
+        socket=running.session / "use.sock",
+        gate=running.port,
+    )
+    (place / "nginx.conf").write_text(text)
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
+    process = subprocess.Popen([program, "-p", str(place), "-c", str(place / "nginx.conf")])
+    try:
+        while True:
+            assert process.poll() is None
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def measure(running: Running, port: int) -> list[Figure]:
+    """Both ways in turn, so that whatever else the machine does hits both."""
+    speeds: dict[str, list[float]] = {"direct": [], "gate": []}
+    times: dict[str, list[float]] = {"direct": [], "gate": []}
+    with ExitStack() as stack:
+        clients = {way: stack.enter_context(connect(port, way)) for way in speeds}
+        for _ in range(OPEN - 1):
+            stack.enter_context(connect(port, "gate"))
+        for _ in range(ROUNDS):
+            for way, client in clients.items():
+                speeds[way].append(speed(f"https://127.0.0.1:{port}/{way}/big") / 1e6)
+                times[way] += round_trips(client)
+        memory = running.memory_kb() / 1024
+    kept = median(speeds["gate"]) / median(speeds["direct"])
+    added = median(times["gate"]) - median(times["direct"])
+    late = {way: sorted(found)[len(found) * 99 // 100] for way, found in times.items()}
+    raw = {way: [round(value) for value in found] for way, found in speeds.items()}
+    return [
+        Figure("gate.throughput_kept", round(kept, 2), "ratio", 0.8, "higher", raw),
+        Figure("gate.websocket_added_ms", round(added, 3), "ms", 1, "lower", {"p99_ms": late}),
+        Figure("gate.memory_mib", round(memory, 1), "MiB", 20, "lower", {"connections": OPEN}),
+    ]
+
+
+def main() -> int:
+    """Needs nginx and curl, and nothing of the cluster."""
+    place = Path(tempfile.mkdtemp(prefix="gate-"))
+    place.chmod(0o755)  # nginx's workers may be others
+    ca, now = place / "ca", datetime.now(UTC)
+    create(ca, now)
+    authority = SessionCa(ca)
+    running = Running(Path(tempfile.mkdtemp(prefix="gate-")), authority, ca, authority.issue(UUID, now), {})
+    app = multiprocessing.get_context("fork").Process(target=serve, args=(running.session / "use.sock",))
+    app.start()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    try:
+        running.start()
+        running.ready()
+        for path in (running.place, running.session):
+            path.chmod(0o755)
+        (running.session / "use.sock").chmod(0o777)
+        with nginx(place, ca, running, port):
+            tell(*measure(running, port))
+    finally:
+        app.kill()
+        running.close()
+        shutil.rmtree(place)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,261 @@
+"""The new-session form: choose an app, fill, see what will happen, keep what was filled, start."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request
+from pydantic import TypeAdapter, ValidationError
+from werkzeug.wrappers import Response
+
+from sciserver_hpc.domain.app_fields import Condition
+from sciserver_hpc.domain.app_resources import AppResources, ranges
+from sciserver_hpc.domain.apps import App
+from sciserver_hpc.domain.catalogue import ComputeDomain, Image
+from sciserver_hpc.domain.errors import (
+    AgentError,
+    Conflict,
+    Invalid,
+    NotFound,
+    Refused,
+    SciServerError,
+    Unavailable,
+)
+from sciserver_hpc.domain.names import Slug
+from sciserver_hpc.domain.problems import problems
+from sciserver_hpc.domain.sessions import SessionRequest
+from sciserver_hpc.domain.views import mount_views
+
+from .errors import status_of
+from .guard import Access, allow, person
+from .job_fields import resource_fields
+from .notebook import markdown_html
+from .services import services
+from .session_fields import AMOUNTS, PLACE, VALUE, field_of, from_request, set_by, to_request
+from .sessions import need_sessions
+
+bp = Blueprint("session_form", __name__)
+bp.before_request(need_sessions)
+PAGE = Access(page=True)
+EXPECTED = (Invalid, Refused, NotFound, Conflict, AgentError, Unavailable)
+OF_FORM = ("csrf_token", "action", "remove_preset")
+"""Fields that say what to do with the others."""
+
+_KIND_AT = {"domain": PLACE, "image": PLACE, "volume": "volumes", "user": "volumes", "data": "volumes"}
+"""First word of what was refused → the field where it was chosen."""
+
+_NAME: TypeAdapter[str] = TypeAdapter(Slug)
+
+
+@dataclass
+class Draft:
+    """What stands in an app's form now, and what is wrong with it."""
+
+    app: App
+    fields: dict[str, str]
+    problems: dict[str, str] = field(default_factory=dict)
+    status: int = 200
+    preview: dict[str, Any] | None = None
+    told: str = ""
+
+
+@bp.app_template_filter("conditions")
+def conditions(several: Iterable[Condition]) -> list[dict[str, Any]]:
+    """Conditions and caps as the form's script reads them."""
+    return [one.model_dump(mode="json") for one in several]
+
+
+@bp.app_template_filter("bounds")
+def bounds_of_fields(bounds: AppResources) -> dict[str, dict[str, float | None]]:
+    """A domain's ranges by field of the form; the time's by its hours alone."""
+    units = {"memory_mb": 1024, "time_limit_s": 3600}
+    found: dict[str, dict[str, float | None]] = {}
+    for name, one in bounds.items():
+        unit, most = units.get(name, 1), one.max
+        least = (one.min or 0) / unit if name != "time_limit_s" else 0
+        found[AMOUNTS[name][0]] = {"min": least, "max": None if most is None else most / unit}
+    return found
+
+
+@bp.get("/sessions/new")
+@allow(PAGE)
+def choose() -> str:
+    """The apps as tiles, each with what one asked of it last."""
+    apps = services.sessions.apps(person())
+    return render_template(
+        "session_apps.html",
+        apps=[(app, markdown_html(app.card), _last(app) is not None) for app in apps],
+        key=secrets.token_hex(8),
+    )
+
+
+@bp.get("/sessions/new/<app>")
+@allow(PAGE)
+def blank(app: str) -> tuple[str, int]:
+    """The form: as an earlier session was asked for (`again`), as kept (`preset`), or as filled last."""
+    chosen = services.sessions.app(person(), app)
+    earlier, kept = request.args.get("again", type=int), request.args.get("preset")
+    if earlier:
+        asked: SessionRequest | None = services.sessions.request(person(), earlier)
+    elif kept:
+        asked = _kept(chosen, kept)
+    else:
+        asked = _last(chosen)
+    return _show(Draft(chosen, from_request(asked) if asked and asked.app == app else {}))
+
+
+@bp.post("/sessions/new/<app>")
+@allow(PAGE)
+def send(app: str) -> Response | tuple[str, int]:
+    """Start, or keep, or show what would happen; what was typed stays when something is wrong."""
+    chosen = services.sessions.app(person(), app)
+    draft = Draft(chosen, {key: text for key, text in request.form.items() if key not in OF_FORM})
+    try:
+        if removed := request.form.get("remove_preset"):
+            services.sessions.remove_preset(person(), app, removed)
+            draft.told = f"{removed} is removed."
+            return _show(draft)
+        asked = _request(draft)
+        if request.form.get("action") == "keep":
+            _keep(draft, asked)
+        elif request.form.get("action") == "preview":
+            draft.preview = _preview(asked)
+        else:
+            job = services.sessions.start(person(), asked, _key(asked))
+            return redirect(f"/sessions/{job.id}", 303)
+    except EXPECTED as error:
+        draft.problems, draft.status = _beside_fields(error, chosen), status_of(error)
+    return _show(draft)
+
+
+@bp.post("/sessions/new/<app>/last")
+@allow(PAGE)
+def relaunch(app: str) -> Response:
+    """Start it as it was asked for last, without a form."""
+    asked = _last(services.sessions.app(person(), app))
+    if asked is None:
+        raise NotFound("You have started no session of this app yet.")
+    job = services.sessions.start(person(), asked, _key(asked))
+    return redirect(f"/sessions/{job.id}", 303)
+
+
+def _last(app: App) -> SessionRequest | None:
+    """Of a session whose request is no longer kept, or cannot be read any more, nothing is remembered."""
+    try:
+        return services.sessions.last(person(), app.name)
+    except (NotFound, Invalid):
+        return None
+
+
+def _kept(app: App, name: str) -> SessionRequest:
+    text = services.sessions.presets(person(), app.name).get(name)
+    if text is None:
+        raise NotFound("You keep no form of this name.")
+    try:
+        return SessionRequest.model_validate_json(text)
+    except ValidationError as error:
+        raise Invalid(problems(error)) from error
+
+
+def _request(draft: Draft) -> SessionRequest:
+    try:
+        return SessionRequest.model_validate(to_request(draft.app, draft.fields))
+    except ValidationError as error:
+        raise Invalid(problems(error)) from error
+
+
+def _keep(draft: Draft, asked: SessionRequest) -> None:
+    """Raises Invalid."""
+    try:
+        name = _NAME.validate_python(draft.fields.get("preset", "").strip())
+    except ValidationError as error:
+        words = "give a name: letters, digits and ._-, a letter or digit first, 64 at most"
+        raise Invalid({"preset": words}) from error
+    services.sessions.keep_preset(person(), name, asked)
+    draft.told = f"Kept as {name}."
+
+
+def _key(asked: SessionRequest) -> str:
+    """The form's key with the request's digest: a double click makes one session, an edited form another."""
+    form = request.form.get("key", "")[:64] or secrets.token_hex(8)
+    return f"form-{hashlib.sha256((form + asked.model_dump_json()).encode()).hexdigest()[:40]}"
+
+
+def _preview(asked: SessionRequest) -> dict[str, Any]:
+    would = services.jobs.preview(person(), asked.as_job())
+    try:
+        start = services.sessions.expected_start(person(), asked)
+    except SciServerError as error:
+        start = str(error)
+    return {
+        "options": would.options,
+        "script": would.script,
+        "spec": would.spec,
+        "mounts": mount_views(would.spec.mounts),
+        "start": start,
+    }
+
+
+def _beside_fields(error: SciServerError, app: App) -> dict[str, str]:
+    """Each problem under the name of the field it belongs to; `form` for the rest."""
+    if isinstance(error, Invalid):
+        told = [(field_of(app, path), text) for path, text in error.problems.items()]
+    elif isinstance(error, Refused):
+        told = [
+            (_KIND_AT.get(item.split(" ")[0], "form"), f"{item}: {why}") for item, why in error.items.items()
+        ]
+    else:
+        told = [("form", str(error))]
+    found: dict[str, list[str]] = {}
+    for name, text in told:
+        found.setdefault(name, []).append(text)
+    return {name: "; ".join(texts) for name, texts in found.items()}
+
+
+def _show(draft: Draft) -> tuple[str, int]:
+    app = draft.app
+    places = services.sessions.places(person(), app)
+    chosen = _chosen(places, draft.fields.get(PLACE, ""))
+    bounds = {domain.name: ranges(app.resources, domain.limits, domain.defaults) for domain, _ in places}
+    usual = {f"{VALUE}{one.name}": _text(one.default) for one in app.form if one.default is not None}
+    if chosen:
+        given = {str(name): one.default or 0 for name, one in bounds[chosen[0].name].items()}
+        usual |= resource_fields(given) | {PLACE: f"{chosen[0].name}/{chosen[1].name}"}
+    fields = {"key": secrets.token_hex(8)} | usual | draft.fields
+    fields[PLACE] = usual.get(PLACE, "")
+    ticked = {f"{VALUE}{one.name}" for one in app.form} & {k for k, text in fields.items() if text == "true"}
+    page = render_template(
+        "session_new.html",
+        app=app,
+        card=markdown_html(app.card),
+        draft=draft,
+        fields=fields,
+        ticked=ticked & draft.fields.keys() if request.method == "POST" else ticked,
+        places=places,
+        bounds=bounds,
+        amounts={name: keys for name, keys in AMOUNTS.items() if name not in set_by(app)},
+        set_by=set_by(app),
+        labels={one.name: one.label for one in app.form},
+        volumes=services.catalogue.volumes(person()),
+        presets=services.sessions.presets(person(), app.name),
+    )
+    return page, draft.status
+
+
+def _chosen(
+    places: list[tuple[ComputeDomain, list[Image]]], place: str
+) -> tuple[ComputeDomain, Image] | None:
+    """The place typed, where it is offered; else the first of its domain; else the first of all."""
+    all_of = [(domain, image) for domain, images in places for image in images]
+    domain_name, _, image_name = place.partition("/")
+    of_domain = [one for one in all_of if one[0].name == domain_name]
+    exact = [one for one in of_domain if one[1].name == image_name]
+    return next(iter([*exact, *of_domain, *all_of]), None)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

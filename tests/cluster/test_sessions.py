@@ -1,0 +1,172 @@
+"""Sessions from a click to a cell's answer, in Chromium, through nginx and the gate, on Slurm's nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from sciserver_hpc.devcluster.processes import wait
+from tests.portal.live import chromium
+
+from .conftest import Cluster
+from .visitor import PATIENCE_MS, Visitor, run_cell, visiting
+from .web import Web
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def alice(browser: Browser, cluster: Cluster) -> Iterator[Visitor]:
+    with visiting(browser, cluster, "alice") as visitor:
+        yield visitor
+
+
+@pytest.fixture(autouse=True)
+def no_session_left(cluster: Cluster) -> Iterator[None]:
+    """People may have five at once."""
+    yield
+    for username in ("alice", "bob"):
+        web = Web.login(cluster, username)
+        for one in web("GET", "/sessions").json()["sessions"]:
+            web("POST", f"/sessions/{one['id']}/stop")
+        assert wait(lambda web=web: all_over(web), 60)
+        web.close()
+
+
+def all_over(web: Web) -> bool:
+    return all(one["phase"] == "over" for one in web("GET", "/sessions").json()["sessions"])
+
+
+def session(web: Web, job_id: int) -> dict[str, Any]:
+    found: dict[str, Any] = web("GET", f"/sessions/{job_id}").json()["session"]
+    return found
+
+
+def test_jupyterlab_from_the_form_to_a_cells_answer(alice: Visitor) -> None:
+    lab = alice.enter(alice.start("jupyterlab", "Python"))
+    lab.locator(".jp-LauncherCard[data-category=Notebook]").first.click()
+    cell = lab.locator(".jp-Notebook .cm-content").first
+    cell.click()
+    lab.keyboard.type("import getpass; print(getpass.getuser(), 6 * 7)")
+    lab.keyboard.press("Shift+Enter")
+    expect(lab.locator(".jp-OutputArea-output pre").first).to_have_text("alice 42", timeout=PATIENCE_MS)
+
+
+@pytest.mark.parametrize(
+    ("image", "kernel", "code", "answer"),
+    [
+        ("Python", "python3", "import statistics; statistics.mean([1, 2, 6])", "3"),
+        ("R", "ir", "cat(mean(quakes$mag) > 4.6)", "TRUE"),
+        ("GNU Octave", "octave", "disp(rank(magic(4)))", "3"),
+    ],
+)
+def test_a_cell_in_each_kernel(alice: Visitor, image: str, kernel: str, code: str, answer: str) -> None:
+    lab = alice.enter(alice.start("jupyterlab", image))
+    assert run_cell(lab, kernel, code) == answer
+
+
+def test_two_people_side_by_side_on_one_node(
+    alice: Visitor, browser: Browser, cluster: Cluster, web_of: Callable[[str], Web]
+) -> None:
+    with visiting(browser, cluster, "bob") as bob:
+        mine, his = alice.start("jupyterlab", "Python"), bob.start("jupyterlab", "Python")
+        both = (session(web_of("alice"), mine), session(web_of("bob"), his))
+        nodes = {one["job"]["node"] for one in both}
+        assert len(nodes) == 1, "the test wants one node; give sessions fewer of them"
+        who = "import os, getpass; print(getpass.getuser(), os.listdir('/home/idies/workspace/Temporary'))"
+        assert run_cell(alice.enter(mine), "python3", who) == "alice ['alice']"
+        assert run_cell(bob.enter(his), "python3", who) == "bob ['bob']"
+
+
+def test_a_file_put_into_a_volume_is_read_in_the_notebook(alice: Visitor) -> None:
+    number = alice.start("jupyterlab", "Python", **{"volume:Storage/alice/persistent": "rw"})
+    lab = alice.enter(number)
+    put = """async ([path, content]) => {
+        const xsrf = document.cookie.match(/_xsrf=([^;]+)/)[1];
+        const headers = { "Content-Type": "application/json", "X-XSRFToken": xsrf };
+        const body = JSON.stringify({ type: "file", format: "text", content });
+        return (await fetch(`/api/contents/${path}`, { method: "PUT", headers, body })).status;
+    }"""
+    assert lab.evaluate(put, ["Storage/alice/persistent/up.csv", "a,b\n1,2\n"]) in (200, 201)
+    read = "print(open('/home/idies/workspace/Storage/alice/persistent/up.csv').read())"
+    assert run_cell(lab, "python3", read) == "a,b\n1,2"
+
+
+def test_work_goes_on_while_portal_and_broker_start_anew(alice: Visitor, cluster: Cluster) -> None:
+    number = alice.start("jupyterlab", "Python")
+    lab = alice.enter(number)
+    lab.evaluate(
+        "window.line = new WebSocket(location.origin.replace('http', 'ws') + '/api/events/subscribe');"
+        "window.gone = false; line.onclose = () => { gone = true; };"
+        "new Promise((done, fail) => { line.onopen = done; line.onerror = fail; })"
+    )
+    for name in ("portal", "broker"):
+        cluster.part(name).kill()
+        cluster.part(name).start()
+    assert lab.evaluate("gone") is False, "an open WebSocket does not need the portal"
+    lab.reload()
+    assert run_cell(lab, "python3", "print('still here')") == "still here"
+    alice.page.goto("/sessions")
+    expect(alice.page.locator(f"#session-{number}")).to_contain_text("Ready", timeout=PATIENCE_MS)
+
+
+def test_logging_out_closes_what_was_open(alice: Visitor) -> None:
+    lab = alice.enter(alice.start("jupyterlab", "Python"))
+    lab.evaluate(
+        "window.line = new WebSocket(location.origin.replace('http', 'ws') + '/api/events/subscribe');"
+        "window.gone = new Promise(done => { line.onclose = () => done('closed'); });"
+        "new Promise((done, fail) => { line.onopen = done; line.onerror = fail; })"
+    )
+    alice.page.get_by_role("button", name="Log out").click()
+    assert lab.evaluate("gone") == "closed"
+    assert lab.evaluate("fetch('/api/status').then(answer => answer.status)") == 401
+
+
+def test_stopping_and_starting_again_with_the_same_volumes(
+    alice: Visitor, web_of: Callable[[str], Web]
+) -> None:
+    number = alice.start("jupyterlab", "Python", **{"volume:Storage/alice/persistent": "rw"})
+    alice.page.get_by_role("button", name="Stop").click()
+    again = alice.page.get_by_role("button", name="Start again")
+    expect(again).to_be_visible(timeout=PATIENCE_MS)
+    ended = session(web_of("alice"), number)
+    assert "Cancelled by alice." in str(ended["sentence"])
+    again.click()
+    alice.page.wait_for_url(lambda url: not url.endswith(f"/{number}") and "/sessions/" in url)
+    alice.wait_open()
+    new = session(web_of("alice"), int(alice.page.url.rpartition("/")[2]))
+    volumes = [(m["volume"], m["mode"]) for m in new["job"]["mounts"]]
+    assert ("Storage/alice/persistent", "rw") in volumes
+
+
+def test_a_session_is_shared_used_and_taken_back(
+    alice: Visitor, browser: Browser, cluster: Cluster, web_of: Callable[[str], Web]
+) -> None:
+    number = alice.start("jupyterlab", "Python")
+    web = web_of("alice")
+    to_bob = {
+        "subject": {"kind": "user", "name": "bob"},
+        "resource": {"kind": "session", "name": str(number)},
+        "actions": ["write"],
+    }
+    assert web_of("bob")("GET", f"/sessions/{number}").status_code == 404
+    assert web("POST", "/grants", json=to_bob).status_code == 201
+    with visiting(browser, cluster, "bob") as bob:
+        lab = bob.enter(number)
+        assert run_cell(lab, "python3", "import getpass; getpass.getuser()") == "'alice'"
+        lab.evaluate(
+            "window.line = new WebSocket(location.origin.replace('http', 'ws') + '/api/events/subscribe');"
+            "window.gone = new Promise(done => { line.onclose = () => done('closed'); });"
+            "new Promise((done, fail) => { line.onopen = done; line.onerror = fail; })"
+        )
+        assert wait(lambda: session(web, number)["here"] == ["bob"], 60)
+        assert web("POST", "/grants/revoke", json=to_bob).status_code == 200
+        assert lab.evaluate("gone") == "closed"
+        assert lab.evaluate("fetch('/api/status').then(answer => answer.status)") in (401, 403)
