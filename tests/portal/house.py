@@ -249,7 +249,7 @@ class House:
         administration = Administration(self.store, self.clock)
         support = Support(self.store, self.clock, login, administration, timedelta(minutes=30))
         entitled = Entitled(self.store, directory, self.clock, unix=True)
-        admitting = Admitting(self.store, self.clock)
+        admitting = Admitting(self.store, self.clock, login.person)
         editing = Editing(self.store, self.clock, ImageFiles())
         return Services(
             settings=chosen,
