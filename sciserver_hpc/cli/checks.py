@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
 
@@ -392,13 +391,17 @@ def sessions(site: Site) -> Iterator[Verdict]:
     except SecretProblem as error:
         yield Verdict("sessions keys", False, str(error), "run `sciserver-hpc sessions-ca` as this account")
     ca = site.settings.jobs.ca_file
-    headers = {"Host": f"{'0' * 32}.{own.domain}"}
+    nobodys = "0" * 32
+    headers = {"Host": f"{nobodys}.{own.domain}", "Sec-Fetch-Mode": "navigate"}
+    verify = str(ca) if ca else True
     try:
-        answer = requests.get(f"{url}/", headers=headers, timeout=TIMEOUT_S, verify=str(ca) if ca else True)
-        stranger = answer.status_code == HTTPStatus.UNAUTHORIZED
-        text = "strangers are refused" if stranger else f"a stranger gets {answer.status_code} and not 401"
-        remedy = "" if stranger else "give nginx the server of sessions (docs/how-to/offer-sessions.md)"
-        yield Verdict(f"sessions {own.domain}", stranger, text, remedy)
+        answer = requests.get(
+            f"{url}/", headers=headers, timeout=TIMEOUT_S, verify=verify, allow_redirects=False
+        )
+        led = answer.headers.get("Location") == f"{url}/sessions/at/{nobodys}"
+        text = "strangers are led to the portal" if led else f"a stranger gets {answer.status_code}"
+        remedy = "" if led else "give nginx the server of sessions (docs/how-to/offer-sessions.md)"
+        yield Verdict(f"sessions {own.domain}", led, text, remedy)
     except (requests.RequestException, OSError) as error:
         yield Verdict(f"sessions {own.domain}", False, f"no answer ({type(error).__name__})", "start nginx")
 
