@@ -48,7 +48,24 @@ bp.before_request(need_sessions)
 def all_cards() -> str:
     """Mine, and apart those shared with me."""
     shared = cards(services.sessions.shared(person()))
-    return render_template("sessions.html", mine=mine(), shared=shared)
+    return render_template(
+        "sessions.html", mine=mine(), shared=shared, strays=services.straying.list(person())
+    )
+
+
+@bp.post("/sessions/strays/<uuid>/take-back")
+@allow(PAGE)
+def take_back(uuid: str) -> Response:
+    """Know it again."""
+    return redirect(f"/sessions/{services.straying.take_back(person(), uuid).id}", 303)
+
+
+@bp.post("/sessions/strays/<uuid>/stop")
+@allow(PAGE)
+def stop_stray(uuid: str) -> Response:
+    """End it in Slurm."""
+    services.straying.stop(person(), uuid)
+    return redirect("/sessions", 303)
 
 
 @bp.get("/sessions/<int:job_id>")

@@ -346,6 +346,13 @@ class Scheduler(Protocol):
         """
         ...
 
+    def folder(self, slurm_id: int) -> str | None:
+        """The working directory of a live job, as its owner gave it; None when there is none of this id.
+
+        Raises Unavailable.
+        """
+        ...
+
     def address(self, node: str) -> str | None:
         """A node's IP address, as the scheduler's own configuration has it; None for a name it does not know.
 
@@ -815,6 +822,10 @@ class Store(Protocol):
         ...
 
     def job(self, job_id: int) -> Job | None: ...
+    def uuids_known(self, uuids: Sequence[str]) -> frozenset[str]:
+        """Those of them that are a job's."""
+        ...
+
     def job_by_uuid(self, uuid: str) -> Job | None: ...
     def jobs_by_key(self, owner: str, keys: Sequence[str]) -> dict[str, tuple[Job, str]]:
         """By idempotency key the job made with it, and the request's fingerprint."""

@@ -72,6 +72,7 @@ from .services.service_accounts import ServiceAccounts
 from .services.sessions import Sessions
 from .services.sharing import Sharing
 from .services.site import Site
+from .services.straying import Straying
 from .services.support import Support
 from .services.unix_groups import UnixGroups
 from .services.watched_directory import WatchedDirectory
@@ -114,6 +115,7 @@ class Services:
     group_keeping: GroupKeeping
     sessions: Sessions
     admitting: Admitting
+    straying: Straying
     heralding: Heralding
     mailer: SmtpMailer | None
     notifying: Notifying
@@ -142,7 +144,7 @@ def build(settings: Settings) -> Services:
     agents = build_agents(settings)
     schedulers = {name: _scheduler(cluster, agents) for name, cluster in settings.clusters.items()}
     homes, site = Homes(store, agents), Site(store, clock, _apps(settings))
-    jobs = _jobs(settings, clock, store, schedulers, homes, site)
+    jobs, acceptor = _jobs(settings, clock, store, schedulers, homes, site)
     waker = DatagramWaker(settings.portal.runtime_dir)
     groups = Groups(store, watched, clock, waker)
     everyone = settings.sharing.everyone_group
@@ -187,6 +189,7 @@ def build(settings: Settings) -> Services:
         group_keeping=GroupKeeping(store, agents, clock, group_directory, _terms(settings)),
         sessions=Sessions(store, clock, waker, jobs, site, admitting, build_gauge(settings)),
         admitting=admitting,
+        straying=Straying(store, agents, schedulers, acceptor, waker),
         heralding=Heralding(store, clock, notifying),
         mailer=mailer,
         notifying=notifying,
@@ -374,7 +377,7 @@ def _jobs(
     schedulers: Mapping[str, Scheduler],
     homes: Homes,
     site: Site,
-) -> Jobs:
+) -> tuple[Jobs, Acceptor]:
     containers = settings.images.apptainer is not None
     check = image_files.ImageFiles().problem if containers else image_files.no_containers
     key = settings.secret("portal.secret_key_file") or ""
@@ -383,7 +386,8 @@ def _jobs(
     most = settings.jobs.max_active, settings.sessions.max_active
     acceptor = Acceptor(store, clock, gatherer, homes, renderer, *most)
     waker = DatagramWaker(settings.portal.runtime_dir)
-    return Jobs(store, clock, waker, schedulers, acceptor, renderer, Launch(store, clock, site))
+    launch = Launch(store, clock, site)
+    return Jobs(store, clock, waker, schedulers, acceptor, renderer, launch), acceptor
 
 
 def _doors(settings: Settings, clock: Clock) -> Doors | None:

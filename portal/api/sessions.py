@@ -13,6 +13,7 @@ from sciserver_hpc.domain.errors import NotFound
 from sciserver_hpc.domain.model import Model
 from sciserver_hpc.domain.session_views import SessionView
 from sciserver_hpc.domain.sessions import SessionRequest
+from sciserver_hpc.domain.strays import Stray
 from sciserver_hpc.domain.tokens import Scope
 
 from ..guard import Access, bearer, person
@@ -63,6 +64,8 @@ class SessionsAnswer(Model):
 
     sessions: tuple[SessionView, ...]
     shared: tuple[SessionView, ...]
+    strays: tuple[Stray, ...] = ()
+    """Jobs of mine in Slurm that are not known here any more: a database restored from an older copy."""
 
 
 class StartQuery(Model):
@@ -117,6 +120,7 @@ def list_sessions() -> SessionsAnswer:
     return SessionsAnswer(
         sessions=tuple(services.sessions.shown(person(), mine)),
         shared=tuple(services.sessions.shown(person(), shared)),
+        strays=services.straying.list(person()),
     )
 
 
@@ -146,6 +150,17 @@ def forget_session(job_id: int) -> SessionAnswer:
     """Take the card of an ended one away."""
     services.sessions.forget(person(), job_id)
     return _answer(job_id)
+
+
+def take_back_session(uuid: str) -> SessionAnswer:
+    """Know a stray again."""
+    return _answer(services.straying.take_back(person(), uuid).id)
+
+
+def stop_stray(uuid: str) -> Response:
+    """End a stray in Slurm."""
+    services.straying.stop(person(), uuid)
+    return Response(status=204)
 
 
 def session_ready() -> Response:
@@ -216,6 +231,15 @@ ROUTES = (
         "Take the card of an ended session away.",
         answer=SessionAnswer,
     ),
+    Route(
+        "POST",
+        "/sessions/strays/<uuid>/take-back",
+        take_back_session,
+        WRITE,
+        "Know a session of mine again that the database lost, as what its job folder says it is.",
+        answer=SessionAnswer,
+    ),
+    Route("POST", "/sessions/strays/<uuid>/stop", stop_stray, WRITE, "End it in Slurm.", status=204),
     Route(
         "POST",
         "/sessions/ready",

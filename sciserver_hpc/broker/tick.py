@@ -23,6 +23,7 @@ from .projecting import Projector, Work
 from .question import Question
 from .rhythm import Rhythm
 from .runner import Runner, Threads
+from .straying import Strays
 from .submitting import Renderer, Submitter
 
 PATIENCE_S = 1.0
@@ -92,6 +93,7 @@ class Broker:
     def begin(self) -> None:
         """Begin to lead: what was seen or asked before, perhaps under another leader, tells nothing now."""
         self._observers = {cluster: self._observer(it) for cluster, it in self._schedulers.items()}
+        self._strays = {cluster: Strays(self._store, cluster) for cluster in self._schedulers}
 
     def _observer(self, scheduler: Scheduler) -> Observer:
         looks: Question[Look] = Question(self._runner, self._wake)
@@ -151,6 +153,7 @@ class Broker:
             look = observer.settle()
             if look is not None:
                 self._tell(cluster, look)
+                self._strays[cluster].heed(look)
 
     def _tell(self, cluster: str, look: Look) -> None:
         """Leave word for the portal's banner on whether the cluster and, where it was asked, its accounting

@@ -60,6 +60,10 @@ class LocalScheduler:
         except SciServerError:
             return None
 
+    def folder(self, slurm_id: int) -> None:  # noqa: ARG002 - the port's
+        """Not told: what the agent forgot is over."""
+        return
+
     def address(self, node: str) -> None:  # noqa: ARG002 - the port's
         """None: sessions need a proxy, which single-user mode has not."""
         return

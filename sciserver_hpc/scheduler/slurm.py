@@ -96,6 +96,13 @@ class SlurmCommands:
         unique = {(row.slurm_id, row.task): row for row in rows}
         return match(jobs, merged(live, list(unique.values())))
 
+    def folder(self, slurm_id: int) -> str | None:
+        """By one squeue."""
+        told = self._commands.run(
+            "squeue", ["--noheader", "--states=all", f"--jobs={slurm_id}", "--format=%Z"]
+        )
+        return told.rstrip("\n") or None
+
     def address(self, node: str) -> str | None:
         """By one sinfo in ten minutes."""
         return self._nodes.of(node)

@@ -7,10 +7,11 @@ import uuid as uuids
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..domain.errors import Conflict, Refused, SciServerError
+from ..domain.errors import Conflict, Invalid, Refused, SciServerError
 from ..domain.jobs import Job, JobRequest, Kind, NewJob
 from ..domain.limits import Allowance, excess
 from ..domain.people import Person
+from ..domain.resources import Resources
 from ..domain.service_accounts import need_unix
 from ..domain.states import ACTIVE, JobState
 from ..ports import Clock, Store
@@ -40,6 +41,32 @@ class _Asked:
     key: str | None
     text: str
     fingerprint: str
+
+
+@dataclass(frozen=True)
+class Returning:
+    """What is known of a job that runs and was forgotten: its copy in Slurm, its folder, its resources."""
+
+    uuid: str
+    slurm_id: int
+    results_root: str
+    folder: str
+    resources: Resources
+
+    def job(self, new: Job) -> Job:
+        """`new`, as this one."""
+        told = {"uuid": self.uuid, "folder": self.folder, "resources": self.resources, "deadline_s": None}
+        return new.model_copy(
+            update={
+                "uuid": self.uuid,
+                "spec": new.spec.model_copy(update=told),
+                "state": JobState.SUBMITTING,
+                "attempts": 1,
+                "submitted_at": new.accepted_at,
+                "slurm_id": self.slurm_id,
+                "claimed_by": self.slurm_id,
+            }
+        )
 
 
 class Acceptor:
@@ -89,6 +116,24 @@ class Acceptor:
         if over := excess(self._gatherer.allowances(person), resolved.load(request)):
             raise Refused(over)
         return self._job(person, request, resolved, 0)
+
+    def readmit(self, person: Person, request: JobRequest, returning: Returning) -> Job:
+        """Record a job that runs already and was forgotten, by what the person may have today.
+
+        It is in Slurm: nothing submits it again. Raises Invalid, Refused, Conflict (it is known).
+        """
+        need_unix(person)
+        resolved = resolve(request, self._gatherer.gather(person, [request]))
+        if resolved.results.source != returning.results_root:
+            raise Invalid({"results": "its job folder is not where its results would go today"})
+        with self._store.transaction():
+            self._store.hold_jobs(person.username)
+            if self._store.job_by_uuid(returning.uuid) is not None:
+                raise Conflict("It is known again already.")
+            [job_id] = self._store.next_job_ids(1)
+            job = returning.job(self._job(person, request, resolved, job_id))
+            self._store.add_jobs([self._new(job, _asked(0, request, None))])
+        return job
 
     def _known(self, person: Person, asked: Iterable[_Asked]) -> dict[int, Outcome]:
         """By place the outcomes of those whose key was used before."""

@@ -111,6 +111,14 @@ class Jobs(Part):
         """See `ports.Store`."""
         return self._one(_BY_UUID, {"uuid": uuid})
 
+    def uuids_known(self, uuids: Sequence[str]) -> frozenset[str]:
+        """See `ports.Store`."""
+        found: set[str] = set()
+        with self._database.reading() as connection:
+            for chunk in chunks(uuids):
+                found.update(connection.execute(select(jobs.c.uuid).where(jobs.c.uuid.in_(chunk))).scalars())
+        return frozenset(found)
+
     def jobs_by_key(self, owner: str, keys: Sequence[str]) -> dict[str, tuple[Job, str]]:
         """See `ports.Store`."""
         with self._database.reading() as connection:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -14,6 +17,14 @@ from tests.portal.live import chromium
 from .conftest import Cluster
 from .visitor import PATIENCE_MS, Visitor, run_cell, visiting
 from .web import Web
+
+LOST_WITH_A_SESSION = (
+    ("session_passes", "job_id"),
+    ("sessions", "job_id"),
+    ("job_events", "job_id"),
+    ("job_requests", "job_id"),
+    ("jobs", "id"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +181,28 @@ def test_a_session_is_shared_used_and_taken_back(
         assert web("POST", "/grants/revoke", json=to_bob).status_code == 200
         assert lab.evaluate("gone") == "closed"
         assert lab.evaluate("fetch('/api/status').then(answer => answer.status)") in (401, 403)
+
+
+def test_a_session_that_the_database_lost_is_taken_back(
+    alice: Visitor, cluster: Cluster, web_of: Callable[[str], Web]
+) -> None:
+    """As after a restore of an older copy."""
+    number = alice.start("jupyterlab", "Python")
+    web = web_of("alice")
+    uuid = session(web, number)["job"]["uuid"]
+    with closing(sqlite3.connect(cluster.state.root / "database" / "sciserver.db", timeout=30)) as database:
+        for table, column in LOST_WITH_A_SESSION:
+            database.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))
+        database.commit()
+    assert web("GET", f"/sessions/{number}").status_code == 404
+    assert web_of("bob")("GET", "/sessions").json()["strays"] == []
+    alice.page.goto("/sessions")
+    take_back = alice.page.locator(f"#stray-{uuid}").get_by_role("button", name="Take it back")
+    wait(lambda: alice.page.reload() is not None and take_back.count() > 0, 60, pause=1)
+    take_back.click()
+    alice.page.wait_for_url(re.compile(r"/sessions/\d+$"))
+    alice.wait_open()
+    again = int(alice.page.url.rpartition("/")[2])
+    assert session(web, again)["job"]["uuid"] == uuid
+    assert run_cell(alice.enter(again), "python3", "print('the same')") == "the same"
+    assert len(cluster.accounted()[uuid]) == 1

@@ -203,6 +203,11 @@ class FakeScheduler:
         seen |= {i: r.sighting for i, r in self._records.items() if r.live}
         return match(jobs, seen.values())
 
+    def folder(self, slurm_id: int) -> str | None:
+        """Where it was submitted to run."""
+        submission = self.submissions.get(slurm_id)
+        return None if submission is None else f"{submission.root}/{submission.folder}"
+
     def address(self, node: str) -> str | None:
         self.calls["address"] += 1
         return self.nodes.get(node)
