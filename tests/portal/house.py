@@ -54,6 +54,7 @@ from sciserver_hpc.services.service_accounts import ServiceAccounts
 from sciserver_hpc.services.sessions import Sessions
 from sciserver_hpc.services.sharing import Sharing
 from sciserver_hpc.services.site import Site
+from sciserver_hpc.services.straying import Straying
 from sciserver_hpc.services.support import Support
 from sciserver_hpc.services.unix_groups import UnixGroups
 from sciserver_hpc.services.watched_directory import WatchedDirectory
@@ -298,6 +299,7 @@ class House:
             group_keeping=GroupKeeping(self.store, self.disk, self.clock, self.branch, TERMS),
             sessions=Sessions(self.store, self.clock, waker, jobs, site, admitting, Gauge()),
             admitting=admitting,
+            straying=Straying(self.store, self.disk, schedulers, acceptor, waker),
             heralding=Heralding(self.store, self.clock, notifying),
             mailer=None,
             notifying=notifying,
