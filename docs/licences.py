@@ -90,7 +90,7 @@ def licence(about: PackageMetadata) -> str:
         c.rpartition(" :: ")[2] for c in about.get_all("Classifier") or [] if c.startswith("License :: ")
     ]
     said = str(about.get("License") or "").strip()
-    if said and "\n" not in said and len(said) < 40:
+    if said and "\n" not in said and len(said) < 40 and said != "LICENSE":  # that one names a file
         return said
     return ", ".join(CLASSIFIERS.get(one, one) for one in classes) or "see the package"
 

@@ -112,7 +112,8 @@ if [ -d "${value_folder:-}" ]; then
 fi
 export APP_SECRET_FILE=$app_secret_file APP_SOCKET=$app_socket APP_ORIGIN=$app_origin
 # Where programs of PostgreSQL, psycopg among them, find the database.
-export PGHOST=$app_folder PGDATABASE=postgres PGUSER=$SCISERVER_USER_NAME
+PGUSER=$(id -un)
+export PGHOST=$app_folder PGDATABASE=postgres PGUSER
 export JUPYTER_CONFIG_DIR=$settings JUPYTER_RUNTIME_DIR=$app_folder/runtime
 umask 022 # of what the user writes, as in a job; all above is private
 cd "$preferred"
