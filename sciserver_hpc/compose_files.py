@@ -11,7 +11,7 @@ from typing import Any
 
 def format_problem(document: Any) -> str:
     """What is wrong with `document` by singularity-compose's schema, in a sentence; "" when nothing is."""
-    from jsonschema.exceptions import best_match
+    from jsonschema.exceptions import best_match  # noqa: PLC0415 - see _validator
 
     error = best_match(_validator().iter_errors(document))
     if error is None:
@@ -21,8 +21,8 @@ def format_problem(document: Any) -> str:
 
 @cache
 def _validator() -> Any:
-    # Imported where a site has such a file: 0.3 s, and the module leaves the process where jsonschema is missing.
-    from jsonschema import Draft7Validator
-    from scompose.config.schema import compose_schema
+    # Only a site with such a file pays for the import: it takes longer than a command of the command line.
+    from jsonschema import Draft7Validator  # noqa: PLC0415
+    from scompose.config.schema import compose_schema  # noqa: PLC0415
 
     return Draft7Validator(compose_schema)

@@ -1,7 +1,7 @@
 """Services beside an app, from a singularity-compose file: the part of its format that a job can keep.
 
-A service is an image of the catalogue and a command, in bash. It is no instance of Apptainer's: it runs inside
-the session's own job and ends with it (docs/decisions/0014-sessions.md).
+A service is an image of the catalogue and a command, in bash. It is no instance of Apptainer's: it runs
+inside the session's own job and ends with it (docs/decisions/0014-sessions.md).
 """
 
 from __future__ import annotations

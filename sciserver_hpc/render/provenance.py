@@ -47,8 +47,8 @@ def _app(spec: JobSpec, app: App) -> dict[str, object]:
         one.service: {"name": one.image, "version": one.version, "sha256": one.sha256}
         for one in spec.services
     }
-    told = {"name": app.name, "version": app.version, "values": spec.values}
-    return told | ({"services": services} if services else {})
+    told: dict[str, object] = {"name": app.name, "version": app.version, "values": spec.values}
+    return told | {"services": services} if services else told
 
 
 def _sha256(text: str) -> str:

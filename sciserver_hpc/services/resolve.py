@@ -254,9 +254,7 @@ def _image(request: JobRequest, domain: ComputeDomain, facts: Facts, findings: F
     return image
 
 
-def _services(
-    app: App, domain: ComputeDomain, facts: Facts, findings: Findings
-) -> tuple[ServiceImage, ...]:
+def _services(app: App, domain: ComputeDomain, facts: Facts, findings: Findings) -> tuple[ServiceImage, ...]:
     """The images of the app's services: each is asked for as the session's own one is."""
     found = []
     for service in app.services:

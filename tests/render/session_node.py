@@ -37,7 +37,10 @@ class SessionNode(Node):
         self.programs.mkdir()
         self._services: dict[str, str] = {}
         # What a network of its own needs, an ordinary user of this machine may not have.
-        self._program("unshare", f"echo \"$*\" >>{self.notes}/unshare; while [[ $1 != -- ]]; do shift; done; shift; exec \"$@\"")
+        self._program(
+            "unshare",
+            f'echo "$*" >>{self.notes}/unshare; while [[ $1 != -- ]]; do shift; done; shift; exec "$@"',
+        )
         self.gate(STAY)
         self.app(STAY)
 
@@ -57,7 +60,7 @@ class SessionNode(Node):
         self._write_apptainer()
 
     def _write_apptainer(self) -> None:
-        home = 'for a; do case $a in *:/home/idies) home=${a%%:*};; esac; done'
+        home = "for a; do case $a in *:/home/idies) home=${a%%:*};; esac; done"
         lines = [
             f"{home}\nname=${{@: -1}} name=${{name##*/service.}} name=${{name%.sh}}",
             'ready() { : >"$home/.session/$name.ready"; }',
@@ -66,7 +69,9 @@ class SessionNode(Node):
         for name, behaviour in self._services.items():
             note = f"echo $$ >{self.notes}/{name}.pid; echo {name} >>{self.notes}/begun"
             argv = f"printf '%s\\0' \"$@\" >{self.notes}/{name}.argv"
-            lines.append(f"if [[ ${{@: -1}} == */service.{name}.sh ]]; then\n{note}; {argv}\n{behaviour}\nexit; fi")
+            lines.append(
+                f"if [[ ${{@: -1}} == */service.{name}.sh ]]; then\n{note}; {argv}\n{behaviour}\nexit; fi"
+            )
         lines.append(f"echo $$ >{self.notes}/app.pid; echo app >>{self.notes}/begun\n{self._app}")
         self.apptainer("\n".join(lines))
 
