@@ -171,11 +171,13 @@ def test_a_missing_directory_is_told(apps: Path, tmp_path: Path) -> None:
 
 def test_the_definition_that_the_documents_show_is_a_good_one(apps: Path) -> None:
     (page,) = (page for page in PAGES if page.name == "add-an-app.md")
-    (shown,) = (fence.text for fence in fences(page) if fence.language == "yaml")
-    (put(apps, "dashboard") / "app.yml").write_text(shown)
+    shown, beside = (fence.text for fence in fences(page) if fence.language == "yaml")
+    place = put(apps, "dashboard", compose_yml=beside)
+    (place / "app.yml").write_text(shown)
     files = AppFiles([apps])
     assert files.problems() == []
     assert files.apps()["dashboard"].check({"script": "a.py"})["hours"] == 2
+    assert files.apps()["dashboard"].service_images == {"redis"}
 
 
 # services --------------------------------------------------------------------------------------------
