@@ -245,8 +245,8 @@ def _version(program: Path) -> str:
 
 
 def apps(site: Site) -> Iterator[Verdict]:
-    """Each app's definition makes sense and nobody else may write it; what images offer is there, and what that
-    needs beside it."""
+    """Each app's definition makes sense and nobody else may write it; what images offer is there, and
+    what that needs beside it."""
     files = build_apps(site.settings)
     there = files.apps()
     for problem in files.problems():
