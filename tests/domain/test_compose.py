@@ -11,8 +11,12 @@ from pydantic import ValidationError
 
 from sciserver_hpc.compose_files import format_problem
 from sciserver_hpc.domain.apps import App
+from sciserver_hpc.domain.catalogue import ComputeDomain, Image, Site
 from sciserver_hpc.domain.compose import Service, services_of
+from sciserver_hpc.domain.jobs import ServiceImage
 from sciserver_hpc.domain.problems import problems
+from sciserver_hpc.domain.withdrawal import stranded
+from tests.fakes.sessions import make_session_job
 
 
 def one(**changes: Any) -> dict[str, Any]:
@@ -132,3 +136,22 @@ def test_an_app_starts_its_services_in_their_order() -> None:
     for services in ((second, first), (first, first)):
         with pytest.raises(ValidationError):
             App(**words, services=services)
+
+
+def test_a_session_is_stranded_where_a_services_image_goes() -> None:
+    numbers: dict[str, Any] = {
+        "version": "1",
+        "path": "/i.sif",
+        "sha256": "ab" * 32,
+        "size": 1,
+        "mtime_ns": 1,
+    }
+    spec = make_session_job().spec
+    spec = spec.model_copy(update={"services": (ServiceImage(service="db", image="postgres", **numbers),)})
+    images = tuple(Image(name=name, **numbers) for name in (spec.image, "postgres"))
+    domain = ComputeDomain(name=spec.domain, partition="p", images=(spec.image, "postgres"))
+    old = Site(domains=(domain,), images=images)
+    less = Site(domains=(domain.model_copy(update={"images": (spec.image,)}),), images=images)
+    assert stranded(old, less, [spec]) == {f"image postgres in domain {spec.domain}": 1}
+    gone = less.model_copy(update={"images": images[:1]})
+    assert stranded(old, gone, [spec]) == {"image postgres": 1}
