@@ -91,6 +91,16 @@ def test_scripts_are_good_bash(script: Path) -> None:
         assert subprocess.run(argv, capture_output=True, text=True, check=False).stdout == ""
 
 
+def test_jupyterlab_with_a_database_is_jupyterlab_with_where_the_database_is() -> None:
+    """An app's directory is whole, so one script is a copy of the other; a change belongs into both."""
+    plain, beside = (
+        (shipped() / name / "start.sh").read_text().splitlines()[1:]
+        for name in ("jupyterlab", "jupyterlab-postgres")
+    )
+    own = ["PGUSER=$(id -un)", "export PGHOST=$app_folder PGDATABASE=postgres PGUSER"]
+    assert [line for line in beside if line not in own and "PostgreSQL" not in line] == plain
+
+
 def test_the_commands_of_services_are_good_bash(tmp_path: Path) -> None:
     for app in AppFiles().apps().values():
         for service in app.services:
