@@ -29,7 +29,9 @@ PORT = 40001
 
 
 class SessionWorld(World):
-    """See the module. people: who is in the directory."""
+    """See the module. people: who is in the directory; herald: who tells owners."""
+
+    herald: type[Heralding] = Heralding
 
     def __init__(self, folder: Path) -> None:
         names = ("alice", "bob", "carol")
@@ -43,7 +45,7 @@ class SessionWorld(World):
         gates: Any = Fused(self.gates, self.fuse)
         admitting = Admitting(store, self.clock, self.people.get)
         notifying = Notifying(store, self.clock, FakeWaker(), Ways(False, None, b"k" * 32), "https://portal")
-        return Tending(gates, admitting, Heralding(store, self.clock, notifying), GAUGE)
+        return Tending(gates, admitting, self.herald(store, self.clock, notifying), GAUGE)
 
     # people
     def ask(self, name: str = "alice", **fields: Any) -> Job:
