@@ -48,6 +48,9 @@ OTHER = {
     "Apptainer": ("fetched by the development cluster where the machine has none", "BSD-3-Clause"),
     "axe-core": ("`tests/portal/vendor/axe.min.js`, for tests only", "MPL-2.0"),
 }
+BY_FILE = {"spython": "MPL-2.0"}
+"""Packages whose metadata say nothing: by their LICENSE file."""
+
 CLASSIFIERS = {
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD",
@@ -90,7 +93,7 @@ def licence(about: PackageMetadata) -> str:
         c.rpartition(" :: ")[2] for c in about.get_all("Classifier") or [] if c.startswith("License :: ")
     ]
     said = str(about.get("License") or "").strip()
-    if said and "\n" not in said and len(said) < 40:
+    if said and "\n" not in said and len(said) < 40 and said != "LICENSE":  # that one names a file
         return said
     return ", ".join(CLASSIFIERS.get(one, one) for one in classes) or "see the package"
 
@@ -103,7 +106,7 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 def page() -> str:
     """The whole page."""
-    python = [(name, licence(metadata(name))) for name in sorted(locked())]
+    python = [(name, BY_FILE.get(name) or licence(metadata(name))) for name in sorted(locked())]
     return "".join((
         HEAD,
         "\n## Python packages (`requirements.lock`)\n\n", table(("package", "licence"), python),

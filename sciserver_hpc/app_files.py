@@ -1,4 +1,5 @@
-"""App definitions in directories: `<directory>/<name>/app.yml` with its scripts beside it.
+"""App definitions in directories: `<directory>/<name>/app.yml` with its scripts beside it, and `compose.yml`
+where it has services.
 
 A start script runs as each user who starts the app. So only root or the service's own account may own and
 write anything of it, and nothing of it is a link. One bad app does not take the others away.
@@ -18,10 +19,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from .compose_files import format_problem
 from .domain.apps import App
+from .domain.compose import Service, services_of
 from .domain.problems import problems as sentences
 
 DEFINITION = "app.yml"
+COMPOSE = "compose.yml"
 PARTS = {"start.sh": "start", "save.sh": "save", "card.md": "card", "icon.svg": "icon"}
 """Files beside the definition, and the key of App that each one's text is."""
 
@@ -104,7 +108,7 @@ def _places(directory: Path) -> list[Path]:
 
 
 def _stamp(place: Path) -> tuple[object, ...]:
-    return tuple(_mark(path) for path in (place, *(place / name for name in (DEFINITION, *PARTS))))
+    return tuple(_mark(path) for path in (place, *(place / name for name in (DEFINITION, COMPOSE, *PARTS))))
 
 
 def _mark(path: Path) -> tuple[int, ...] | None:
@@ -141,13 +145,15 @@ def _load(place: Path) -> App:
         os.close(directory)
     if DEFINITION not in texts:
         raise _Bad(f"holds no {DEFINITION}")
-    document = _document(texts.pop(DEFINITION))
+    document = _definition(texts.pop(DEFINITION))
+    if COMPOSE in texts:
+        document["services"] = _services(texts.pop(COMPOSE))
     parts = {PARTS[name]: text for name, text in texts.items()}
     return App.model_validate({**document, **parts, "name": place.name})
 
 
 def _texts(directory: int) -> Iterator[tuple[str, str]]:
-    for name in (DEFINITION, *PARTS):
+    for name in (DEFINITION, COMPOSE, *PARTS):
         try:
             file = _open(name, os.O_NONBLOCK, directory)
         except FileNotFoundError:
@@ -189,16 +195,34 @@ def _check_keeper(found: os.stat_result) -> None:
         raise _Bad("may be written by others; run chmod go-w on it")
 
 
-def _document(text: str) -> dict[str, Any]:
+def _definition(text: str) -> dict[str, Any]:
+    document = _document(DEFINITION, text)
+    own = {"name": "the directory", "services": COMPOSE, **{key: file for file, key in PARTS.items()}}
+    for key in own.keys() & document.keys():
+        raise _Bad(f"{DEFINITION} holds {key}, which {own[key]} gives")
+    return document
+
+
+def _services(text: str) -> tuple[Service, ...]:
+    document = _document(COMPOSE, text)
+    if problem := format_problem(document):
+        raise _Bad(f"{COMPOSE} is no singularity-compose file: {problem}")
+    try:
+        return services_of(document)
+    except ValidationError as error:
+        told = "; ".join(f"{field}: {text}" for field, text in sentences(error).items())
+        raise _Bad(f"{COMPOSE}: {told}") from None
+    except ValueError as error:
+        raise _Bad(f"{COMPOSE}: {error}") from None
+
+
+def _document(name: str, text: str) -> dict[str, Any]:
     try:
         document = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
-        raise _Bad(f"{DEFINITION} is no YAML{line}") from None
+        raise _Bad(f"{name} is no YAML{line}") from None
     if not isinstance(document, dict):
-        raise _Bad(f"{DEFINITION} holds no keys")
-    own = {"name": "the directory", **{key: file for file, key in PARTS.items()}}
-    for key in own.keys() & document.keys():
-        raise _Bad(f"{DEFINITION} holds {key}, which {own[key]} gives")
+        raise _Bad(f"{name} holds no keys")
     return document

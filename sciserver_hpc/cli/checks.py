@@ -247,7 +247,8 @@ def _version(program: Path) -> str:
 
 
 def apps(site: Site) -> Iterator[Verdict]:
-    """Each app's definition makes sense and nobody else may write it; what images offer is there."""
+    """Each app's definition makes sense and nobody else may write it; what images offer is there, and
+    what that needs beside it."""
     files = build_apps(site.settings)
     there = files.apps()
     for problem in files.problems():
@@ -256,7 +257,13 @@ def apps(site: Site) -> Iterator[Verdict]:
     for app in there.values():
         untried = "" if app.tested else ", not tried by the project"
         yield Verdict(f"apps {app.name}", True, f"version {app.version}{untried}")
-    for image in site.services.store.images():
+    images = site.services.store.images()
+    for name in sorted({name for image in images for name in image.apps} & there.keys()):
+        wanting = ", ".join(sorted(there[name].service_images - {image.name for image in images}))
+        if wanting:
+            remedy = "catalogue it, with grants to those who may start the app; until then nobody can"
+            yield Verdict(f"services of app {name}", True, f"there is no image {wanting}", remedy)
+    for image in images:
         lost = ", ".join(sorted(set(image.apps) - there.keys()))
         if lost:
             remedy = "put it into a directory of [sessions] apps, or correct the catalogue and apply it"

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import yaml
-from pydantic import Field
 
 from ..domain.catalogue import Image
 from ..domain.model import Model
@@ -39,7 +38,7 @@ class Recipe(Model):
     """What the recipe copies, relative to it."""
 
     kernels: tuple[str, ...]
-    apps: tuple[str, ...] = Field(min_length=1)
+    apps: tuple[str, ...]
     build: bool
     """False: needs something the project does not have, a licence for instance."""
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_
 from .app_fields import FieldType, FormField, ResourceName, Value, Words
 from .app_resources import AppResources
 from .app_values import clean, resources_of
+from .compose import Service, out_of_order
 from .errors import Invalid
 from .model import Model
 from .names import ScriptText, Slug, printable
@@ -129,9 +130,13 @@ class App(Model):
     save: ScriptText | None = None
     """Bash that saves what is open, before the session ends."""
 
+    services: tuple[Service, ...] = Field(default=(), max_length=10)
+    """What runs beside it, in the order of their start (`compose.yml`)."""
+
     @model_validator(mode="after")
     def _makes_sense(self) -> App:
         found = [*self._twice(), *self._defaults(), *self._dependencies(), *self._headers(), *self._amounts()]
+        found += out_of_order(self.services)
         if (self.listens is Listens.PORT) != (self.port is not None):
             found.append("`port` belongs to `listens: port`, and to nothing else")
         if found:
@@ -184,6 +189,11 @@ class App(Model):
                     bounds = self.resources.get(name)
                     if bounds and not (bounds.min or 0) <= amount <= (bounds.max or amount):
                         yield f"field {field.name}: option {option.value} sets {name} out of the app's bounds"
+
+    @property
+    def service_images(self) -> set[str]:
+        """What its services need."""
+        return {one.image for one in self.services}
 
     def check(self, values: Mapping[str, JsonValue]) -> dict[str, Value]:
         """The values as the app gets them: of their fields' types, defaults filled in.

@@ -43,6 +43,10 @@ _CAUSES = {
         "The end of the error log says why. Start it again; with more memory if it is large.",
     ),
     "app_gone": ("The app went away.", "The end of the error log says more. Start it again."),
+    "service": (
+        "A service that the app needs ended.",
+        "What it said stands in its log in the session's folder. Start the session again.",
+    ),
     "gate": (
         "The part of the session that lets people in failed.",
         "Start it again; tell an administrator if it happens again.",

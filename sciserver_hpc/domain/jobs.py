@@ -13,6 +13,7 @@ from pydantic_core import from_json
 from .app_fields import Value
 from .apps import App
 from .arrays import ArrayIndices
+from .compose import ServiceName
 from .model import Model
 from .names import FileName, JobName, ScriptText, Slug, Username, Uuid
 from .resources import Resources
@@ -199,6 +200,18 @@ class Mount(Model):
     writable: bool
 
 
+class ServiceImage(Model):
+    """The image of a service beside an app, as it was when the session was asked for."""
+
+    service: ServiceName
+    image: Slug
+    version: str
+    path: str
+    sha256: str
+    size: int
+    mtime_ns: int
+
+
 class JobSpec(Model):
     """A request with every name resolved: all that is needed to render, run and record it."""
 
@@ -232,6 +245,9 @@ class JobSpec(Model):
     values: dict[str, Value] = Field(default_factory=dict)
     """Of a session: what its form says, checked, with defaults."""
 
+    services: tuple[ServiceImage, ...] = ()
+    """Of a session: the images of its app's services, in their order."""
+
     deadline_s: int | None = None
     """Of a session: so long after its start the portal ends it, unless it is extended."""
 
@@ -254,6 +270,11 @@ class JobSpec(Model):
     workdir: str | None = None
     stdout: FileName = "stdout.txt"
     stderr: FileName = "stderr.txt"
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Names of all images it runs, its own first."""
+        return tuple(dict.fromkeys([self.image, *(one.image for one in self.services)]))
 
     @property
     def path(self) -> str:

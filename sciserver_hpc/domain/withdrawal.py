@@ -33,9 +33,9 @@ def stranded(old: Site, new: Site, live: Iterable[JobSpec]) -> dict[str, int]:
     found: Counter[str] = Counter()
     for spec in live:
         found.update({str(thing) for thing in _named(spec) & lost})
-        pair = spec.domain, spec.image
-        if pair in offered - offers and not _named(spec) & lost:
-            found[f"image {spec.image} in domain {spec.domain}"] += 1
+        if not _named(spec) & lost:
+            pairs = {(spec.domain, image) for image in spec.images}
+            found.update(f"image {image} in domain {domain}" for domain, image in pairs & (offered - offers))
     return dict(sorted(found.items()))
 
 
@@ -66,7 +66,8 @@ def _named(spec: JobSpec) -> set[Resource]:
     volumes = [mount.volume for mount in spec.mounts] + [spec.results_volume]
     roots = {volume.partition("/")[0] for volume in volumes if "/" in volume}
     data = {volume for volume in volumes if "/" not in volume}
-    named = {(ResourceKind.DOMAIN, spec.domain), (ResourceKind.IMAGE, spec.image)}
+    named = {(ResourceKind.DOMAIN, spec.domain)}
+    named |= {(ResourceKind.IMAGE, image) for image in spec.images}
     named |= {(ResourceKind.ROOT_VOLUME, name) for name in roots}
     named |= {(ResourceKind.DATA_VOLUME, name) for name in data}
     return {Resource(kind=kind, name=name) for kind, name in named}

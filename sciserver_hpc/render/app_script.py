@@ -31,9 +31,19 @@ def app_script(app_text: str, values: Mapping[str, Value], variables: Mapping[st
     strange = set(variables) - set(VARIABLES)
     if strange:
         raise ValueError(f"no variable of an app: {', '.join(sorted(strange))}")
+    return _script(app_text, values, {name: variables.get(name, "") for name in VARIABLES})
+
+
+def service_script(command: str, values: Mapping[str, Value], folder: str, ready: str) -> str:
+    """The script of a service beside an app, which knows the app's values. `folder`: the directory of the
+    sockets; `ready`: the file it makes once others may use it."""
+    return _script(command, values, {"app_folder": folder, "service_ready": ready})
+
+
+def _script(text: str, values: Mapping[str, Value], variables: Mapping[str, str]) -> str:
     head = [assign(f"{VALUE_PREFIX}{name}", _word(value)) for name, value in values.items()]
-    head += [assign(name, variables.get(name, "")) for name in VARIABLES]
-    return "#!/bin/bash\n" + "\n".join(head) + "\n" + app_text
+    head += [assign(name, value) for name, value in variables.items()]
+    return "#!/bin/bash\n" + "\n".join(head) + "\n" + text
 
 
 def _word(value: Value) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+from ..domain.apps import App
 from ..domain.jobs import JobSpec
 from .apptainer import mounts
 
@@ -34,11 +35,20 @@ def provenance(spec: JobSpec, job_id: int, files: dict[str, str]) -> str:
             "workdir": spec.workdir or spec.target,
             "array": spec.array,
         },
-        "app": spec.app and {"name": spec.app.name, "version": spec.app.version, "values": spec.values},
+        "app": spec.app and _app(spec, spec.app),
         "resources": spec.resources.model_dump(),
         "run": None,
     }
     return json.dumps(record, indent=2) + "\n"
+
+
+def _app(spec: JobSpec, app: App) -> dict[str, object]:
+    services = {
+        one.service: {"name": one.image, "version": one.version, "sha256": one.sha256}
+        for one in spec.services
+    }
+    told: dict[str, object] = {"name": app.name, "version": app.version, "values": spec.values}
+    return told | {"services": services} if services else told
 
 
 def _sha256(text: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..domain.apps import App
 from ..domain.jobs import JobSpec
 from ..domain.scheduling import Payload
-from .app_script import app_script
+from .app_script import app_script, service_script
 from .apptainer import HOME
 from .gate import port_relay, program
 
@@ -37,6 +37,11 @@ class Door:
     origin: str
 
 
+def service_start(name: str) -> str:
+    """Where the script of a service beside the app is."""
+    return f".sciserver/service.{name}.sh"
+
+
 def session_files(spec: JobSpec, app: App, door: Door, folder: str) -> list[Payload]:
     """The files, all 0600. `folder`: the job folder as the app sees it."""
     variables = {
@@ -50,6 +55,9 @@ def session_files(spec: JobSpec, app: App, door: Door, folder: str) -> list[Payl
     scripts = [Payload(path=START, text=app_script(app.start, spec.values, variables))]
     if app.save:
         scripts.append(Payload(path=SAVE, text=app_script(app.save, spec.values, variables)))
+    for one in app.services:
+        text = service_script(one.command, spec.values, DIRECTORY, f"{DIRECTORY}/{one.name}.ready")
+        scripts.append(Payload(path=service_start(one.name), text=text))
     if app.port:
         scripts.append(Payload(path=".sciserver/port_relay.py", text=port_relay()))
     return [

@@ -35,6 +35,7 @@ def wrapper(
         assign("payload_workdir", workdir or folder),
         assign_list("payload", command(spec, folder, parametrised)),
         *_session(spec, folder),
+        *(_services(spec, verify) if spec.app else []),
     ]
     return "#!/bin/bash\n" + "\n".join(head) + "\n" + _body()
 
@@ -45,20 +46,37 @@ def _body() -> str:
 
 
 def _image(spec: JobSpec, apptainer: str, verify: str) -> list[str]:
-    seconds, nanoseconds = divmod(spec.image_mtime_ns, 1_000_000_000)
-    # What `stat --format='%s %.9Y'` prints while the file is the one whose digest was taken.
-    unchanged = f"{spec.image_size} {seconds}.{nanoseconds:09d}"
     return [
         assign("apptainer", apptainer),
         assign("image", spec.image_path),
         assign("image_name", f"{spec.image} {spec.image_version}"),
         assign("image_sha256", spec.image_sha256),
-        assign("image_unchanged", "" if verify == "always" else unchanged),
+        assign("image_unchanged", _unchanged(spec.image_size, spec.image_mtime_ns, verify)),
         assign_list("exec_options", exec_options(spec)),
         assign_list("mount_points", mount_points(spec)),
         assign("home", HOME),
         assign("results_target", spec.results_target),
     ]
+
+
+def _unchanged(size: int, mtime_ns: int, verify: str) -> str:
+    """What `stat --format='%s %.9Y'` prints while the file is the one whose digest was taken; "" where it is
+    always taken anew."""
+    seconds, nanoseconds = divmod(mtime_ns, 1_000_000_000)
+    return "" if verify == "always" else f"{size} {seconds}.{nanoseconds:09d}"
+
+
+def _services(spec: JobSpec, verify: str) -> list[str]:
+    """What runs beside a session's app: lists of equal length, none without services."""
+    services = spec.services
+    lists = {
+        "services": [one.service for one in services],
+        "service_images": [one.path for one in services],
+        "service_image_names": [f"{one.image} {one.version}" for one in services],
+        "service_sha256s": [one.sha256 for one in services],
+        "service_unchanged": [_unchanged(one.size, one.mtime_ns, verify) for one in services],
+    }
+    return [assign_list(name, values) for name, values in lists.items()]
 
 
 def _session(spec: JobSpec, folder: str) -> list[str]:

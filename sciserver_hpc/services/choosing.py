@@ -37,6 +37,13 @@ class Chosen:
         return self.asked.model_copy(update={"time_limit_s": time_limit_s})
 
 
+def serves(app: App, domain: ComputeDomain, facts: Facts) -> bool:
+    """Has `domain` what the app's services need, and may the person use it?"""
+    return app.service_images <= set(domain.images) & facts.site.images.keys() and all(
+        facts.may(Action.USE, "image", image) for image in app.service_images
+    )
+
+
 def choose(
     request: JobRequest, domain: ComputeDomain, asked: Resources, facts: Facts, findings: Findings
 ) -> Chosen | None:

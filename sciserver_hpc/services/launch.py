@@ -106,14 +106,17 @@ def _offered(spec: JobSpec, site: Snapshot) -> dict[str, str]:
         return {f"domain {spec.domain}": "no longer offered"}
     if spec.app is not None and spec.app.name not in site.apps:
         return {f"app {spec.app.name}": "no longer offered"}
-    if spec.image not in domain.images or spec.image not in site.images:
-        return {f"image {spec.image}": f"no longer offered in domain {spec.domain}"}
-    return {}
+    return {
+        f"image {image}": f"no longer offered in domain {spec.domain}"
+        for image in spec.images
+        if image not in domain.images or image not in site.images
+    }
 
 
 def needs(spec: JobSpec) -> list[tuple[Action, str, str]]:
     """What the job's owner must be allowed for it to start: action, kind and name of each thing."""
-    wanted = [(Action.USE, "domain", spec.domain), (Action.USE, "image", spec.image)]
+    wanted = [(Action.USE, "domain", spec.domain)]
+    wanted += [(Action.USE, "image", image) for image in spec.images]
     if spec.app is not None:
         wanted.append((Action.USE, "app", spec.app.name))
     for mount in spec.mounts:

@@ -15,15 +15,16 @@ from datetime import datetime
 
 from ..domain import kernels
 from ..domain.access import Action
+from ..domain.apps import App
 from ..domain.catalogue import ComputeDomain, Image
 from ..domain.errors import Invalid
-from ..domain.jobs import JobRequest, JobSpec, Kind, Mount, check_notebook
+from ..domain.jobs import JobRequest, JobSpec, Kind, Mount, ServiceImage, check_notebook
 from ..domain.limits import Load, load_of
 from ..domain.people import Person
 from ..domain.resources import Resources, over_limit
 from ..domain.volumes import WORKSPACE
 from ..render import parameters_text
-from .choosing import Chosen, choose
+from .choosing import Chosen, choose, serves
 from .facts import Facts
 from .findings import Findings, names
 from .mounting import Mounting
@@ -49,6 +50,8 @@ class Resolved:
     asked: Resources
     chosen: Chosen | None = None
     """Of a session."""
+
+    services: tuple[ServiceImage, ...] = ()
 
     def load(self, request: JobRequest) -> Load:
         """What the job will count while it is not over."""
@@ -80,6 +83,7 @@ class Resolved:
             arguments=request.arguments,
             app=self.chosen.app if self.chosen else None,
             values=dict(self.chosen.values) if self.chosen else {},
+            services=self.services,
             deadline_s=self.chosen.deadline_s if self.chosen else None,
             mounts=self.mounts,
             resources=self.asked,
@@ -142,6 +146,7 @@ def _within(request: JobRequest, domain: ComputeDomain, facts: Facts, findings: 
         findings.invalid(place, sentence)
     image = _image(request, domain, facts, findings)
     kernel = _kernel(request, image, findings) if image else None
+    services = _services(chosen.app, domain, facts, findings) if chosen else ()
     mounting = Mounting(domain, facts, findings)
     mounts, results = mounting.mounts(request), mounting.results(request)
     if results is None or image is None:
@@ -150,7 +155,7 @@ def _within(request: JobRequest, domain: ComputeDomain, facts: Facts, findings: 
     _check_workdir(request, mounts, findings)
     if chosen is not None:
         asked = chosen.extensible(domain)
-    return Resolved(domain, image, kernel, tuple(mounts), results, asked, chosen)
+    return Resolved(domain, image, kernel, tuple(mounts), results, asked, chosen, services)
 
 
 def _check_files(request: JobRequest, findings: Findings) -> None:
@@ -201,10 +206,11 @@ def _domain(request: JobRequest, facts: Facts, findings: Findings) -> ComputeDom
 
 
 def _first(usable: Iterable[ComputeDomain], request: JobRequest, facts: Facts) -> ComputeDomain | None:
-    """The first one; of a session, the first that has an image for it."""
+    """The first one; of a session, the first that has the images for it."""
     first = None
     for domain in usable:
-        if request.app is None or any(_usable_images(request, domain, facts)):
+        app = facts.site.apps.get(request.app or "")
+        if app is None or (serves(app, domain, facts) and any(_usable_images(request, domain, facts))):
             return domain
         first = first or domain
     return first
@@ -246,6 +252,28 @@ def _image(request: JobRequest, domain: ComputeDomain, facts: Facts, findings: F
         if problem := facts.image_problem(image):
             findings.refuse("image", f"image {image.name}", problem)
     return image
+
+
+def _services(app: App, domain: ComputeDomain, facts: Facts, findings: Findings) -> tuple[ServiceImage, ...]:
+    """The images of the app's services: each is asked for as the session's own one is."""
+    found = []
+    for service in app.services:
+        image = facts.site.images.get(service.image)
+        if image is None or image.name not in domain.images:
+            where = f"does not run in domain {domain.name}" if image else "is not in the catalogue"
+            words = f"{app.name} needs image {service.image} for its {service.name}, and that {where}"
+            findings.invalid("app", f"{words}; choose another domain, or ask an administrator")
+            continue
+        _decide(facts, findings, Action.USE, "image", image.name)
+        if problem := facts.image_problem(image):
+            findings.refuse("image", f"image {image.name}", problem)
+        numbers = {"sha256": image.sha256, "size": image.size, "mtime_ns": image.mtime_ns}
+        found.append(
+            ServiceImage(
+                service=service.name, image=image.name, version=image.version, path=image.path, **numbers
+            )
+        )
+    return tuple(found)
 
 
 def _kernel(request: JobRequest, image: Image, findings: Findings) -> str | None:

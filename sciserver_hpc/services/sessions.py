@@ -72,11 +72,14 @@ class Sessions:
         return app.icon
 
     def places(self, person: Person, app: App) -> list[tuple[ComputeDomain, list[Image]]]:
-        """Domains where the person may start it, each with the images they may use that hold it."""
+        """Domains where the person may start it, each with the images they may use that hold it; all that its
+        services need is there."""
         site, rights = self._site.snapshot(), self._site.rights(person)
         places = []
+        usable = {name for name in app.service_images if rights.may(Action.USE, "image", name)}
         for domain in site.domains.values():
-            if domain.interactive and rights.may(Action.USE, "domain", domain.name):
+            served = app.service_images <= usable & set(domain.images) & site.images.keys()
+            if served and domain.interactive and rights.may(Action.USE, "domain", domain.name):
                 images = [site.images[name] for name in domain.images if name in site.images]
                 fit = [i for i in images if app.name in i.apps and rights.may(Action.USE, "image", i.name)]
                 places += [(domain, fit)] if fit else []

@@ -16,9 +16,11 @@ from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.tokens import TokenKind
 from sciserver_hpc.services.admitting import TICKET, Admitting
 from sciserver_hpc.services.heralding import Heralding
+from sciserver_hpc.services.notifying import Notifying, Ways
 from tests.fakes.gates import FakeGate, FakeGates
 from tests.fakes.jobs import add_job, next_job_id
 from tests.fakes.sessions import make_session_job
+from tests.fakes.waker import FakeWaker
 
 from .world import DIGEST, Fused, World
 
@@ -27,7 +29,9 @@ PORT = 40001
 
 
 class SessionWorld(World):
-    """See the module. people: who is in the directory."""
+    """See the module. people: who is in the directory; herald: who tells owners."""
+
+    herald: type[Heralding] = Heralding
 
     def __init__(self, folder: Path) -> None:
         names = ("alice", "bob", "carol")
@@ -40,7 +44,8 @@ class SessionWorld(World):
             self.gates = FakeGates(self.gate)
         gates: Any = Fused(self.gates, self.fuse)
         admitting = Admitting(store, self.clock, self.people.get)
-        return Tending(gates, admitting, Heralding(store, self.clock), GAUGE)
+        notifying = Notifying(store, self.clock, FakeWaker(), Ways(False, None, b"k" * 32), "https://portal")
+        return Tending(gates, admitting, self.herald(store, self.clock, notifying), GAUGE)
 
     # people
     def ask(self, name: str = "alice", **fields: Any) -> Job:

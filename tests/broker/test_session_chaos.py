@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from sciserver_hpc.broker.attending import Tending
 from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.sessions import Session, StopCause
 from sciserver_hpc.domain.states import JobState
@@ -35,6 +34,8 @@ class Teller(Heralding):
 class ChaosWorld(SessionWorld):
     """Gates know for how long nobody used them by the world's own time, whatever our clock does."""
 
+    herald = Teller
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.real = 0.0
@@ -43,10 +44,6 @@ class ChaosWorld(SessionWorld):
         self.wrong: list[str] = []
         keep = self.store.keep_session
         self.store.keep_session = lambda old, new: self._judged(old, new, keep(old, new))
-
-    def _tending(self, store: Any) -> Tending:
-        made = super()._tending(store)
-        return Tending(made.gates, made.passes, Teller(store, self.clock), made.gauge)
 
     def _judged(self, old: Session, new: Session, kept: Session | None) -> Session | None:
         """Also in errands, which let nothing through but a crash: so what is wrong is kept for the end."""

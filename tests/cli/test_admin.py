@@ -278,16 +278,23 @@ def test_everything_is_well(house: checks.Site) -> None:
 def test_apps_are_told_with_what_is_wrong_with_them(house: checks.Site, home: Path) -> None:
     (home / "apps/bad").mkdir(parents=True)
     (home / "apps/bad/app.yml").write_text("title: [")
+    (home / "apps/ports").mkdir()
+    (home / "apps/ports/app.yml").write_text("{}")
+    (home / "apps/ports/compose.yml").write_text(
+        "{version: '2', instances: {web: {image: python, exec: {command: serve}, ports: ['80:80']}}}"
+    )
     sessions = house.settings.sessions.model_copy(update={"apps": (home / "apps",)})
     settings = house.settings.model_copy(update={"sessions": sessions})
     images = house.services.store.images()
-    offering = tuple(one.model_copy(update={"apps": ("ide",)}) for one in images)
+    offering = tuple(one.model_copy(update={"apps": ("ide", "jupyterlab-postgres")}) for one in images)
     house.services.store.apply_site(Site(images=offering))
     verdicts = found(dataclasses.replace(house, settings=settings), "apps")
     assert verdicts["apps jupyterlab"].ok
     assert verdicts["apps rstudio"].text.endswith("not tried by the project")
     assert not verdicts[f"apps {home}/apps/bad"].ok
+    assert "compose.yml: instances.web.ports: services have no" in verdicts[f"apps {home}/apps/ports"].text
     assert verdicts["apps of image python"].text == "there is no ide"
+    assert verdicts["services of app jupyterlab-postgres"].text == "there is no image postgres"
 
 
 def test_a_site_without_sessions_has_nothing_to_check(house: checks.Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,8 @@ def test_waiting_until_it_is_open(house: House, alice: Client, waiting: Waiting)
     number = house.session()
     waiting.next = [
         lambda: house.move(number, JobState.SUBMITTING),
-        lambda: house.move(number, JobState.RUNNING, node="n1", started_at=house.clock.now()),
-        lambda: house.change_session(number, address="192.0.2.7:4001", ready_at=house.clock.now()),
+        lambda: house.move(number, JobState.RUNNING, node="n1", slurm_id=7, started_at=house.clock.now()),
+        lambda: house.reach(number, house.clock.now() + timedelta(hours=1)),
     ]
     assert alice.wait_session(number).phase is Phase.OPEN
     assert waiting.next == []

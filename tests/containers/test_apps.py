@@ -20,6 +20,7 @@ from sciserver_hpc.app_files import AppFiles, shipped
 from sciserver_hpc.devcluster import apptainer, images
 from sciserver_hpc.devcluster.namespace import Command, Namespace
 from sciserver_hpc.devcluster.state import State
+from sciserver_hpc.render.app_script import service_script
 
 from .rfb import Screen
 from .running import SECRET, Running, relay_argv, running, until
@@ -57,7 +58,10 @@ def test_the_shipped_apps_are_in_order() -> None:
 
 
 def test_every_app_that_counts_as_tested_is_tested_here() -> None:
-    assert {name for name, app in AppFiles().apps().items() if app.tested} == {name for name, _ in CASES}
+    """Or on the cluster (test_compose), where it has services beside it: the wrapper starts those."""
+    apps = AppFiles().apps()
+    assert {name for name, app in apps.items() if app.tested and not app.services} == {n for n, _ in CASES}
+    assert {name for name, app in apps.items() if app.services} == {"jupyterlab-postgres"}
 
 
 def test_an_app_that_is_not_tested_says_so_on_its_card() -> None:
@@ -73,12 +77,39 @@ def test_every_app_of_an_image_is_there_and_every_tested_one_has_an_image() -> N
     assert {name for name, app in apps.items() if app.tested} <= offered
 
 
+def test_every_service_of_a_shipped_app_has_an_image() -> None:
+    assert set[str]().union(*(app.service_images for app in AppFiles().apps().values())) <= set(
+        images.catalogue()
+    )
+
+
 @pytest.mark.parametrize("script", sorted(shipped().glob("*/*.sh")), ids=lambda path: path.parent.name)
 def test_scripts_are_good_bash(script: Path) -> None:
     subprocess.run(["/bin/bash", "-n", script], check=True)
     if shutil.which("shellcheck"):
         argv = ["shellcheck", "--shell=bash", "--exclude=SC2154", script]  # the head assigns variables
         assert subprocess.run(argv, capture_output=True, text=True, check=False).stdout == ""
+
+
+def test_jupyterlab_with_a_database_is_jupyterlab_with_where_the_database_is() -> None:
+    """An app's directory is whole, so one script is a copy of the other; a change belongs into both."""
+    plain, beside = (
+        (shipped() / name / "start.sh").read_text().splitlines()[1:]
+        for name in ("jupyterlab", "jupyterlab-postgres")
+    )
+    own = ["PGUSER=$(id -un)", "export PGHOST=$app_folder PGDATABASE=postgres PGUSER"]
+    assert [line for line in beside if line not in own and "PostgreSQL" not in line] == plain
+
+
+def test_the_commands_of_services_are_good_bash(tmp_path: Path) -> None:
+    for app in AppFiles().apps().values():
+        for service in app.services:
+            script = tmp_path / f"{app.name}.{service.name}.sh"
+            script.write_text(service_script(service.command, {}, "/folder", "/ready"))
+            subprocess.run(["/bin/bash", "-n", script], check=True)
+            if shutil.which("shellcheck"):
+                argv = ["shellcheck", "--exclude=SC2154", script]
+                assert subprocess.run(argv, capture_output=True, text=True, check=False).stdout == ""
 
 
 # as they run ------------------------------------------------------------------------------------------

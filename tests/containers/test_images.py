@@ -98,9 +98,9 @@ def test_an_image_that_cannot_be_built_is_refused_with_the_choice(build: FakeBui
 def test_the_command_line_lists_and_builds(build: FakeBuilder, capsys: pytest.CaptureFixture[str]) -> None:
     assert images.main(["build", "r"]) == 0
     assert images.main(["list"]) == 0
-    rows = capsys.readouterr().out.splitlines()[-6:]
+    rows = capsys.readouterr().out.splitlines()[-7:]
     states = [row[18:40].strip() for row in rows]
-    assert states == ["not built", "built", *["not built"] * 3, "not for building here"]
+    assert states == ["not built", "built", *["not built"] * 4, "not for building here"]
 
 
 def test_the_command_line_reports_a_failure(build: FakeBuilder, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sciserver_hpc.domain.jobs import Dependency, JobSpec, Kind, Mount
+from sciserver_hpc.domain.compose import Service
+from sciserver_hpc.domain.jobs import Dependency, JobSpec, Kind, Mount, ServiceImage
 from sciserver_hpc.domain.resources import Resources
 from tests.fakes.sessions import make_app
 
@@ -62,5 +63,22 @@ SESSION = spec(
     app=make_app(inject=(("Authorization", "token {secret}"),), start='exec lab --at "$app_socket"'),
     values={"hours": 2, "title": "it's $(id)"},
     deadline_s=7200,
+)
+SERVICES = spec(
+    kind=Kind.SESSION,
+    filename="app.sh",
+    app=make_app(services=(Service(name="database", image="postgres", command='serve "$value_volume"\n'),)),
+    values={"volume": "Storage/alice/it's $(id)"},
+    services=(
+        ServiceImage(
+            service="database",
+            image="postgres",
+            version="15.0",
+            path="/srv/images/it's.sif",
+            sha256="cd" * 32,
+            size=99,
+            mtime_ns=1_700_000_000_000_000_007,
+        ),
+    ),
 )
 GPU = spec(resources=Resources(cpus=1, tasks=4, nodes=2, gpus=2, time_limit_s=7200), workdir="/tmp")

@@ -5,13 +5,16 @@ The gate is a `python3` of its own at the front of PATH; what it does is a few l
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sciserver_hpc.domain.jobs import Kind
+from sciserver_hpc.domain.compose import Service
+from sciserver_hpc.domain.jobs import Kind, ServiceImage
 from sciserver_hpc.domain.scheduling import Submission
 from sciserver_hpc.render import Door, Surroundings, render
 from tests.fakes.sessions import make_app
@@ -32,6 +35,12 @@ class SessionNode(Node):
         super().__post_init__()
         self.programs = self.base / "bin"
         self.programs.mkdir()
+        self._services: dict[str, str] = {}
+        # What a network of its own needs, an ordinary user of this machine may not have.
+        self._program(
+            "unshare",
+            f'echo "$*" >>{self.notes}/unshare; while [[ $1 != -- ]]; do shift; done; shift; exec "$@"',
+        )
         self.gate(STAY)
         self.app(STAY)
 
@@ -42,22 +51,56 @@ class SessionNode(Node):
 
     def app(self, behaviour: str, save: str = "echo saved") -> None:
         """What apptainer does when it is asked to run the app, and the save hook."""
-        note = f"echo $$ >{self.notes}/app.pid"
-        self.apptainer(f"if [[ ${{@: -1}} == */save.sh ]]; then\n{save}\nelse\n{note}\n{behaviour}\nfi")
+        self._app, self._save = behaviour, save
+        self._write_apptainer()
+
+    def service(self, name: str, behaviour: str) -> None:
+        """What it does when it is asked to run a service; `ready` makes its file."""
+        self._services[name] = behaviour
+        self._write_apptainer()
+
+    def _write_apptainer(self) -> None:
+        home = "for a; do case $a in *:/home/idies) home=${a%%:*};; esac; done"
+        lines = [
+            f"{home}\nname=${{@: -1}} name=${{name##*/service.}} name=${{name%.sh}}",
+            'ready() { : >"$home/.session/$name.ready"; }',
+            f"if [[ ${{@: -1}} == */save.sh ]]; then\n{self._save}\nexit; fi",
+        ]
+        for name, behaviour in self._services.items():
+            note = f"echo $$ >{self.notes}/{name}.pid; echo {name} >>{self.notes}/begun"
+            argv = f"printf '%s\\0' \"$@\" >{self.notes}/{name}.argv"
+            lines.append(
+                f"if [[ ${{@: -1}} == */service.{name}.sh ]]; then\n{note}; {argv}\n{behaviour}\nexit; fi"
+            )
+        lines.append(f"echo $$ >{self.notes}/app.pid; echo app >>{self.notes}/begun\n{self._app}")
+        self.apptainer("\n".join(lines))
 
     def _program(self, name: str, text: str) -> None:
         path = self.programs / name
         path.write_text(f"#!/bin/bash\n{text}\n")
         path.chmod(0o700)
 
-    def session(self, save: bool = True, **around: Any) -> Submission:
+    def session(self, save: bool = True, services: Sequence[str] = (), **around: Any) -> Submission:
         """A session's submission, its folder made."""
-        app = make_app(save="save all" if save else None, inject=(("Authorization", "token {secret}"),))
-        spec = self.spec(kind=Kind.SESSION, filename="app.sh", app=app, values={})
+        beside = tuple(Service(name=name, image="database", command=f"run {name}") for name in services)
+        app = make_app(
+            save="save all" if save else None,
+            inject=(("Authorization", "token {secret}"),),
+            services=beside,
+        )
+        images = tuple(self.image_of(name) for name in services)
+        spec = self.spec(kind=Kind.SESSION, filename="app.sh", app=app, values={}, services=images)
         surroundings = Surroundings(apptainer=str(self.base / "apptainer"), **around)
         made = render(spec, 7, files={}, claim_secret="s3cret", surroundings=surroundings, door=DOOR)
         self.make_folder(made)
         return made
+
+    def image_of(self, service: str) -> ServiceImage:
+        file = self.base / f"{service}.sif"
+        file.write_bytes(f"of {service}".encode())
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        found = {"sha256": digest, "size": file.stat().st_size, "mtime_ns": file.stat().st_mtime_ns}
+        return ServiceImage(service=service, image="database", version="1", path=str(file), **found)
 
     def start(self, submission: Submission, slurm_id: int = 42, **env: str) -> subprocess.Popen[str]:
         return super().start(submission, slurm_id, **{"PATH": f"{self.programs}:{os.environ['PATH']}"} | env)

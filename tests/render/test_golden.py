@@ -57,6 +57,11 @@ def test_a_session_is_rendered_as_recorded() -> None:
     check("session", shown(samples.SESSION, {}, AROUND, door))
 
 
+def test_a_session_with_a_service_is_rendered_as_recorded() -> None:
+    door = Door(secret="the app's", certificate="KEY\n", ca="CA\n", origin="https://u.sessions.example.org")
+    check("services", shown(samples.SERVICES, {}, AROUND, door))
+
+
 def test_without_apptainer_paths_are_the_hosts() -> None:
     spec = samples.spec(workdir="/home/idies/workspace/Storage/alice/persistent/fits")
     text = shown(spec, {"command.txt": "hostname\n"}, Surroundings(apptainer=""))

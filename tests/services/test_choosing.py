@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sciserver_hpc.domain.catalogue import ComputeDomain
+from sciserver_hpc.domain.compose import Service
 from sciserver_hpc.domain.errors import Conflict, Invalid, Refused
 from sciserver_hpc.domain.resources import Resources
 from sciserver_hpc.domain.sessions import SessionRequest
@@ -118,6 +119,63 @@ def test_a_session_needs_a_domain_for_sessions(world: SessionWorld) -> None:
     assert "no compute domain for sessions" in problems(world)["domain"]
 
 
+# services beside an app ------------------------------------------------------------------------------
+def with_service(world: SessionWorld, image: str) -> None:
+    world.apps["lab"] = LAB.model_copy(
+        update={"services": (Service(name="database", image=image, command="serve"),)}
+    )
+
+
+def test_a_services_image_is_kept_as_it_was(world: SessionWorld) -> None:
+    with_service(world, "r")
+    job = world.start()
+    (kept,) = job.spec.services
+    image = next(one for one in SITE_WITH.images if one.name == "r")
+    assert (kept.service, kept.image, kept.path) == ("database", "r", image.path)
+    assert (kept.sha256, kept.size, kept.mtime_ns) == (image.sha256, image.size, image.mtime_ns)
+    assert job.spec.images == ("python", "r")
+    assert world.jobs.claim(job.uuid, world.renderer.claim_secret(job.uuid), 1001)[0] == "run"
+
+
+def test_a_services_image_that_is_not_granted_is_refused_and_its_app_offered_nowhere(
+    world: SessionWorld,
+) -> None:
+    with_service(world, "hidden")
+    assert "no grant" in refusals(world, domain="quick")["image hidden"]
+    assert world.sessions.places(ALICE, world.apps["lab"]) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "words"), [("no", "is not in the catalogue"), ("plain", "does not run in domain quick")]
+)
+def test_a_services_image_that_is_not_there_is_told(world: SessionWorld, image: str, words: str) -> None:
+    with_service(world, image)
+    assert (
+        f"lab needs image {image} for its database, and that {words}"
+        in problems(world, domain="quick")["app"]
+    )
+    assert world.sessions.places(ALICE, world.apps["lab"]) == []
+
+
+def test_a_services_image_whose_grant_was_withdrawn_stops_the_start(world: SessionWorld) -> None:
+    with_service(world, "r")
+    job = world.start()
+    secret = world.renderer.claim_secret(job.uuid)
+    without = tuple(g for g in SITE_WITH.grants if (g.resource.kind, g.resource.name) != ("image", "r"))
+    world.site_is(SITE_WITH.model_copy(update={"grants": without}))
+    verdict, reason = world.jobs.claim(job.uuid, secret, 1001)
+    assert verdict == "refused" and "image r" in reason
+
+
+def test_a_services_image_that_its_domain_offers_no_more_stops_the_start(world: SessionWorld) -> None:
+    with_service(world, "r")
+    job = world.start()
+    secret = world.renderer.claim_secret(job.uuid)
+    quick(world, images=("hidden", "python"))
+    told = ("refused", "image r: no longer offered in domain quick")
+    assert world.jobs.claim(job.uuid, secret, 1001) == told
+
+
 # the form --------------------------------------------------------------------------------------------
 def test_everything_that_is_wrong_is_told_at_once(world: SessionWorld) -> None:
     found = problems(
@@ -144,7 +202,7 @@ def test_resources_come_from_form_person_app_and_domain_in_this_order(world: Ses
     spec = world.start().spec
     assert spec.resources == Resources(cpus=4, memory_mb=2500, time_limit_s=3 * HOUR)
     assert spec.deadline_s == HOUR, "of the form; Slurm gets what it may be extended by"
-    spec = world.start(resources=Resources(cpus=2, time_limit_s=5 * HOUR), values={"hours": 2}).spec
+    spec = world.start(resources=Resources(cpus=2), values={"hours": 2}).spec
     assert (spec.resources.cpus, spec.deadline_s) == (2, 2 * HOUR)
 
 

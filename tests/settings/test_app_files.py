@@ -171,8 +171,61 @@ def test_a_missing_directory_is_told(apps: Path, tmp_path: Path) -> None:
 
 def test_the_definition_that_the_documents_show_is_a_good_one(apps: Path) -> None:
     (page,) = (page for page in PAGES if page.name == "add-an-app.md")
-    (shown,) = (fence.text for fence in fences(page) if fence.language == "yaml")
-    (put(apps, "dashboard") / "app.yml").write_text(shown)
+    shown, beside = (fence.text for fence in fences(page) if fence.language == "yaml")
+    place = put(apps, "dashboard", compose_yml=beside)
+    (place / "app.yml").write_text(shown)
     files = AppFiles([apps])
     assert files.problems() == []
     assert files.apps()["dashboard"].check({"script": "a.py"})["hours"] == 2
+    assert files.apps()["dashboard"].service_images == {"redis"}
+
+
+# services --------------------------------------------------------------------------------------------
+COMPOSE = "version: '2.0'\ninstances:\n  database: {image: postgres, exec: {command: serve}}\n"
+
+
+def test_services_stand_in_a_compose_file(apps: Path) -> None:
+    place = put(apps, "data", compose_yml=COMPOSE)
+    files = AppFiles([apps])
+    assert [one.image for one in files.apps()["data"].services] == ["postgres"]
+    (place / "compose.yml").write_text(COMPOSE.replace("postgres", "mariadb"))
+    assert [one.image for one in files.apps()["data"].services] == ["mariadb"]
+    (place / "compose.yml").unlink()
+    assert files.apps()["data"].services == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("instances: [", "compose.yml is no YAML in line 1"),
+        ("", "compose.yml holds no keys"),
+        (
+            "version: 2\ninstances: {}",
+            "compose.yml is no singularity-compose file: version: 2 is not of type",
+        ),
+        (COMPOSE.replace("postgres", "docker://postgres"), "compose.yml: instances.database.image: must be"),
+        (
+            COMPOSE.replace("image:", "ports: ['1:1'], image:"),
+            "compose.yml: instances.database.ports: services",
+        ),
+        (COMPOSE.replace("image:", "environment: {A: b}, image:"), "environment: is no known field"),
+    ],
+)
+def test_a_compose_file_that_asks_for_more_is_refused_with_a_sentence(
+    apps: Path, text: str, words: str
+) -> None:
+    put(apps, "data", compose_yml=text)
+    files = AppFiles([apps])
+    assert words in only(files.problems())
+    assert list(files.apps()) == ["good"]
+
+
+def test_a_definition_holds_no_services_itself(apps: Path) -> None:
+    place = put(apps, "data")
+    (place / "app.yml").write_text(DEFINITION.format(title="x") + "services: []\n")
+    assert "holds services, which compose.yml gives" in only(AppFiles([apps]).problems())
+
+
+def test_a_compose_file_that_others_may_write_is_refused(apps: Path) -> None:
+    (put(apps, "data", compose_yml=COMPOSE) / "compose.yml").chmod(0o666)
+    assert "compose.yml may be written by others" in only(AppFiles([apps]).problems())

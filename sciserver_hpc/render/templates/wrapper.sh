@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154 # the head assigns them
 # Above: the job's own values, quoted. Below: the same for every job; bash, coreutils and apptainer, curl if there.
-# Exits of its own: 93 a session's gate or app, 94 no scratch space, 95 image changed, 96 refused, 97 no job folder, 98 end not written, 0 second
+# Exits of its own: 93 a session's gate, app or service, 94 no scratch space, 95 image changed, 96 refused, 97 no job folder, 98 end not written, 0 second
 # copy. Few external commands: each costs a fork, and the job waits.
 
 PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin
@@ -15,6 +15,7 @@ started=
 in_container=false
 notebooks=()
 relay=()
+child=
 start_in=$folder
 
 # Slurm goes on in /tmp when it cannot change directory.
@@ -146,14 +147,24 @@ obey_portal() { # obey_portal VERDICT REASON
     esac
 }
 
-verify_image() {
+verify_image() { # verify_image FILE NAME SHA256 UNCHANGED
     local now digest
-    now=$(stat --dereference --format='%s %.9Y' -- "$image" 2>/dev/null)
-    [[ -n $image_unchanged && $now == "$image_unchanged" ]] && return
-    read -r digest _ < <(sha256sum <"$image")
-    [[ $digest == "$image_sha256" ]] && return
-    finish 95 image_changed "The file of image $image_name is missing, or differs from what the job was given;\
+    now=$(stat --dereference --format='%s %.9Y' -- "$1" 2>/dev/null)
+    [[ -n $4 && $now == "$4" ]] && return
+    read -r digest _ < <(sha256sum <"$1")
+    [[ $digest == "$3" ]] && return
+    finish 95 image_changed "The file of image $2 is missing, or differs from what the job was given;\
  submit the job again, and tell an administrator if it happens again."
+}
+
+verify_images() {
+    local number
+    verify_image "$image" "$image_name" "$image_sha256" "$image_unchanged"
+    [[ -n $session ]] || return 0
+    for number in "${!services[@]}"; do
+        verify_image "${service_images[number]}" "${service_image_names[number]}" "${service_sha256s[number]}" \
+            "${service_unchanged[number]}"
+    done
 }
 
 # Node-local, so that an image's caches and temporary files stay off the shared filesystem. One mkdir, whose first
@@ -286,34 +297,86 @@ end_process() { # end_process PID
     wait "$1" 2>/dev/null
 }
 
-# Until the app or its gate ends: the other one then ends too. The gate says by its code why it ended.
+# The services beside the app (decision 14): each in its image, with what the app sees, in a network without any way
+# in or out. Each begins once the one before it made its file; false where something ended before that.
+start_services() {
+    local number in_image=("${run[@]:0:${#run[@]}-1}")
+    for number in "${!services[@]}"; do
+        awaited=${services[number]}
+        { cd -- "$start_in" && exec unshare --user --map-current-user --net -- "${in_image[@]}" \
+            "${service_images[number]}" /bin/bash "$payload_folder/.sciserver/service.$awaited.sh"; } \
+            </dev/null >>"$folder/service.$awaited.txt" 2>&1 &
+        parts+=("$!")
+        until [[ -e $scratch/home/.session/$awaited.ready ]]; do
+            all_alive || return
+            sleep 0.1
+        done
+    done
+    awaited=
+}
+
+all_alive() {
+    local one
+    for one in "${parts[@]}"; do alive "$one" || return; done
+}
+
+# Until gate, app or a service ends: the others then end too, and of the services the last one first.
 run_session() {
+    local awaited='' number parts
     open_gate
-    [[ -z $app_port ]] || enclose_port
-    start_payload
+    parts=("$gate") # then the services, then the app
     trap 'kill -s TERM "$gate"' TERM
     trap 'kill -s USR1 "$gate"' USR1
-    while alive "$child" && alive "$gate"; do wait -n "$child" "$gate"; done
+    if start_services; then
+        [[ -z $app_port ]] || enclose_port
+        start_payload
+        parts+=("$child")
+        while all_alive; do wait -n "${parts[@]}"; done
+    fi
     trap '' TERM USR1
+    judge_session
+    for ((number = ${#services[@]}; number > 0; number--)); do
+        [[ -z ${parts[number]-} ]] || end_process "${parts[number]}"
+    done
+}
+
+# Why it ended: the gate says so by its code, unless the app or a service ended by itself.
+judge_session() {
+    local dead='' died number
+    for number in "${!services[@]}"; do
+        if [[ -z ${parts[number + 1]-} ]] || alive "${parts[number + 1]}"; then continue; fi
+        dead=${services[number]}
+        wait "${parts[number + 1]}"
+        died=$?
+        break
+    done
     if alive "$gate"; then
         end_process "$gate"
         end_process "$heeding"
-        wait "$child"
+        if [[ -z $dead ]]; then
+            wait "$child"
+            code=$?
+            return
+        fi
+        code=93
+    else
+        wait "$gate"
         code=$?
-        return
+        end_process "$heeding"
     fi
-    wait "$gate"
-    code=$?
-    end_process "$heeding"
-    end_process "$child"
+    [[ -z $child ]] || end_process "$child"
     case $code in
         10 | 143) code=0 cause=stopped ;; # 143: by TERM before it could heed it
         11) code=0 cause=idle ;;
         12) code=0 cause=time ;;
-        13) code=93 cause=not_ready ;;
+        13) code=93 cause=not_ready message=${awaited:+"Its service $awaited was not ready in time."} ;;
         14) code=93 cause=app_gone ;;
+        93) ;;
         *) code=93 cause=gate message="The session's gate ended with code $code; .sciserver/gate.log says more." ;;
     esac
+    if [[ -n $dead ]] && ((code)); then
+        cause=service message="Service $dead ended with code $died${awaited:+ before it was ready}; service.$dead.txt says more."
+    fi
 }
 
 # 255 is also what apptainer itself ends with when it cannot start a container, saying FATAL.
@@ -326,7 +389,7 @@ why_255() { # why_255 STDERR
 
 claim_by_folder
 exec {portal}< <(ask_portal jobs/claim)
-[[ -z $apptainer ]] || verify_image
+[[ -z $apptainer ]] || verify_images
 make_scratch
 IFS= read -r verdict <&"$portal"
 IFS= read -r reason <&"$portal"
