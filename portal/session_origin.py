@@ -81,5 +81,5 @@ def _incoming() -> Incoming:
         mode=headers.get("Sec-Fetch-Mode", ""),
         dest=headers.get("Sec-Fetch-Dest", ""),
         method=headers.get("X-Original-Method", ""),
-        upgrade=bool(headers.get("Upgrade")),
+        upgrade=bool(headers.get("X-Original-Upgrade")),
     )

@@ -163,7 +163,7 @@ def fetched(site: str, mode: str, dest: str, origin: str = "") -> dict[str, str]
     return told | ({"Origin": origin} if origin else {})
 
 
-WEBSOCKET = {"Upgrade": "websocket"}
+WEBSOCKET = {"X-Original-Upgrade": "websocket"}
 REQUESTS = [
     ("the first page, after the form", "GET", fetched("same-site", "navigate", "document"), 204),
     ("its own fetch", "GET", fetched("same-origin", "cors", "empty"), 204),
