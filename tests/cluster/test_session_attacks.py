@@ -1,4 +1,4 @@
-"""Bob against alice's open JupyterLab: on the node she works on, over the network, and by pages in her browser.
+"""Bob against alice's open JupyterLab: on her node, over the network, and by pages in her browser.
 
 Who is let in by which pass is in tests/services/test_admitting.py, how a head is read in tests/gate. Here is
 the real thing: nginx, the gate, Slurm's nodes, Chromium.
@@ -10,24 +10,28 @@ import json
 import os
 import re
 import socket
+import ssl
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
+from sciserver_hpc.devcluster.processes import wait
 from sciserver_hpc.session_ca import create
 from tests.portal.live import chromium
 
 from .conftest import Cluster
-from .visitor import Visitor, visiting
+from .visitor import Visitor, run_cell, visiting
 from .web import Web
 from .wire import (
+    PATIENCE,
     UPGRADE,
     Insider,
     Running,
@@ -35,11 +39,14 @@ from .wire import (
     ask_for,
     exchange,
     head,
+    line_to,
     opened,
     paired,
     pass_of,
     said_to,
     served,
+    started,
+    view,
 )
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -183,7 +190,7 @@ def socket_inodes(pids: list[str]) -> set[str]:
         with suppress(OSError):
             for link in Path(f"/proc/{pid}/fd").iterdir():
                 with suppress(OSError):
-                    found.update(re.findall(r"^socket:\[(\d+)\]", os.readlink(link)))
+                    found.update(re.findall(r"^socket:\[(\d+)\]", str(link.readlink())))
     return found
 
 
@@ -466,7 +473,7 @@ def test_names_in_other_clothes_open_nothing(
         assert ask(cluster, host, "/api", paired(passes["alice"]), server_name=name).status in (400, 421), (
             host
         )
-    # The certificate's name and the request's need not agree: browsers share connections. The request's counts.
+    # The certificate's name and the request's need not agree, since browsers share connections.
     assert ask(cluster, lab.host, "/api", server_name="localhost").status == 401
     assert ask(cluster, portal, "/api/v1/me", server_name=name).status == 401
     for first, second in ((portal, lab.host), (lab.host, portal)):
@@ -565,10 +572,10 @@ def test_a_head_too_large_is_refused_early(
     cluster: Cluster, theirs: dict[str, Running], passes: dict[str, str]
 ) -> None:
     his, pass_ = theirs["bob"], paired(passes["bob"])
-    assert ask(cluster, his.host, "/", pass_, f"X: {'y' * 40_000}").status in (400, 431, 494)
-    assert ask(cluster, his.host, f"/{'y' * 40_000}", pass_).status == 414
     many = [f"X-{number}: {'y' * 6000}" for number in range(10)]
-    assert ask(cluster, his.host, "/", pass_, *many).status in (400, 431, 494)
+    for path, *fields in (("/", f"X: {'y' * 40_000}"), (f"/{'y' * 40_000}",), ("/", *many)):
+        answer = said_to(cluster, head("GET", path, his.host, pass_, *fields), his.host.partition(":")[0])
+        assert re.match(rb"HTTP/1\.1 4(00|14|31)|\Z", answer), answer
     assert ask(cluster, his.host, "/", pass_).status == 200
 
 
@@ -593,3 +600,357 @@ def test_a_websocket_needs_the_sessions_own_origin(
     assert ask(cluster, lab.host, path, pass_, *UPGRADE, f"Origin: {lab.origin}").status == 101
     assert ask(cluster, lab.host, path, *UPGRADE, f"Origin: {lab.origin}").status == 401
     assert '"why": "cross_origin"' in log_of(cluster, "portal")
+
+
+# forged records ---------------------------------------------------------------------------------------------
+
+
+TARPIT = """
+import socket, time
+trap = socket.create_server(("127.0.0.1", PORT))
+while True:
+    time.sleep(9)
+"""
+"""A listener that never says a word."""
+
+FORGERIES = {
+    "another session": ('{"uuid": "UUID", "slurm_id": ID, "restarts": 0, "port": GATE}', "of another run"),
+    "another's gate": ('{"uuid": "MINE", "slurm_id": ID, "restarts": 0, "port": GATE}', "certificate"),
+    "the portal's nginx": ('{"uuid": "MINE", "slurm_id": ID, "restarts": 0, "port": NGINX}', "certificate"),
+    "a port of the system's": (
+        '{"uuid": "MINE", "slurm_id": ID, "restarts": 0, "port": 22}',
+        "cannot be read",
+    ),
+    "a host": (
+        '{"uuid": "MINE", "slurm_id": ID, "restarts": 0, "port": GATE, "host": "10.0.0.1"}',
+        "cannot be read",
+    ),
+    "a tarpit": ('{"uuid": "MINE", "slurm_id": ID, "restarts": 0, "port": TARPIT}', "timed out"),
+    "depth": ("[" * 4000, "cannot be read"),
+    "a link": (None, "ln -s /etc/passwd"),
+    "a pipe": (None, "mkfifo"),
+    "a gigabyte": (None, "truncate -s 1G"),
+    "a directory": (None, "mkdir"),
+}
+"""What stands in the record and why it is not believed; without a text, what makes it."""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture
+def closed(cluster: Cluster, web_of: Callable[[str], Web]) -> Iterator[tuple[int, str, str, int, int]]:
+    """A session of bob's whose app never answers, so that its gate publishes nothing: id, uuid, folder,
+    Slurm's id, the port of a tarpit in it."""
+    web, port = web_of("bob"), free_port()
+    number = ask_for(web, "webapp", values=served(TARPIT.replace("PORT", str(port))))
+    assert wait(lambda: view(web, number)["phase"] == "starting", PATIENCE, pause=0.2), view(web, number)
+    job = view(web, number)["job"]
+    assert wait((Path(job["folder"]) / ".sciserver" / "gate.log").exists, PATIENCE)
+    yield number, job["uuid"], job["folder"], job["slurm_id"], port
+    web("POST", f"/sessions/{number}/stop")
+
+
+def test_a_forged_record_leads_nowhere_and_delays_nobody(
+    cluster: Cluster,
+    run_as: Run,
+    web_of: Callable[[str], Web],
+    theirs: dict[str, Running],
+    closed: tuple[int, str, str, int, int],
+) -> None:
+    number, uuid, folder, slurm_id, tarpit = closed
+    words = {
+        "UUID": theirs["alice"].uuid,
+        "MINE": uuid,
+        "ID": str(slurm_id),
+        "GATE": str(gate_port(theirs["alice"])),
+        "NGINX": cluster.url.rpartition(":")[2],
+        "TARPIT": str(tarpit),
+    }
+    record = f"{folder}/.sciserver/session.json"
+    for what, (text, why) in FORGERIES.items():
+        before = log_of(cluster, "broker")
+        if text is None:
+            done = run_as("bob", ["bash", "-c", f"rm -rf {record}; {why} {record}"])
+            assert done.returncode == 0, done.stderr
+            assert not wait(lambda: view(web_of("bob"), number)["phase"] == "open", 4, pause=0.5), what
+        else:
+            filled = re.sub("|".join(rf"\b{word}\b" for word in words), lambda found: words[found[0]], text)
+            run_as("bob", ["bash", "-c", f"rm -rf {record}; cat > {record}"], filled)
+            seen = wait(lambda: why in log_of(cluster, "broker")[len(before) :], 30, pause=0.2)  # noqa: B023
+            assert seen, (what, log_of(cluster, "broker")[len(before) :])
+        assert view(web_of("bob"), number)["phase"] == "starting", what
+    for slow in ("mkfifo", "truncate -s 1G"):
+        run_as("bob", ["bash", "-c", f"rm -rf {record}; {slow} {record}"])
+        quick = started(cluster, web_of("alice"), "webapp", values=served(ECHO))
+        web_of("alice")("POST", f"/sessions/{quick.id}/stop")
+
+
+# pages in her browser ---------------------------------------------------------------------------------------
+
+TRIED = """async ([what, url]) => {
+    const over = new Promise((done) => setTimeout(() => done("silence"), 20000));
+    const tries = {
+        read: () => fetch(url, { credentials: "include" }).then((it) => it.text()),
+        blind: () => fetch(url, { credentials: "include", mode: "no-cors" }).then((it) => it.type),
+        post: () => fetch(url, { method: "POST", credentials: "include", mode: "no-cors", body: "a=b" })
+            .then((it) => it.type),
+        image: () => new Promise((done, fail) => {
+            const image = new Image();
+            image.onload = () => done("loaded");
+            image.onerror = () => fail("error");
+            image.src = url;
+        }),
+        socket: () => new Promise((done, fail) => {
+            const socket = new WebSocket(url.replace("https", "wss"));
+            socket.onopen = () => done("open");
+            socket.onerror = () => fail("error");
+        }),
+    };
+    try { return await Promise.race([tries[what](), over]); } catch (error) { return "refused"; }
+}"""
+
+
+@pytest.fixture(scope="module")
+def evil(victim: Visitor, theirs: dict[str, Running]) -> tuple[Page, Page]:
+    """A page of her other session, whose HTML is anybody's, and one of JupyterLab beside it."""
+    return victim.enter(theirs["other"].id), victim.enter(theirs["alice"].id)
+
+
+def test_a_page_of_a_session_cannot_read_the_portal(
+    cluster: Cluster, victim: Visitor, evil: tuple[Page, Page]
+) -> None:
+    page, _ = evil
+    assert page.evaluate("window.opener") is None
+    for path in ("/api/v1/me", "/sessions", "/api/v1/sessions"):
+        assert page.evaluate(TRIED, ["read", cluster.url + path]) == "refused", path
+    assert page.evaluate(TRIED, ["socket", cluster.url + "/sessions"]) == "refused"
+
+
+def test_a_form_in_a_session_changes_nothing_in_the_portal(
+    cluster: Cluster, victim: Visitor, evil: tuple[Page, Page], lab: Running, web_of: Callable[[str], Web]
+) -> None:
+    page, _ = evil
+    send = """url => { const form = document.createElement("form");
+        form.method = "post"; form.action = url; form.target = "_blank";
+        document.body.append(form); form.submit(); }"""
+    for path in (f"/sessions/{lab.id}/stop", "/logout"):
+        with victim.context.expect_page() as shown:
+            page.evaluate(send, cluster.url + path)
+        shown.value.wait_for_load_state()
+        shown.value.close()
+        page.evaluate(TRIED, ["post", cluster.url + path])
+    assert view(web_of("alice"), lab.id)["phase"] == "open"
+    victim.page.goto("/sessions")
+    assert victim.page.url.endswith("/sessions"), "she is still logged in"
+
+
+def framed(page: Page, url: str) -> str:
+    """What a frame shows."""
+    with page.expect_event("framenavigated"):
+        page.evaluate(
+            """url => { const frame = document.createElement("iframe");
+            frame.src = url; document.body.append(frame);
+            return new Promise((done) => { frame.onload = done; }); }""",
+            url,
+        )
+    frame = page.frames[-1]
+    return frame.url if frame.url.startswith("chrome-error:") else frame.content()
+
+
+def test_neither_the_portal_nor_a_session_can_be_framed(
+    cluster: Cluster, evil: tuple[Page, Page], lab: Running
+) -> None:
+    page, _ = evil
+    assert framed(page, f"{cluster.url}/sessions").startswith("chrome-error:")
+    assert "403 Forbidden" in framed(page, f"{lab.origin}/lab")
+
+
+def test_one_session_cannot_use_another_of_the_same_person(
+    cluster: Cluster, evil: tuple[Page, Page], theirs: dict[str, Running]
+) -> None:
+    """They are of one site, and the browser sends the other one's pass along."""
+    page, lab_page = evil
+    lab, other = theirs["alice"], theirs["other"]
+    before = log_of(cluster, "portal")
+    assert page.evaluate(TRIED, ["read", f"{lab.origin}/api/contents"]) == "refused"
+    assert page.evaluate(TRIED, ["image", f"{lab.origin}/favicon.ico"]) == "refused"
+    assert page.evaluate(TRIED, ["socket", f"{lab.origin}/api/events/subscribe"]) == "refused"
+    for what in ("read", "blind", "post", "image"):
+        lab_page.evaluate(TRIED, [what, f"{other.origin}/reached-by-{what}"])
+    seen = (Path(other.folder) / "stderr.txt").read_text()
+    assert "GET /" in seen
+    assert "reached-by" not in seen
+    assert log_of(cluster, "portal")[len(before) :].count('"why": "cross_origin"') >= 5
+
+
+def test_a_session_cannot_plant_a_pass(
+    cluster: Cluster, victim: Visitor, evil: tuple[Page, Page], lab: Running
+) -> None:
+    page, lab_page = evil
+
+    def ours() -> dict[tuple[str, str], str]:
+        found = victim.context.cookies()
+        return {
+            (one["name"], one["domain"]): one["value"] for one in found if one["name"].startswith("__Host")
+        }
+
+    before = ours()
+    assert {name for name, _ in before} >= {"__Host-pass", "__Host-login"}
+    for name in ("__Host-pass", "__Host-login"):
+        for rest in (
+            "Secure; Path=/; Domain=sessions.localhost",
+            "Secure; Path=/; Domain=localhost",
+            "Path=/lab",
+        ):
+            page.evaluate("text => { document.cookie = text; }", f"{name}=evil; {rest}")
+            header = f"Set-Cookie: {name}=evil; {rest}".replace(";", "%3B").replace(" ", "%20")
+            page.evaluate("path => fetch(path).then((it) => it.status)", f"/?h={header}")
+    page.evaluate("document.cookie = '__Host-pass=evil; Secure; Path=/'")
+    assert ours() == before
+    page.evaluate("fetch('/?h=Clear-Site-Data:%20%22cookies%22').then((it) => it.text())")
+    assert ours() == before
+    assert lab_page.evaluate("fetch('/api').then((it) => it.status)") == 200
+
+
+def test_no_secret_stands_in_the_browsers_history(
+    victim: Visitor, evil: tuple[Page, Page], theirs: dict[str, Running]
+) -> None:
+    secrets = {one["value"] for one in victim.context.cookies() if one["name"].startswith("__Host")}
+    for page in (*evil, victim.page):
+        urls = page.evaluate(
+            "performance.getEntries().map((it) => it.name).concat(location.href, document.referrer)"
+        )
+        assert not [url for url in urls if "ticket" in url or any(secret in url for secret in secrets)]
+        assert page.evaluate("document.cookie").find("__Host") == -1
+
+
+def test_the_kernel_has_nothing_of_the_door(evil: tuple[Page, Page], lab: Running) -> None:
+    """What runs in it is the owner's; the pass of who visits is not."""
+    code = "import os; print(*[name for name in os.environ if 'PASS' in name or 'SECRET' in name], sep=',')"
+    assert run_cell(evil[1], "python3", code) == ""
+
+
+# rights that end --------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def held(cluster: Cluster, session: Running, secret: str) -> Iterator[ssl.SSLSocket]:
+    """An open WebSocket."""
+    with line_to(cluster, session.host.partition(":")[0]) as line:
+        fields = (paired(secret), f"Origin: {session.origin}", *UPGRADE)
+        line.sendall(head("GET", "/api/events/subscribe", session.host, *fields))
+        assert line.recv(12) == b"HTTP/1.1 101"
+        yield line
+
+
+def hung_up(line: ssl.SSLSocket) -> bool:
+    """Does the other end hang up, sooner or later?"""
+    line.settimeout(60)
+    try:
+        while line.recv(9999):
+            pass
+    except TimeoutError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def lent(web: Web, session: Running, subject: dict[str, str], **more: str) -> dict[str, Any]:
+    """A grant to work in the session."""
+    thing = {"kind": "session", "name": str(session.id)}
+    asked = {"subject": subject, "resource": thing, "actions": ["write"]}
+    answer = web("POST", "/grants", json=asked | more)
+    assert answer.status_code == 201, answer.text
+    return asked
+
+
+BOB = {"kind": "user", "name": "bob"}
+
+
+def test_a_grant_that_expires_ends_what_is_open(
+    cluster: Cluster, bob: Insider, web_of: Callable[[str], Web], lab: Running
+) -> None:
+    end = datetime.now(UTC) + timedelta(seconds=6)
+    lent(web_of("alice"), lab, BOB, expires=end.isoformat())
+    secret = bob.enter(lab)
+    with held(cluster, lab, secret) as line:
+        assert hung_up(line)
+    assert datetime.now(UTC) >= end
+    assert ask(cluster, lab.host, "/api", paired(secret)).status in (401, 403)
+
+
+def test_a_grant_taken_back_ends_tickets_too(
+    cluster: Cluster, bob: Insider, web_of: Callable[[str], Web], lab: Running
+) -> None:
+    asked = lent(web_of("alice"), lab, BOB)
+    ticket, secret = bob.ticket(lab), bob.enter(lab)
+    with held(cluster, lab, secret) as line:
+        assert web_of("alice")("POST", "/grants/revoke", json=asked).status_code == 200
+        assert hung_up(line)
+    assert ask(cluster, lab.host, "/api", paired(secret)).status in (401, 403)
+    late = pass_of(exchange(cluster, lab.host, ticket))
+    assert ask(cluster, lab.host, "/api", paired(late)).status in (401, 403)
+
+
+def test_who_leaves_the_group_is_out(cluster: Cluster, web_of: Callable[[str], Web], lab: Running) -> None:
+    alice, carol = web_of("alice"), web_of("carol")
+    group, member = f"guests-{uuid4().hex[:8]}", {"member": {"kind": "user", "name": "carol"}}
+    assert alice("POST", "/groups", json={"name": group}).status_code < 300
+    assert alice("POST", f"/groups/{group}/invite", json=member).status_code < 300
+    assert carol("POST", f"/groups/{group}/accept").status_code < 300
+    lent(alice, lab, {"kind": "portal_group", "name": group})
+    insider = Insider(cluster, "carol")
+    secret = insider.enter(lab)
+    insider.close()
+    with held(cluster, lab, secret) as line:
+        assert alice("POST", f"/groups/{group}/remove", json=member).status_code < 300
+        assert hung_up(line)
+    assert ask(cluster, lab.host, "/api", paired(secret)).status in (401, 403)
+
+
+def test_with_the_login_everything_ends(cluster: Cluster, lab: Running) -> None:
+    other = Insider(cluster, "alice")
+    ticket, secret = other.ticket(lab), other.enter(lab)
+    with held(cluster, lab, secret) as line:
+        other.log_out()
+        assert ask(cluster, lab.host, "/api", paired(secret)).status == 401
+        assert hung_up(line)
+    other.close()
+    assert pass_of(exchange(cluster, lab.host, ticket)) == ""
+
+
+# what people type -------------------------------------------------------------------------------------------
+
+
+def test_text_of_a_form_never_runs(cluster: Cluster, web_of: Callable[[str], Web]) -> None:
+    web, mark = web_of("alice"), f"ran-{uuid4().hex}"
+    volume = cluster.state.shared / "storage" / "alice" / "persistent"
+    there = f"/home/idies/workspace/Storage/alice/persistent/{mark}"
+    nasty = f"a'; touch {there}; \"$(touch {there})`touch {there}`{{{{7*7}}}}${{IFS}}; #"
+    asked = {
+        "app": "jupyterlab",
+        "domain": "interactive",
+        "image": "python",
+        "volumes": [{"volume": "Storage/alice/persistent", "mode": "rw"}],
+    }
+    for bad in (f"a\ntouch {there}", "a\0b", "x" * 1_000_000, ["a"], {"a": "b"}, "../../etc", "/etc"):
+        answer = web("POST", "/sessions", json=asked | {"values": {"folder": bad}})
+        assert answer.status_code == 422, (str(bad)[:50], answer.text)
+    for field in ("command", "socket", "app_socket", "PATH"):
+        assert web("POST", "/sessions", json=asked | {"values": {field: nasty}}).status_code == 422
+    assert web("POST", "/sessions", json=asked | {"name": "a\n#SBATCH --uid=0"}).status_code == 422
+    running = web(
+        "POST", "/sessions", json=asked | {"values": {"folder": nasty}, "name": f"$(touch {there})"}
+    )
+    assert running.status_code in (201, 422), running.text
+    if running.status_code == 422:
+        running = web("POST", "/sessions", json=asked | {"values": {"folder": nasty}})
+    session = opened(cluster, web, running.json()["session"]["id"])
+    assert "{{7*7}}" in web.page("GET", f"/sessions/{session.id}", headers=web.browser()).text
+    web("POST", f"/sessions/{session.id}/stop")
+    assert wait(lambda: view(web, session.id)["phase"] == "over", PATIENCE, pause=0.5)
+    assert [path for path in volume.rglob("*") if path.name == mark] == []

@@ -98,13 +98,13 @@ def line_to(cluster: Cluster, server_name: str) -> Iterator[ssl.SSLSocket]:
 def said_to(cluster: Cluster, raw: bytes, server_name: str = "localhost") -> bytes:
     """Everything that comes back for `raw` until nginx hangs up or is silent for a while."""
     with line_to(cluster, server_name) as line:
-        line.sendall(raw)
         line.settimeout(8)
         found = b""
         try:
+            line.sendall(raw)
             while data := line.recv(64 << 10):
                 found += data
-        except (TimeoutError, ConnectionError, ssl.SSLError):
+        except OSError:
             pass
         return found
 
