@@ -630,9 +630,9 @@ FORGERIES = {
     "a link": (None, "ln -s /etc/passwd"),
     "a pipe": (None, "mkfifo"),
     "a gigabyte": (None, "truncate -s 1G"),
-    "a directory": (None, "mkdir"),
 }
-"""What stands in the record and why it is not believed; without a text, what makes it."""
+"""What stands in the record and why it is not believed; without a text, what makes it: alice's next session
+opens all the same."""
 
 
 def free_port() -> int:
@@ -675,17 +675,14 @@ def test_a_forged_record_leads_nowhere_and_delays_nobody(
         if text is None:
             done = run_as("bob", ["bash", "-c", f"rm -rf {record}; {why} {record}"])
             assert done.returncode == 0, done.stderr
-            assert not wait(lambda: view(web_of("bob"), number)["phase"] == "open", 4, pause=0.5), what
+            quick = started(cluster, web_of("alice"), "webapp", values=served(ECHO))
+            web_of("alice")("POST", f"/sessions/{quick.id}/stop")
         else:
             filled = re.sub("|".join(rf"\b{word}\b" for word in words), lambda found: words[found[0]], text)
             run_as("bob", ["bash", "-c", f"rm -rf {record}; cat > {record}"], filled)
             seen = wait(lambda: why in log_of(cluster, "broker")[len(before) :], 30, pause=0.2)  # noqa: B023
             assert seen, (what, log_of(cluster, "broker")[len(before) :])
         assert view(web_of("bob"), number)["phase"] == "starting", what
-    for slow in ("mkfifo", "truncate -s 1G"):
-        run_as("bob", ["bash", "-c", f"rm -rf {record}; {slow} {record}"])
-        quick = started(cluster, web_of("alice"), "webapp", values=served(ECHO))
-        web_of("alice")("POST", f"/sessions/{quick.id}/stop")
 
 
 # pages in her browser ---------------------------------------------------------------------------------------
