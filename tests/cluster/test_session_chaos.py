@@ -16,12 +16,14 @@ from typing import Any
 import pytest
 
 from sciserver_hpc.app_files import shipped
-from sciserver_hpc.devcluster import cgroup, settings, slurm, toml
+from sciserver_hpc.devcluster import cgroup, settings, slurm
 from sciserver_hpc.devcluster.daemon import start
 from sciserver_hpc.devcluster.processes import wait
+from sciserver_hpc.domain import toml
 
 from .conftest import Cluster, kill
 from .test_bad_input import small_disk
+from .test_faults import let_it_save
 from .web import Web
 from .wire import PATIENCE, Insider, Running, ask, ask_for, opened, paired, served, started, view
 
@@ -120,17 +122,23 @@ def test_started_while_slurm_is_away_it_opens_once_it_is_back(cluster: Cluster, 
     is_one(cluster, opened(cluster, alice, number))
 
 
-def test_a_lost_answer_of_sbatch_makes_one_session(cluster: Cluster, alice: Web) -> None:
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_lost_answer_of_sbatch_makes_one_session(cluster: Cluster, alice: Web, killed: bool) -> None:
+    """The deaf controller queues it later; `killed`: the broker dies between handing it over and writing so."""
+    broker = cluster.part("broker")
     with cluster.part("slurmctld").frozen():
         number = new(alice)
         submitting = lambda: view(alice, number)["job"]["state"] == "SUBMITTING"  # noqa: E731
         assert wait(submitting, PATIENCE, pause=0.2)
+        if killed:
+            broker.kill()
+    broker.start()
     is_one(cluster, opened(cluster, alice, number))
 
 
-@pytest.mark.parametrize("name", ["broker", "portal", "agent", "nginx"])
+@pytest.mark.parametrize("name", ["broker", "portal", "agent"])
 def test_killed_while_sessions_start(cluster: Cluster, alice: Web, name: str) -> None:
-    numbers = [new(alice) for _ in range(3)]
+    numbers = [new(alice) for _ in range(2)]
     if name == "agent":
         for agent in cluster.agents_of("alice"):
             kill(agent)
@@ -153,21 +161,22 @@ def test_a_gate_that_found_no_portal_to_tell_is_found_all_the_same(cluster: Clus
 # while it runs ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["broker", "portal", "agent", "nginx", "slurmctld", "slapd"])
-def test_killed_under_an_open_session(cluster: Cluster, alice: Web, insider: Insider, name: str) -> None:
+def test_whatever_is_killed_under_it_an_open_session_goes_on(
+    cluster: Cluster, alice: Web, insider: Insider
+) -> None:
     session = running(cluster, alice)
     secret = insider.enter(session)
-    if name == "agent":
-        for agent in cluster.agents_of("alice"):
-            kill(agent)
-    else:
-        if name == "slurmctld":  # killed before it saved, it forgets the job
-            saved = cluster.state.root / "slurm" / "ctld" / "job_state"
-            before = saved.stat().st_mtime
-            assert wait(lambda: saved.stat().st_mtime > before, 30, pause=0.2)
-        cluster.part(name).kill()
-        cluster.part(name).start()
-    assert answers(cluster, session, secret)
+    for name in ("broker", "portal", "agent", "nginx", "slapd", "slurmctld"):
+        if name == "agent":
+            for agent in cluster.agents_of("alice"):
+                kill(agent)
+        else:
+            if name == "slurmctld":
+                let_it_save(cluster)
+            cluster.part(name).kill()
+            cluster.part(name).start()
+        assert answers(cluster, session, secret), name
+        assert view(alice, session.id)["phase"] == "open", name
     alice("POST", f"/sessions/{session.id}/stop")
     assert ended(alice, session.id) == ("CANCELLED", "Cancelled by alice.")
     is_one(cluster, session)
@@ -238,6 +247,9 @@ def test_with_a_full_results_volume_it_says_so(
     carol, scratch = web_of("carol"), cluster.state.shared / "temporary" / "carol"
     assert volume.exists()
     with small_disk(scratch, 64):
+        owner = scratch.stat()
+        (scratch / "jobs").mkdir(mode=0o700)
+        os.chown(scratch / "jobs", owner.st_uid, owner.st_gid)
         (scratch / "full").write_bytes(b"x" * (64 << 10))
         state, sentence = ended(carol, new(carol))
     assert state == "REJECTED"
@@ -270,7 +282,7 @@ def test_out_of_memory_is_told_with_advice(cluster: Cluster, alice: Web) -> None
     state, sentence = ended(alice, number)
     assert state == "OUT_OF_MEMORY"
     assert "300 MB" in sentence
-    assert "more memory" in sentence
+    assert "Ask for 512 MB and run again" in sentence
 
 
 @pytest.fixture
