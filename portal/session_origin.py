@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from urllib.parse import urlsplit
 
+import structlog
 from flask import Blueprint, Flask, abort, redirect, request
 from werkzeug.wrappers import Response
 
@@ -19,6 +21,7 @@ from .cookies import set_cookie
 from .guard import Access, allow
 from .services import services
 
+log = structlog.get_logger(__name__)
 bp = Blueprint("session_origin", __name__, url_prefix="/.sciserver")
 SESSION = "X-Sciserver-Session"
 _UUID = re.compile(r"[0-9a-f]{32}\Z")
@@ -56,9 +59,18 @@ def auth() -> Response:
 @bp.post("/enter")
 @allow(Access(public=True, csrf=False))
 def enter() -> Response:
-    """Take the ticket that the portal's page sent, and let the browser in."""
+    """Take the ticket that the portal's page sent, and let the browser in.
+
+    From another page it could be another person's, who would let this browser in as themselves. A browser
+    says with every form where it stood (Fetch standard, 3.2); only a program says nothing.
+    """
     uuid = _uuid()
-    entered = services.admitting.enter(uuid, request.form.get("ticket", "")[:200])
+    portal = urlsplit(services.settings.portal.url)
+    entered = None
+    if request.headers.get("Origin", "") in ("", f"{portal.scheme}://{portal.netloc}"):
+        entered = services.admitting.enter(uuid, request.form.get("ticket", "")[:200])
+    else:
+        log.warning("ticket from elsewhere", session=uuid, origin=request.headers["Origin"][:200])
     if entered is None:
         return redirect(f"{services.settings.portal.url}/sessions/at/{uuid}", 303)
     response = redirect(entered.path, 303)

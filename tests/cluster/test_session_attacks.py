@@ -435,6 +435,18 @@ def test_a_ticket_is_good_once_and_at_its_own_session(
     assert '"event": "ticket refused"' in log_of(cluster, "portal")
 
 
+def test_nobody_is_let_in_by_anothers_page(
+    cluster: Cluster, bob: Insider, theirs: dict[str, Running]
+) -> None:
+    """Bob's page could send a ticket of his: whoever looks at it would be in his session as bob."""
+    his = theirs["bob"]
+    ticket = bob.ticket(his)
+    for origin in ("null", "https://evil.example", theirs["alice"].origin, his.origin, f"{cluster.url}.evil"):
+        assert pass_of(exchange(cluster, his.host, ticket, origin=origin)) == "", origin
+    assert '"event": "ticket from elsewhere"' in log_of(cluster, "portal")
+    assert pass_of(exchange(cluster, his.host, ticket))
+
+
 def test_knowing_a_session_helps_nobody(
     cluster: Cluster, run_as: Run, bob: Insider, web_of: Callable[[str], Web], lab: Running
 ) -> None:

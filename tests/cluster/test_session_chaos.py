@@ -124,7 +124,7 @@ def test_started_while_slurm_is_away_it_opens_once_it_is_back(cluster: Cluster, 
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_lost_answer_of_sbatch_makes_one_session(cluster: Cluster, alice: Web, killed: bool) -> None:
-    """The deaf controller queues it later; `killed`: the broker dies between handing it over and writing so."""
+    """The deaf controller queues it later; `killed`: the broker dies after handing it over."""
     broker = cluster.part("broker")
     with cluster.part("slurmctld").frozen():
         number = new(alice)

@@ -190,10 +190,14 @@ class Insider:
         self._http.close()
 
 
-def exchange(cluster: Cluster, host: str, ticket: str, path: str = "/.sciserver/enter") -> Reply:
-    """Send a ticket to a session's origin."""
+def exchange(
+    cluster: Cluster, host: str, ticket: str, path: str = "/.sciserver/enter", origin: str = ""
+) -> Reply:
+    """Send a ticket to a session's origin, from a page of `origin`: the portal's own, unless it is said."""
     kind = "Content-Type: application/x-www-form-urlencoded"
-    return ask(cluster, host, path, kind, method="POST", body=f"ticket={ticket}")
+    return ask(
+        cluster, host, path, kind, f"Origin: {origin or cluster.url}", method="POST", body=f"ticket={ticket}"
+    )
 
 
 def pass_of(answer: Reply) -> str:

@@ -46,7 +46,7 @@ def test_a_click_sends_a_ticket_to_the_sessions_origin_and_nowhere_else(house: H
     assert f'action="{origin(house, number)}/.sciserver/enter"' in answer.text
     policy = answer.headers["Content-Security-Policy"]
     assert f"form-action 'self' {origin(house, number)};" in policy and "unsafe" not in policy
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Referrer-Policy"] == "strict-origin"
     assert answer.headers["Cache-Control"] == "no-store"
     elsewhere = house.browser("alice").get(f"/sessions/{number}").headers["Content-Security-Policy"]
     assert "form-action 'self';" in elsewhere
