@@ -65,9 +65,8 @@ def enter() -> Response:
     says with every form where it stood (Fetch standard, 3.2); only a program says nothing.
     """
     uuid = _uuid()
-    portal = urlsplit(services.settings.portal.url)
     entered = None
-    if request.headers.get("Origin", "") in ("", f"{portal.scheme}://{portal.netloc}"):
+    if request.headers.get("Origin", "") in ("", _portal()):
         entered = services.admitting.enter(uuid, request.form.get("ticket", "")[:200])
     else:
         log.warning("ticket from elsewhere", session=uuid, origin=request.headers["Origin"][:200])
@@ -76,6 +75,13 @@ def enter() -> Response:
     response = redirect(entered.path, 303)
     set_cookie(response, PASS_COOKIE, entered.secret, timedelta(days=30))
     return response
+
+
+def _portal() -> str:
+    """The portal's origin as browsers write it: in small letters, the scheme's own port left out."""
+    found = urlsplit(services.settings.portal.url.lower())
+    port = {"https": ":443", "http": ":80"}[found.scheme]
+    return f"{found.scheme}://{found.netloc.removesuffix(port)}"
 
 
 def _uuid() -> str:

@@ -25,10 +25,11 @@ def ask(house: House, uuid: str, cookie: str = "", method: str = "GET", **header
     return house.app.test_client(use_cookies=False).get("/.sciserver/auth", headers=sent)
 
 
-def come_in(house: House, uuid: str, ticket: str) -> Any:
+def come_in(house: House, uuid: str, ticket: str, **headers: str) -> Any:
     """The form that the portal's page sends to the session's origin."""
     client = house.app.test_client(use_cookies=False)
-    return client.post("/.sciserver/enter", data={"ticket": ticket}, headers={"X-Sciserver-Session": uuid})
+    named = {"X-Sciserver-Session": uuid} | headers
+    return client.post("/.sciserver/enter", data={"ticket": ticket}, headers=named)
 
 
 class AtOrigin:
