@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from urllib.parse import urlsplit
 
+import structlog
 from flask import Blueprint, Flask, abort, redirect, request
 from werkzeug.wrappers import Response
 
@@ -19,6 +21,7 @@ from .cookies import set_cookie
 from .guard import Access, allow
 from .services import services
 
+log = structlog.get_logger(__name__)
 bp = Blueprint("session_origin", __name__, url_prefix="/.sciserver")
 SESSION = "X-Sciserver-Session"
 _UUID = re.compile(r"[0-9a-f]{32}\Z")
@@ -58,15 +61,27 @@ def auth() -> Response:
 def enter() -> Response:
     """Take the ticket that the portal's page sent, and let the browser in.
 
-    From nobody else's page: somebody would find themselves in a session of who sent them there.
+    From another page it could be another person's, who would let this browser in as themselves. A browser
+    says with every form where it stood (Fetch standard, 3.2); only a program says nothing.
     """
-    uuid, ours = _uuid(), request.headers.get("Origin") == services.settings.portal.url
-    entered = services.admitting.enter(uuid, request.form.get("ticket", "")[:200]) if ours else None
+    uuid = _uuid()
+    entered = None
+    if request.headers.get("Origin", "") in ("", _portal()):
+        entered = services.admitting.enter(uuid, request.form.get("ticket", "")[:200])
+    else:
+        log.warning("ticket from elsewhere", session=uuid, origin=request.headers["Origin"][:200])
     if entered is None:
         return redirect(f"{services.settings.portal.url}/sessions/at/{uuid}", 303)
     response = redirect(entered.path, 303)
     set_cookie(response, PASS_COOKIE, entered.secret, timedelta(days=30))
     return response
+
+
+def _portal() -> str:
+    """The portal's origin as browsers write it: in small letters, the scheme's own port left out."""
+    found = urlsplit(services.settings.portal.url.lower())
+    port = {"https": ":443", "http": ":80"}[found.scheme]
+    return f"{found.scheme}://{found.netloc.removesuffix(port)}"
 
 
 def _uuid() -> str:
@@ -84,5 +99,5 @@ def _incoming() -> Incoming:
         mode=headers.get("Sec-Fetch-Mode", ""),
         dest=headers.get("Sec-Fetch-Dest", ""),
         method=headers.get("X-Original-Method", ""),
-        upgrade=bool(headers.get("Upgrade")),
+        upgrade=bool(headers.get("X-Original-Upgrade")),
     )

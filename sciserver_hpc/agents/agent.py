@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import structlog
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
 from ..agent import protocol
@@ -29,6 +30,8 @@ from ..domain.scheduling import (
 )
 from ..domain.states import JobState
 from .connection import Lost, NotSent
+
+log = structlog.get_logger(__name__)
 
 FILES_S = 20.0
 """For a call about files: a filesystem that hangs longer is told as such."""
@@ -140,7 +143,12 @@ class SocketAgent:
 
     def session_records(self, folders: Sequence[tuple[str, str]]) -> list[SessionRecord | None]:
         """What gates published."""
-        return [session_record(text) for text in self._of_folders("session_records", _TEXTS, folders)]
+        texts = self._of_folders("session_records", _TEXTS, folders)
+        records = [session_record(text) for text in texts]
+        for (_, folder), text, record in zip(folders, texts, records, strict=True):
+            if text and record is None:
+                log.warning("session record cannot be read", folder=folder)
+        return records
 
     def make_volume(self, root: str, owner: str, name: str) -> None:
         """Make a user volume's directory."""

@@ -113,7 +113,10 @@ class Attendant:
         """Find its gate: the port by its record, the host by Slurm's word on the node."""
         owner = whose(job)[1]
         [record] = self._agents.of(owner).session_records([(job.spec.results_root, job.spec.folder)])
-        if record is None or not is_of(record, job):
+        if record is None:
+            return False
+        if not is_of(record, job):
+            log.warning("session record of another run", session=job.id)
             return False
         scheduler = self._schedulers.get(job.cluster)
         host = scheduler and scheduler.address(job.node)

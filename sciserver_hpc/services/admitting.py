@@ -147,6 +147,7 @@ class Admitting:
         job, session = found
         one = self._store.live_pass(job.id, digest(secret), self._clock.now())
         if one is None:
+            log.info("session request refused", session=job.id, why=Refusal.NO_PASS)
             return Refusal.NO_PASS
         if not _from_itself(origin, incoming):
             return self._refused(Refusal.CROSS_ORIGIN, job, one)

@@ -16,6 +16,8 @@ from .cast import Cast
 from .house import URL, Browser, House
 from .test_session_pages import share
 
+OWN, OTHER = "https://{uuid}.sessions.localhost", "https://" + "0" * 32 + ".sessions.localhost"
+
 
 def ticket_of(browser: Browser, number: int, mode: str = "use") -> str:
     """The ticket in the page that a click on the card brings."""
@@ -66,6 +68,17 @@ def test_a_ticket_becomes_a_pass_in_a_cookie_of_this_host_alone(house: House) ->
     assert answer.headers["X-Session-Pass"].isdecimal()
 
 
+@pytest.mark.parametrize(
+    "origin", ["null", OTHER.replace("https", "http"), f"{URL}.evil.example", f"{URL}:444"]
+)
+def test_a_ticket_from_another_page_is_not_taken(house: House, origin: str) -> None:
+    """It could be another person's: who looks at that page would be in the session as them."""
+    number = house.open_session()
+    uuid, ticket = house.uuid(number), ticket_of(house.browser("alice"), number)
+    assert "Set-Cookie" not in come_in(house, uuid, ticket, Origin=origin).headers
+    assert "Set-Cookie" in come_in(house, uuid, ticket, Origin=URL).headers
+
+
 def test_a_ticket_is_good_once(house: House) -> None:
     number = house.open_session()
     ticket = ticket_of(house.browser("alice"), number)
@@ -75,12 +88,12 @@ def test_a_ticket_is_good_once(house: House) -> None:
     assert "Set-Cookie" not in again.headers
 
 
-@pytest.mark.parametrize("sent_by", ["https://evil.example", "null", "", "https://localhost.evil.example"])
+@pytest.mark.parametrize("sent_by", ["https://evil.example", "null", "https://localhost.evil.example"])
 def test_a_ticket_comes_from_the_portals_page_alone(house: House, sent_by: str) -> None:
     """Else bob's page could put alice into a session of bob's, where she would work."""
     number = house.open_session()
     ticket = ticket_of(house.browser("alice"), number)
-    answer = come_in(house, house.uuid(number), ticket, sent_by)
+    answer = come_in(house, house.uuid(number), ticket, Origin=sent_by)
     assert "/sessions/at/" in answer.headers["Location"]
     assert "Set-Cookie" not in answer.headers
 
@@ -164,16 +177,13 @@ def test_a_programs_token_opens_nothing(house: House) -> None:
     assert answer.status_code == 401
 
 
-OWN, OTHER = "https://{uuid}.sessions.localhost", "https://" + "0" * 32 + ".sessions.localhost"
-
-
 def fetched(site: str, mode: str, dest: str, origin: str = "") -> dict[str, str]:
     """What a browser says of a request (Fetch Metadata)."""
     told = {"Sec_Fetch_Site": site, "Sec_Fetch_Mode": mode, "Sec_Fetch_Dest": dest}
     return told | ({"Origin": origin} if origin else {})
 
 
-WEBSOCKET = {"Upgrade": "websocket"}
+WEBSOCKET = {"X-Original-Upgrade": "websocket"}
 REQUESTS = [
     ("the first page, after the form", "GET", fetched("same-site", "navigate", "document"), 204),
     ("its own fetch", "GET", fetched("same-origin", "cors", "empty"), 204),
