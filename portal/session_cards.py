@@ -69,7 +69,7 @@ def cards(found: Sequence[Found]) -> list[Card]:
     now, me = services.clock.now(), person()
     return [
         _card(view, me.username == job.owner, me.username == job.owner or _may_use(job, session), now)
-        for (job, session), view in zip(found, services.sessions.shown(found), strict=True)
+        for (job, session), view in zip(found, services.sessions.shown(person(), found), strict=True)
     ]
 
 

@@ -68,7 +68,7 @@ def shown(job_id: int, note: str = "") -> str:
         note=note,
         events=_events(card),
         tail=tail(card),
-        filled=_filled(app, card.view.values) if app else [],
+        filled=_filled(app, card.view.values) if app and card.own else [],
     )
 
 

@@ -115,7 +115,8 @@ def list_sessions() -> SessionsAnswer:
     """All cards."""
     mine, shared = services.sessions.list(person()), services.sessions.shared(person())
     return SessionsAnswer(
-        sessions=tuple(services.sessions.shown(mine)), shared=tuple(services.sessions.shown(shared))
+        sessions=tuple(services.sessions.shown(person(), mine)),
+        shared=tuple(services.sessions.shown(person(), shared)),
     )
 
 
@@ -159,7 +160,7 @@ def session_ready() -> Response:
 
 
 def _answer(job_id: int) -> SessionAnswer:
-    [shown] = services.sessions.shown([services.sessions.get(person(), job_id)])
+    [shown] = services.sessions.shown(person(), [services.sessions.get(person(), job_id)])
     return SessionAnswer(session=shown)
 
 

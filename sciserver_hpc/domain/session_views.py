@@ -100,6 +100,12 @@ def session_view(
     )
 
 
+def for_guests(view: SessionView) -> SessionView:
+    """What those see it is shared with: not what its owner filled in, nor where the owner's files are."""
+    theirs = {"mounts": (), "results_volume": "", "folder": "", "target": ""}
+    return view.model_copy(update={"values": {}, "job": view.job.model_copy(update=theirs)})
+
+
 def sentence(job: Job, session: Session, gauge: Gauge, now: datetime) -> str:
     """State, cause and next step."""
     stands = phase(job, session)

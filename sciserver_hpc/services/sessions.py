@@ -14,7 +14,7 @@ from ..domain.errors import Conflict, Invalid, NotFound, Refused
 from ..domain.jobs import Job, JobRequest
 from ..domain.names import Slug
 from ..domain.people import Person
-from ..domain.session_views import SessionView, extendable_until, session_view
+from ..domain.session_views import SessionView, extendable_until, for_guests, session_view
 from ..domain.sessions import Gauge, Session, SessionMode, SessionRequest, as_session, is_open, is_reached
 from ..ports import Clock, Store, Waker
 from .admitting import Admitting
@@ -166,13 +166,14 @@ class Sessions:
                 here[one.job_id].add(one.username)
         return {number: sorted(names) for number, names in here.items()}
 
-    def shown(self, found: Sequence[Found]) -> Sequence[SessionView]:
-        """As people see them."""
+    def shown(self, person: Person, found: Sequence[Found]) -> Sequence[SessionView]:
+        """As the person sees them."""
         here, now = self._present(found), self._clock.now()
-        return [
+        views = [
             session_view(job, session, tuple(here.get(job.id, ())), self._gauge, now)
             for job, session in found
         ]
+        return [view if view.job.owner == person.username else for_guests(view) for view in views]
 
     # changing --------------------------------------------------------------------------------------
     def extend(self, person: Person, job_id: int, by: timedelta) -> Session:

@@ -264,7 +264,7 @@ class House:
         administration = Administration(self.store, self.clock)
         support = Support(self.store, self.clock, login, administration, timedelta(minutes=30))
         entitled = Entitled(self.store, directory, self.clock, unix=True)
-        admitting = Admitting(self.store, self.clock)
+        admitting = Admitting(self.store, self.clock, login.person)
         notifying = Notifying(self.store, self.clock, waker, self.ways, url)
         editing = Editing(self.store, self.clock, ImageFiles())
         return Services(

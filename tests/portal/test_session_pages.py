@@ -10,6 +10,7 @@ import pytest
 from sciserver_hpc.domain.access import Action, Resource, Subject
 from sciserver_hpc.domain.jobs import End, JobRequest
 from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.domain.tending import idle_warned
 
 from .house import PEOPLE, House
 
@@ -51,7 +52,10 @@ def test_cards_say_where_a_session_stands_and_what_to_do_next(house: House) -> N
 def test_a_session_that_nobody_uses_is_warned_of(house: House) -> None:
     number, browser = house.open_session(), house.browser("alice")
     assert "warned" not in browser.get("/sessions").text
-    house.change_session(number, idle_warned_at=house.clock.now())
+    found = house.store.session(number)
+    assert found is not None
+    now = house.clock.now()
+    house.change_session(number, seen_at=now, **idle_warned(found[1], now))
     house.clock.advance(120)
     for path in ("/sessions", f"/sessions/{number}"):
         page = browser.get(path).text

@@ -139,15 +139,19 @@ def test_a_card_tells_who_has_it_open_by_the_gates_last_word(world: SessionWorld
         world.enter(job, person, mode)
     told: GateStatus = make_status(world.sessions.get(ALICE, job.id)[0], passes={1: 2, 2: 1, 3: 0, 99: 5})
     world.row(job, status=told)
-    [card] = world.sessions.shown([world.sessions.get(BOB, job.id)])
+    [card] = world.sessions.shown(BOB, [world.sessions.get(BOB, job.id)])
     assert card.here == ("alice", "bob")
+    hidden = (card.values, card.job.mounts, card.job.results_volume, card.job.folder, card.job.target)
+    assert hidden == ({}, (), "", "", ""), "where alice keeps her files is hers to tell"
+    [own] = world.sessions.shown(ALICE, [world.sessions.get(ALICE, job.id)])
+    assert own.job.folder and own.job.mounts
     assert (card.phase, card.can_view, card.title) == (Phase.OPEN, True, "The Lab")
     assert "1 h" in card.sentence or "60 min" in card.sentence
 
 
 def test_a_card_from_click_to_end(world: SessionWorld) -> None:
     def phase() -> Phase:
-        [card] = world.sessions.shown([world.sessions.get(ALICE, job.id)])
+        [card] = world.sessions.shown(ALICE, [world.sessions.get(ALICE, job.id)])
         return card.phase
 
     job = world.start()
