@@ -35,7 +35,7 @@ class Draft:
 
 
 def first_time(app: App) -> Draft:
-    """The form of who starts this app for the first time: with their usual volumes, where all places have them."""
+    """The form of who has not started this app yet: with their usual volumes, where all places have them."""
     roots = [set(domain.root_volumes) for domain, _ in services.sessions.places(person(), app)]
     usual = services.catalogue.usual_volumes(person())
     mounted = [one for one in usual if all(one.partition("/")[0] in offered for offered in roots)]

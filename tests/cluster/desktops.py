@@ -33,8 +33,8 @@ _PICTURE = f"""() => {{
     return found;
 }}"""
 
-# A client of its own: `raw.type(text)`, `raw.point(x, y, buttons)`, `raw.cut(text)`, `raw.fence()`, which returns
-# once the server has answered, so has read all before; `raw.cuts` is what it told of the clipboard.
+# A client of its own: `raw.type(text)`, `raw.point(x, y, buttons)`, `raw.cut(text)`, `raw.fence()`, which
+# returns once the server has answered, so has read all before; `raw.cuts` is what it told of the clipboard.
 _RAW = """async () => {
     const socket = new WebSocket(location.origin.replace("http", "ws") + "/screen", ["binary"]);
     socket.binaryType = "arraybuffer";
@@ -112,10 +112,24 @@ class Desktop:
         pairs = zip(mine, picture, strict=True)
         return sum(max(abs(a - b) for a, b in zip(*pair, strict=True)) > 32 for pair in pairs) / len(mine)
 
+    def click(self, x: int, y: int) -> None:
+        """Where noVNC shows it at its own size."""
+        self.page.locator(CANVAS).click(position={"x": x, "y": y})
+
+    def open_menu(self) -> None:
+        """Of the applications. The bar may still be loading when the desktop is seen first: click again."""
+        before = self.picture()
+
+        def opened() -> bool:
+            self.click(40, 14)
+            return wait(lambda: self.unlike(before) > 0.015, 3)
+
+        assert wait(opened, PATIENCE_S), "no menu opened"
+
     def open_terminal(self) -> None:
         """By Xfce's own key."""
         before = self.picture()
-        self.page.locator(CANVAS).click(position={"x": 900, "y": 500})
+        self.click(900, 500)
         self.page.keyboard.press("Control+Alt+t")
         assert wait(lambda: self.unlike(before) > 0.2, PATIENCE_S), "no terminal came"
 

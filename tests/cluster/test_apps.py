@@ -17,7 +17,7 @@ from sciserver_hpc.devcluster.processes import wait
 from tests.portal.live import DESKTOP, PHONE, check, chromium
 
 from .conftest import Cluster
-from .desktops import CANVAS, Desktop
+from .desktops import Desktop
 from .visitor import (
     PATIENCE_MS,
     RUN_CELL,
@@ -138,11 +138,10 @@ def share(web: Web, number: int, whom: str, action: str) -> None:
 # desktop ----------------------------------------------------------------------------------------------
 def test_a_desktop_takes_keys_and_clicks(alice: Visitor, volume: Path) -> None:
     desktop = Desktop(alice.enter(alice.start("desktop", "Desktop", **{"values.size": "1280x720"})))
-    before = desktop.picture()
-    desktop.page.locator(CANVAS).click(position={"x": 40, "y": 14})
-    assert wait(lambda: desktop.unlike(before) > 0.02, PATIENCE_S), "the menu of applications did not open"
+    desktop.open_menu()
+    menu = desktop.picture()
     desktop.page.keyboard.press("Escape")
-    assert wait(lambda: desktop.unlike(before) < 0.01, PATIENCE_S), "the menu did not close"
+    assert wait(lambda: desktop.unlike(menu) > 0.015, PATIENCE_S), "the menu did not close"
     desktop.open_terminal()
     desktop.run(f"echo $((6*7)) $USER > ~/workspace/{VOLUME}/desktop.txt")
     appears(volume / "desktop.txt", "42 alice\n")
@@ -158,7 +157,7 @@ def test_a_looker_on_sees_a_desktop_and_can_do_nothing_and_a_helper_can(
     with visiting(browser, cluster, "bob") as bob:
         his = Desktop(bob.enter(number, "Look"))
         assert wait(lambda: his.unlike(hers.picture()) < 0.02, PATIENCE_S), "he sees another picture"
-        his.page.locator(CANVAS).click(position={"x": 40, "y": 14}, force=True)
+        his.click(40, 14)
         his.run(f"echo page > ~/workspace/{VOLUME}/intruder.txt")
         hers.offer_clipboard("hers")
         his.speak()
@@ -175,7 +174,7 @@ def test_a_looker_on_sees_a_desktop_and_can_do_nothing_and_a_helper_can(
 
         share(web_of("alice"), number, "bob", "write")
         helper = Desktop(bob.enter(number, "Open"))
-        helper.page.locator(CANVAS).click(position={"x": 400, "y": 300})
+        helper.click(400, 300)
         helper.run(f"echo helped > ~/workspace/{VOLUME}/helped.txt")
         appears(volume / "helped.txt", "helped\n")
 
@@ -275,12 +274,11 @@ SERVES = "python3 -m http.server --bind 127.0.0.1 --directory /tmp/site 8080"
 
 
 def hers_on_the_node(cluster: Cluster) -> list[str]:
-    """TCP ports at which alice listens in the node's own network, but her gates' (which ask for a certificate)."""
+    """Addresses at the app's port where alice listens in the node's own network (proc_net(5))."""
     uid = cluster.root("id", "-u", "alice").strip()
     rows = cluster.root("cat", "/proc/net/tcp", "/proc/net/tcp6").splitlines()
-    open_ports = [row.split() for row in rows if row.split()[3] == "0A"]
-    hers = [row[1] for row in open_ports if row[7] == uid]
-    return [address for address in hers if address.endswith(f":{8080:04X}")]
+    listening = [row.split() for row in rows if row.split()[3] == "0A"]
+    return [row[1] for row in listening if row[7] == uid and row[1].endswith(f":{8080:04X}")]
 
 
 # use --------------------------------------------------------------------------------------------------
@@ -300,7 +298,7 @@ def test_an_open_tab_is_no_use_and_what_one_does_is(alice: Visitor, cluster: Clu
     assert run_cell(notebook, "python3", "6 * 7") == "42"
     assert wait(lambda: idle_s(lab) < 20, PATIENCE_S), "a cell does not count"
     assert idle_s(board) > 30
-    desktop.page.locator(CANVAS).click(position={"x": 300, "y": 300})
+    desktop.click(300, 300)
     assert wait(lambda: idle_s(board) < 20, PATIENCE_S), "a click does not count"
 
 
