@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sciserver_hpc.domain.access import Action, Resource, Subject
+from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
 from sciserver_hpc.domain.jobs import End, JobRequest
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.tending import idle_warned
@@ -155,6 +155,24 @@ def test_an_app_that_no_image_holds_is_not_offered_and_its_form_says_why(house: 
     house.store.apply_site(site.model_copy(update={"images": images}))
     assert "/sessions/new/lab" not in browser.get("/sessions/new").text
     assert "has an image with this app" in browser.get("/sessions/new/lab").text
+
+
+@pytest.mark.parametrize("app", ["matlab", "rstudio", "vscode"])
+def test_an_app_that_was_not_run_here_is_offered_where_an_image_holds_it_and_says_so(
+    house: House, app: str
+) -> None:
+    site, everyone = offer(), Subject(kind="everyone")
+    grant = Grant(subject=everyone, action=Action.USE, resource=Resource(kind="app", name=app))
+    images = [one.model_copy(update={"apps": (app,)}) if one.name == "r" else one for one in site.images]
+    granted = site.model_copy(update={"grants": (*site.grants, grant)})
+    house.store.apply_site(granted)
+    browser = house.browser("alice")
+    assert f"/sessions/new/{app}" not in browser.get("/sessions/new").text
+    house.store.apply_site(granted.model_copy(update={"images": tuple(images)}))
+    tiles = browser.get("/sessions/new").text.split('<li class="card app">')
+    (tile,) = [one for one in tiles if f'"/sessions/new/{app}"' in one]
+    assert "Not run here" in tile and "Not tried by the project" in tile
+    assert "Not run here." in browser.get(f"/sessions/new/{app}").text
 
 
 def mounted(page: str) -> dict[str, str]:
