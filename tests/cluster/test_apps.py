@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from sciserver_hpc.devcluster import apptainer, images, sharedfs
 from sciserver_hpc.devcluster.namespace import Command
@@ -269,6 +269,13 @@ def test_a_port_is_in_a_network_of_its_own(
     assert hers_on_the_node(cluster) == []
     ask = ["curl", "--silent", "--max-time", "5", "http://127.0.0.1:8080/"]
     assert run_as("bob", ask).stdout != "lo\n"
+    relay = cluster.root(
+        "pgrep", "--newest", "--uid", "alice", "--full", r"python3 .*port_relay\.py 8080"
+    ).strip()
+    (socket,) = re.findall(r"[^\0]+/use\.sock", Path(f"/proc/{relay}/cmdline").read_text())
+    knock = ["python3", "-c", f"import socket; socket.socket(socket.AF_UNIX).connect({socket!r})"]
+    assert run_as("alice", knock).returncode == 0
+    assert "PermissionError" in run_as("bob", knock).stderr
 
 
 SERVES = "python3 -m http.server --bind 127.0.0.1 --directory /tmp/site 8080"
@@ -325,7 +332,7 @@ def test_apps_that_were_not_run_here_are_offered_by_an_image_alone(alice: Visito
         alice.page.goto("/sessions/new")
 
 
-def tile(page: Page, app: str) -> object:
+def tile(page: Page, app: str) -> Locator:
     return page.locator(f'.card.app a[href="/sessions/new/{app}"]').first
 
 
