@@ -2,6 +2,9 @@
 
 ready: from the request that starts JupyterLab to its first answer through the proxy, over sbatch of the same
 server in the same image, asked directly; in turn, medians. The image is warm.
+gate: see gate.py.
+rpc: what anybody but its own daemons asks of Slurm (sdiag) while 200 sessions live. They serve a few bytes
+each, and the partition lets jobs share CPUs: the cluster has not so many.
 """
 
 from __future__ import annotations
@@ -14,13 +17,24 @@ import tomllib
 from contextlib import suppress
 from pathlib import Path
 
+from . import gate
 from .door import Door
 from .figure import Figure, tell
 from .place import Place, until
 from .session_door import SessionDoor
 
-ROUNDS = 5
+ROUNDS = 12
 POLL_S = 0.05
+SESSIONS = 200
+WINDOW_S = 120.0
+PEOPLE = ("alice", "bob", "carol", "dora")
+DAEMONS = {"root", "slurm"}
+SERVER = """exec python3 -I -S -c 'import os, socket; door = socket.socket(socket.AF_UNIX); \
+door.bind(os.environ["SOCKET"]); door.listen(); \
+answer = b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n"; \
+serve = lambda peer: (peer.recv(65536) and peer.sendall(answer), peer.close()); \
+any(serve(door.accept()[0]) is None for _ in iter(int, 1))'"""
+"""The least that serves HTTP."""
 
 
 def by_portal(door: Door, browser: SessionDoor) -> float:
@@ -95,10 +109,48 @@ def ready(place: Place) -> Figure:
     return Figure("session.ready_vs_bare", round(ratio, 3), "ratio", 1.15, "lower", raw)
 
 
+def rpcs(place: Place) -> Figure:
+    """With SESSIONS live ones, of four people."""
+    doors = {username: place.door(username) for username in PEOPLE}
+    asked = {"app": "webapp", "image": "python", "domain": "interactive", "values": {"command": SERVER}}
+    asked["resources"] = {"memory_mb": 64}
+    place.run(["scontrol", "update", "partition=interactive", "OverSubscribe=FORCE:10"])
+    try:
+        started = [
+            (door, door.ask("POST", "/sessions", asked)["session"]["id"])
+            for door in doors.values()
+            for _ in range(SESSIONS // len(doors))
+        ]
+        until(lambda: all(_is_open(*one) for one in started), 1200, pause_s=5)
+        begun, before = time.monotonic(), place.rpcs()
+        time.sleep(WINDOW_S)
+        after, took = place.rpcs(), time.monotonic() - begun
+        live = sum(_is_open(*one) for one in started)
+    finally:
+        for door in doors.values():
+            _stop_all(door)
+        place.run(["scontrol", "update", "partition=interactive", "OverSubscribe=NO"])
+    counted = {user: after[user] - before.get(user, 0) for user in after if user not in DAEMONS}
+    a_minute = sum(counted.values()) * 60 / took
+    raw = {"live": live, "by_user": counted, "window_s": round(took)}
+    return Figure("session.rpc_per_min_200", round(a_minute, 1), "1/min", 30, "lower", raw)
+
+
+def _stop_all(door: Door) -> None:
+    for one in door.ask("GET", "/sessions")["sessions"]:
+        door.ask("POST", f"/sessions/{one['id']}/stop")
+    until(lambda: all(one["phase"] == "over" for one in door.ask("GET", "/sessions")["sessions"]), 300)
+
+
 def main() -> int:
-    """All figures."""
-    place = Place()
-    tell(ready(place))
+    """All figures, or those that are named: ready, gate, rpc."""
+    place, wanted = Place(), sys.argv[1:] or ["ready", "gate", "rpc"]
+    if "ready" in wanted:
+        tell(ready(place))
+    if "gate" in wanted:
+        tell(*gate.figures())
+    if "rpc" in wanted:
+        tell(rpcs(place))
     return 0
 
 

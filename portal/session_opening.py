@@ -31,7 +31,7 @@ def enter(job_id: int) -> Response:
     page = render_template("session_open.html", job=job, ticket=ticket, origin=origin)
     response = make_response(page)
     response.headers["Content-Security-Policy"] = policy(origin)
-    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Referrer-Policy"] = "strict-origin"  # without it the form would bring `Origin: null`
     return response
 
 

@@ -56,9 +56,12 @@ def auth() -> Response:
 @bp.post("/enter")
 @allow(Access(public=True, csrf=False))
 def enter() -> Response:
-    """Take the ticket that the portal's page sent, and let the browser in."""
-    uuid = _uuid()
-    entered = services.admitting.enter(uuid, request.form.get("ticket", "")[:200])
+    """Take the ticket that the portal's page sent, and let the browser in.
+
+    From nobody else's page: somebody would find themselves in a session of who sent them there.
+    """
+    uuid, ours = _uuid(), request.headers.get("Origin") == services.settings.portal.url
+    entered = services.admitting.enter(uuid, request.form.get("ticket", "")[:200]) if ours else None
     if entered is None:
         return redirect(f"{services.settings.portal.url}/sessions/at/{uuid}", 303)
     response = redirect(entered.path, 303)

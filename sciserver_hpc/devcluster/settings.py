@@ -74,7 +74,7 @@ def values(state: State) -> dict[str, Any]:
         "broker": {"quiet_s": 30.0},
         "images": {"apptainer": apptainer.ensure()},
         "jobs": {"claim_url": url(state), "ca_file": ca.authority(state)},
-        "sessions": {"domain": sessions_domain(state), "ca_dir": sessions_ca(state)},
+        "sessions": {"domain": sessions_domain(state), "ca_dir": sessions_ca(state), "max_active": 60},
         "catalogue": {"file": state.etc / "site.toml"},
     }
 

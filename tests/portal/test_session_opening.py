@@ -46,7 +46,7 @@ def test_a_click_sends_a_ticket_to_the_sessions_origin_and_nowhere_else(house: H
     assert f'action="{origin(house, number)}/.sciserver/enter"' in answer.text
     policy = answer.headers["Content-Security-Policy"]
     assert f"form-action 'self' {origin(house, number)};" in policy and "unsafe" not in policy
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Referrer-Policy"] == "strict-origin"
     assert answer.headers["Cache-Control"] == "no-store"
     elsewhere = house.browser("alice").get(f"/sessions/{number}").headers["Content-Security-Policy"]
     assert "form-action 'self';" in elsewhere
@@ -73,6 +73,16 @@ def test_a_ticket_is_good_once(house: House) -> None:
     again = come_in(house, house.uuid(number), ticket)
     assert again.headers["Location"] == f"{URL}/sessions/at/{house.uuid(number)}"
     assert "Set-Cookie" not in again.headers
+
+
+@pytest.mark.parametrize("sent_by", ["https://evil.example", "null", "", "https://localhost.evil.example"])
+def test_a_ticket_comes_from_the_portals_page_alone(house: House, sent_by: str) -> None:
+    """Else bob's page could put alice into a session of bob's, where she would work."""
+    number = house.open_session()
+    ticket = ticket_of(house.browser("alice"), number)
+    answer = come_in(house, house.uuid(number), ticket, sent_by)
+    assert "/sessions/at/" in answer.headers["Location"]
+    assert "Set-Cookie" not in answer.headers
 
 
 def test_a_ticket_is_good_for_half_a_minute(house: House) -> None:
