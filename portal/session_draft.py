@@ -13,9 +13,10 @@ from sciserver_hpc.domain.app_fields import Condition
 from sciserver_hpc.domain.app_resources import AppResources, ranges
 from sciserver_hpc.domain.apps import App
 from sciserver_hpc.domain.catalogue import ComputeDomain, Image
+from sciserver_hpc.domain.volumes import Mode
 
 from .guard import person
-from .job_fields import resource_fields
+from .job_fields import VOLUME, resource_fields
 from .notebook import markdown_html
 from .services import services
 from .session_fields import AMOUNTS, PLACE, VALUE, set_by
@@ -31,6 +32,14 @@ class Draft:
     status: int = 200
     preview: dict[str, Any] | None = None
     told: str = ""
+
+
+def first_time(app: App) -> Draft:
+    """The form of who has not started this app yet: with their usual volumes, where all places have them."""
+    roots = [set(domain.root_volumes) for domain, _ in services.sessions.places(person(), app)]
+    usual = services.catalogue.usual_volumes(person())
+    mounted = [one for one in usual if all(one.partition("/")[0] in offered for offered in roots)]
+    return Draft(app, {f"{VOLUME}{volume}": str(Mode.READ_WRITE) for volume in mounted})
 
 
 def conditions(several: Iterable[Condition]) -> list[dict[str, Any]]:

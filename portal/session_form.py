@@ -26,7 +26,7 @@ from .errors import status_of
 from .guard import Access, allow, person
 from .notebook import markdown_html
 from .services import services
-from .session_draft import Draft, bounds_of_fields, conditions, show
+from .session_draft import Draft, bounds_of_fields, conditions, first_time, show
 from .session_fields import PLACE, field_of, from_request, to_request
 from .sessions import need_sessions
 from .submitted_form import beside_fields, key_of, preview
@@ -70,7 +70,9 @@ def blank(app: str) -> tuple[str, int]:
         asked = _kept(chosen, kept)
     else:
         asked = _last(chosen)
-    return show(Draft(chosen, from_request(asked) if asked and asked.app == app else {}))
+    if asked and asked.app == app:
+        return show(Draft(chosen, from_request(asked)))
+    return show(first_time(chosen))
 
 
 @bp.post("/sessions/new/<app>")

@@ -43,7 +43,7 @@ class Recipe(Model):
     """False: needs something the project does not have, a licence for instance."""
 
     demo: bool = True
-    """False: built only when it is named."""
+    """False: a development cluster offers it where it is built already, and does not build it."""
 
     def parts(self) -> tuple[str, ...]:
         return (self.recipe, *self.files)
@@ -64,8 +64,19 @@ def catalogue(path: Path = CONTAINERS / "catalogue.yml") -> dict[str, Recipe]:
     return {recipe.name: recipe for recipe in recipes}
 
 
+def buildable() -> list[str]:
+    """The images that can be built here."""
+    return [name for name, recipe in catalogue().items() if recipe.build]
+
+
+def offered() -> list[str]:
+    """What a development cluster offers: the images of the demo, and what else is built already."""
+    known = catalogue()
+    return [name for name in buildable() if known[name].demo or built(known[name])]
+
+
 def ensure(names: Iterable[str] | None = None, say: Callable[[str], None] = print) -> list[Image]:
-    """The images `names` (None: those of each development cluster), built where absent, one at a time.
+    """The images `names` (None: what a development cluster offers), built where absent, one at a time.
 
     Two runs never build the same: the second waits. Raises Failed, naming recipe and log.
     """
@@ -74,7 +85,7 @@ def ensure(names: Iterable[str] | None = None, say: Callable[[str], None] = prin
 
 def _chosen(names: Iterable[str] | None) -> list[Recipe]:
     known = {name: recipe for name, recipe in catalogue().items() if recipe.build}
-    wanted = [name for name in known if known[name].demo] if names is None else list(names)
+    wanted = offered() if names is None else list(names)
     missing = [name for name in wanted if name not in known]
     if missing:
         raise Failed(STEP, f"no image {', '.join(missing)} can be built", f"choose from: {', '.join(known)}")

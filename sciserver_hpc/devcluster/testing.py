@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from . import cluster, commands, demo
+from . import cluster, commands, demo, images
 from .errors import Failed
 from .mounts import CHECKOUT
 from .namespace import Command, Namespace
@@ -108,6 +108,7 @@ def on_cluster(paths: Sequence[str]) -> tuple[int, str]:
     namespace = Namespace(state)
     try:
         with _timed("test cluster up"):
+            images.ensure(images.buildable())
             cluster.clean(state, _silent)  # a database of another version's tables would fail tests
             demo.bring_up(state)
         with _timed("cluster tests"):

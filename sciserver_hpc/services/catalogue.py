@@ -9,6 +9,7 @@ from ..domain.model import Model
 from ..domain.people import Person
 from ..domain.volumes import Mode, UserVolume
 from ..ports import Store
+from .homes import RESULTS, Homes
 from .site import Rights, Site
 
 
@@ -61,6 +62,12 @@ class Catalogue:
         for volume in self._site.snapshot().data.values():
             offered.append(_offer(rights, "data_volume", volume.name, volume.description))
         return [volume for volume in offered if volume.modes]
+
+    def usual_volumes(self, person: Person) -> list[str]:
+        """The person's own default volumes, but that of their jobs' folders: what nearly everybody mounts."""
+        defaults = Homes.defaults(person, self._site.snapshot().roots.values())
+        own = (one.volume for one in self.volumes(person) if Mode.READ_WRITE in one.modes)
+        return [volume for volume in own if volume in defaults and not volume.endswith(f"/{RESULTS}")]
 
     def _shared(self, person: Person, rights: Rights) -> list[UserVolume]:
         named = {grant.resource.name for grant in rights.grants if grant.resource.kind == "user_volume"}

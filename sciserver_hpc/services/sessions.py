@@ -20,7 +20,7 @@ from ..ports import Clock, Store, Waker
 from .admitting import Admitting
 from .digest import digest
 from .jobs import Jobs
-from .site import Site
+from .site import Rights, Site, Snapshot
 
 log = structlog.get_logger(__name__)
 
@@ -53,16 +53,21 @@ class Sessions:
 
     # what there is ---------------------------------------------------------------------------------
     def apps(self, person: Person) -> list[App]:
-        """The apps the person may start."""
-        rights = self._site.rights(person)
-        return [app for app in self._site.snapshot().apps.values() if rights.may(Action.USE, "app", app.name)]
+        """The apps the person may start: granted to them, and somewhere an image holds it."""
+        site, rights = self._site.snapshot(), self._site.rights(person)
+        return [app for app in self._granted(site, rights) if _places(site, rights, app)]
 
     def app(self, person: Person, name: str) -> App:
-        """One of them. Raises NotFound."""
-        found = next((app for app in self.apps(person) if app.name == name), None)
+        """One that is granted to the person, whether or not an image holds it now. Raises NotFound."""
+        granted = self._granted(self._site.snapshot(), self._site.rights(person))
+        found = next((app for app in granted if app.name == name), None)
         if found is None:
             raise NotFound(f"There is no app {name} for you.")
         return found
+
+    @staticmethod
+    def _granted(site: Snapshot, rights: Rights) -> list[App]:
+        return [app for app in site.apps.values() if rights.may(Action.USE, "app", app.name)]
 
     def icon(self, name: str) -> str:
         """The SVG of an app, for whoever may log in: apps are the site's. Raises NotFound."""
@@ -74,16 +79,7 @@ class Sessions:
     def places(self, person: Person, app: App) -> list[tuple[ComputeDomain, list[Image]]]:
         """Domains where the person may start it, each with the images they may use that hold it; all that its
         services need is there."""
-        site, rights = self._site.snapshot(), self._site.rights(person)
-        places = []
-        usable = {name for name in app.service_images if rights.may(Action.USE, "image", name)}
-        for domain in site.domains.values():
-            served = app.service_images <= usable & set(domain.images) & site.images.keys()
-            if served and domain.interactive and rights.may(Action.USE, "domain", domain.name):
-                images = [site.images[name] for name in domain.images if name in site.images]
-                fit = [i for i in images if app.name in i.apps and rights.may(Action.USE, "image", i.name)]
-                places += [(domain, fit)] if fit else []
-        return places
+        return _places(self._site.snapshot(), self._site.rights(person), app)
 
     # starting --------------------------------------------------------------------------------------
     def start(self, person: Person, request: SessionRequest, key: str | None = None) -> Job:
@@ -257,3 +253,15 @@ class Sessions:
             if kept is not None:
                 return kept
         raise Conflict(f"Session {job_id} keeps changing; try again.")
+
+
+def _places(site: Snapshot, rights: Rights, app: App) -> list[tuple[ComputeDomain, list[Image]]]:
+    places = []
+    usable = {name for name in app.service_images if rights.may(Action.USE, "image", name)}
+    for domain in site.domains.values():
+        served = app.service_images <= usable & set(domain.images) & site.images.keys()
+        if served and domain.interactive and rights.may(Action.USE, "domain", domain.name):
+            images = [site.images[name] for name in domain.images if name in site.images]
+            fit = [i for i in images if app.name in i.apps and rights.may(Action.USE, "image", i.name)]
+            places += [(domain, fit)] if fit else []
+    return places

@@ -6,7 +6,6 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -15,7 +14,7 @@ from sciserver_hpc.devcluster.processes import wait
 from tests.portal.live import chromium
 
 from .conftest import Cluster
-from .visitor import PATIENCE_MS, Visitor, run_cell, visiting
+from .visitor import PATIENCE_MS, Visitor, end_sessions, run_cell, session, visiting
 from .web import Web
 
 LOST_WITH_A_SESSION = (
@@ -41,23 +40,8 @@ def alice(browser: Browser, cluster: Cluster) -> Iterator[Visitor]:
 
 @pytest.fixture(autouse=True)
 def no_session_left(cluster: Cluster) -> Iterator[None]:
-    """People may have five at once."""
     yield
-    for username in ("alice", "bob"):
-        web = Web.login(cluster, username)
-        for one in web("GET", "/sessions").json()["sessions"]:
-            web("POST", f"/sessions/{one['id']}/stop")
-        assert wait(lambda web=web: all_over(web), 60)
-        web.close()
-
-
-def all_over(web: Web) -> bool:
-    return all(one["phase"] == "over" for one in web("GET", "/sessions").json()["sessions"])
-
-
-def session(web: Web, job_id: int) -> dict[str, Any]:
-    found: dict[str, Any] = web("GET", f"/sessions/{job_id}").json()["session"]
-    return found
+    end_sessions(cluster, "alice", "bob")
 
 
 def test_jupyterlab_from_the_form_to_a_cells_answer(alice: Visitor) -> None:

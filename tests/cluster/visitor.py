@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
+from sciserver_hpc.devcluster import settings
+from sciserver_hpc.devcluster.processes import wait
+from sciserver_hpc.domain.gates import GateStatus, SessionRecord
+from sciserver_hpc.gates import TlsGates
 from tests.portal.live import log_in
 
 from .conftest import Cluster
+from .web import Web
 
 PATIENCE_MS = 90_000
 
@@ -32,7 +38,8 @@ class Visitor:
         """Start a session by the form and wait until it is open; return its id. fields: name → value."""
         self.page.goto(f"/sessions/new/{app}")
         place = self.page.locator("select[name=place]")
-        option = place.locator("option", has_text=image).first.get_attribute("value")
+        title = re.compile(rf"^\s*{re.escape(image)} \d")  # and its version
+        option = place.locator("option", has_text=title).first.get_attribute("value")
         place.select_option(option)
         for name, value in fields.items():
             self._fill(name, value)
@@ -110,3 +117,31 @@ def run_cell(page: Page, kernel: str, code: str) -> str:
     """Start a kernel, as JupyterLab's own page would, and return what a cell says."""
     answer: Any = page.evaluate(RUN_CELL, [kernel, code])
     return str(answer).strip()
+
+
+def session(web: Web, job_id: int) -> dict[str, Any]:
+    """One session as the API tells it."""
+    found: dict[str, Any] = web("GET", f"/sessions/{job_id}").json()["session"]
+    return found
+
+
+def end_sessions(cluster: Cluster, *usernames: str) -> None:
+    """Stop all of theirs, and wait until they are over: people may have five at once."""
+    for username in usernames:
+        web = Web.login(cluster, username)
+        for one in web("GET", "/sessions").json()["sessions"]:
+            web("POST", f"/sessions/{one['id']}/stop")
+        assert wait(lambda web=web: _all_over(web), 60)
+        web.close()
+
+
+def _all_over(web: Web) -> bool:
+    return all(one["phase"] == "over" for one in web("GET", "/sessions").json()["sessions"])
+
+
+def gate_status(cluster: Cluster, web: Web, job_id: int) -> GateStatus:
+    """What the gate of a session says now, asked as the broker asks."""
+    file = Path(session(web, job_id)["job"]["folder"]) / ".sciserver" / "session.json"
+    record = SessionRecord.model_validate_json(file.read_text())
+    gates = TlsGates(settings.sessions_ca(cluster.state))
+    return gates.status(f"127.0.0.1:{record.port}", record.uuid)

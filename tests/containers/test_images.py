@@ -47,6 +47,12 @@ def test_every_image_of_the_demo_is_built_once(build: FakeBuilder) -> None:
     assert sum(line.startswith("built image") for line in said) == 3
 
 
+def test_what_is_built_beyond_the_demo_is_offered_too(build: FakeBuilder) -> None:
+    images.ensure(["desktop"], say=lambda _: None)
+    assert images.offered() == ["python", "r", "octave", "desktop"]
+    assert "matlab" not in images.buildable()
+
+
 def test_an_image_carries_the_digest_of_its_file(build: FakeBuilder) -> None:
     (image,) = images.ensure(["r"], say=lambda _: None)
     # sha256sum of the five bytes `r.def`

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from portal import create_app
 from portal.services import EXTENSION
-from sciserver_hpc.app_files import AppFiles
+from sciserver_hpc.app_files import AppFiles, shipped
 from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
 from sciserver_hpc.domain.audit import Asker
 from sciserver_hpc.domain.catalogue import ComputeDomain, Image
@@ -253,7 +253,7 @@ class House:
 
     def _services(self, chosen: Settings) -> Services:
         url, has_sessions = chosen.portal.url, bool(chosen.sessions.domain)
-        site = Site(self.store, self.clock, AppFiles((APPS,)).apps if has_sessions else dict)
+        site = Site(self.store, self.clock, AppFiles((APPS, shipped())).apps if has_sessions else dict)
         homes = Homes(self.store, self.disk)
         gatherer = Gatherer(self.store, self.clock, site, lambda image: None)
         schedulers: Any = {"default": self.scheduler}

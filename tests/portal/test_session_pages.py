@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from sciserver_hpc.domain.access import Action, Resource, Subject
+from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
+from sciserver_hpc.domain.catalogue import Site as Offer
 from sciserver_hpc.domain.jobs import End, JobRequest
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.tending import idle_warned
 
-from .house import PEOPLE, House
+from .house import PEOPLE, House, offer
 
 EVIL = "<script>alert(1)</script>"
 FORM = {"place": "interactive/python", "name": "bench", "cpus": "2", "hours": "2", "values.verbose": "true"}
@@ -129,6 +130,65 @@ def test_what_users_write_is_escaped(house: House) -> None:
     assert "<script>alert" not in browser.post(f"/sessions/{number}/open").text
     evil = {"values.greeting": EVIL, "name": EVIL, "values.data": EVIL, "place": EVIL, "values.folder": EVIL}
     assert "<script>alert" not in browser.post("/sessions/new/lab", FORM | evil).text
+
+
+def test_who_starts_an_app_for_the_first_time_gets_their_usual_volumes(house: House) -> None:
+    browser = house.browser("alice")
+    usual = {"Storage/alice/persistent": "rw", "Temporary/alice/scratch": "rw"}
+    assert mounted(browser.get("/sessions/new/lab").text) == usual
+    browser.post("/sessions/new/lab", FORM | {"volume:Storage/alice/persistent": "ro"})
+    assert mounted(browser.get("/sessions/new/lab").text) == {"Storage/alice/persistent": "ro"}
+
+
+def test_a_usual_volume_that_a_place_does_not_have_is_not_chosen(house: House) -> None:
+    site = offer()
+    domains = tuple(one.model_copy(update={"root_volumes": ("Temporary",)}) for one in site.domains)
+    offered(house, site.model_copy(update={"domains": domains}))
+    page = house.browser("alice").get("/sessions/new/lab").text
+    assert mounted(page) == {"Temporary/alice/scratch": "rw"}
+
+
+def test_an_app_that_no_image_holds_is_not_offered_and_its_form_says_why(house: House) -> None:
+    browser = house.browser("alice")
+    assert "/sessions/new/lab" in browser.get("/sessions/new").text
+    site = offer()
+    images = tuple(one.model_copy(update={"apps": ()}) for one in site.images)
+    offered(house, site.model_copy(update={"images": images}))
+    assert "/sessions/new/lab" not in browser.get("/sessions/new").text
+    assert "has an image with this app" in browser.get("/sessions/new/lab").text
+
+
+@pytest.mark.parametrize("app", ["matlab", "rstudio", "vscode"])
+def test_an_app_that_was_not_run_here_is_offered_where_an_image_holds_it_and_says_so(
+    house: House, app: str
+) -> None:
+    site, everyone = offer(), Subject(kind="everyone")
+    grant = Grant(subject=everyone, action=Action.USE, resource=Resource(kind="app", name=app))
+    images = [one.model_copy(update={"apps": (app,)}) if one.name == "r" else one for one in site.images]
+    granted = site.model_copy(update={"grants": (*site.grants, grant)})
+    offered(house, granted)
+    browser = house.browser("alice")
+    assert f"/sessions/new/{app}" not in browser.get("/sessions/new").text
+    offered(house, granted.model_copy(update={"images": tuple(images)}))
+    tiles = browser.get("/sessions/new").text.split('<li class="card app">')
+    (tile,) = [one for one in tiles if f'"/sessions/new/{app}"' in one]
+    assert "Not run here" in tile and "Not tried by the project" in tile
+    assert "Not run here." in browser.get(f"/sessions/new/{app}").text
+
+
+def offered(house: House, site: Offer) -> None:
+    """The site offers something else, and nobody remembers what was."""
+    house.store.apply_site(site)
+    house.clock.advance(2)
+
+
+def mounted(page: str) -> dict[str, str]:
+    """Volume → mode, as the form has them chosen."""
+    chosen = {}
+    for name, options in re.findall(r'name="volume:([^"]+)">(.*?)</select>', page):
+        if found := re.search(r'value="(\w+)" selected', options):
+            chosen[name] = found[1]
+    return chosen
 
 
 def test_a_double_click_makes_one_session_and_an_edit_another(house: House) -> None:

@@ -141,15 +141,77 @@ X0tigervnc -display "$DISPLAY" -rfbunixpath "$view_rfb" -rfbunixmode 0600 -rfbpo
     -SecurityTypes None -AlwaysShared "${deny[@]}" &
 until_there "$view_rfb"
 
-python3 "$app_folder/bridge.py" "$app_origin" "$resize" "$app_socket" "$rfb" "$app_view_socket" "$view_rfb" &
+# One bar, without what needs xfce4-session; and no menu entries of programs that are not there.
+readonly bar=~/.config/xfce4/xfconf/xfce-perchannel-xml entries=~/.local/share/applications
+mkdir -p "$bar" "$entries"
+cat >"$bar/xfce4-panel.xml" <<'XML'
+<?xml version="1.0" encoding="UTF-8"?>
+<channel name="xfce4-panel" version="1.0">
+  <property name="configver" type="int" value="2"/>
+  <property name="panels" type="array">
+    <value type="int" value="1"/>
+    <property name="dark-mode" type="bool" value="true"/>
+    <property name="panel-1" type="empty">
+      <property name="position" type="string" value="p=6;x=0;y=0"/>
+      <property name="length" type="uint" value="100"/>
+      <property name="position-locked" type="bool" value="true"/>
+      <property name="icon-size" type="uint" value="18"/>
+      <property name="size" type="uint" value="30"/>
+      <property name="plugin-ids" type="array">
+        <value type="int" value="1"/>
+        <value type="int" value="2"/>
+        <value type="int" value="3"/>
+        <value type="int" value="4"/>
+        <value type="int" value="5"/>
+        <value type="int" value="6"/>
+        <value type="int" value="7"/>
+        <value type="int" value="8"/>
+      </property>
+    </property>
+  </property>
+  <property name="plugins" type="empty">
+    <property name="plugin-1" type="string" value="applicationsmenu"/>
+    <property name="plugin-2" type="string" value="launcher">
+      <property name="items" type="array"><value type="string" value="xfce4-terminal-emulator.desktop"/></property>
+    </property>
+    <property name="plugin-3" type="string" value="launcher">
+      <property name="items" type="array"><value type="string" value="xfce4-file-manager.desktop"/></property>
+    </property>
+    <property name="plugin-4" type="string" value="launcher">
+      <property name="items" type="array"><value type="string" value="org.xfce.mousepad.desktop"/></property>
+    </property>
+    <property name="plugin-5" type="string" value="separator"/>
+    <property name="plugin-6" type="string" value="tasklist"><property name="grouping" type="uint" value="1"/></property>
+    <property name="plugin-7" type="string" value="separator">
+      <property name="expand" type="bool" value="true"/>
+      <property name="style" type="uint" value="0"/>
+    </property>
+    <property name="plugin-8" type="string" value="clock"/>
+  </property>
+</channel>
+XML
+for entry in xfce4-mail-reader xfce4-web-browser; do
+    printf '[Desktop Entry]\nType=Application\nName=%s\nExec=false\nHidden=true\n' "$entry" >"$entries/$entry.desktop"
+done
 
-# The desktop's parts without xfce4-session, whose socket would be abstract.
+until_called() { # until_called NAME: ten seconds at most, since the desktop is of use without
+    for _ in {1..100}; do
+        dbus-send --print-reply=literal --dest=org.freedesktop.DBus / org.freedesktop.DBus.NameHasOwner \
+            "string:$1" | grep -q true && return
+        sleep 0.1
+    done
+}
+
+# The desktop's parts without xfce4-session, whose socket would be abstract. Nobody sees them before they are there.
 umask 022 # of what the user writes, as in a job
 cd /home/idies/workspace
 xfsettingsd --daemon
+until_called org.xfce.SettingsDaemon # the bar takes its colours when it starts
 xfwm4 &
 xfce4-panel &
 xfdesktop &
+until_called org.xfce.Panel
+python3 "$app_folder/bridge.py" "$app_origin" "$resize" "$app_socket" "$rfb" "$app_view_socket" "$view_rfb" &
 
 while sleep 10; do
     if [ "$(xprintidle)" -lt 15000 ]; then
