@@ -32,7 +32,7 @@ DAEMONS = {"root", "slurm"}
 SERVER = """exec python3 -I -S -c 'import os, socket; door = socket.socket(socket.AF_UNIX); \
 door.bind(os.environ["SOCKET"]); door.listen(); \
 answer = b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n"; \
-serve = lambda peer: (peer.recv(65536), peer.sendall(answer), peer.close()); \
+serve = lambda peer: (peer.recv(65536) and peer.sendall(answer), peer.close()); \
 any(serve(door.accept()[0]) is None for _ in iter(int, 1))'"""
 """The least that serves HTTP."""
 

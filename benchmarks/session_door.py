@@ -41,7 +41,7 @@ class SessionDoor:
             raise RuntimeError("the portal's page holds no ticket")
         host = urlsplit(action[1]).hostname or ""
         connection = self.connect(host)
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": self._url}
         connection.request("POST", "/.sciserver/enter", urlencode({"ticket": ticket[1]}), headers)
         response = connection.getresponse()
         response.read()

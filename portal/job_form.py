@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from dataclasses import dataclass, field
@@ -19,12 +18,10 @@ from sciserver_hpc.domain.errors import (
     Invalid,
     NotFound,
     Refused,
-    SciServerError,
     Unavailable,
 )
 from sciserver_hpc.domain.jobs import DependencyType, JobRequest
 from sciserver_hpc.domain.problems import problems
-from sciserver_hpc.domain.views import mount_views
 
 from .errors import status_of
 from .guard import Access, allow, person
@@ -39,6 +36,7 @@ from .job_fields import (
     to_request,
 )
 from .services import services
+from .submitted_form import beside_fields, key_of, preview
 
 bp = Blueprint("job_form", __name__)
 PAGE = Access(page=True)
@@ -99,12 +97,13 @@ def send() -> Response | tuple[str, int]:
     try:
         asked = _request(draft)
         if request.form.get("action") == "preview":
-            draft.preview = _preview(asked)
+            draft.preview = preview(asked) | {"command": command_line(asked)}
             return _show(draft)
-        job, _ = services.jobs.submit(person(), asked, _key(asked))
+        job, _ = services.jobs.submit(person(), asked, key_of(asked))
         return redirect(f"/jobs/{job.id}", 303)
     except EXPECTED as error:
-        draft.problems, draft.status = _beside_fields(error, draft.fields), status_of(error)
+        draft.problems = beside_fields(error, lambda path: _field(path, draft.fields), _KIND_AT)
+        draft.status = status_of(error)
         return _show(draft)
 
 
@@ -132,44 +131,6 @@ def _request(draft: Draft) -> JobRequest:
         raise Invalid(problems(error)) from error
     except ValueError as error:
         raise Invalid({"kind": "choose what the job runs"}) from error
-
-
-def _key(asked: JobRequest) -> str:
-    """The form's key with the request's digest: a double click makes one job, an edited form another."""
-    form = request.form.get("key", "")[:64] or secrets.token_hex(8)
-    return f"form-{hashlib.sha256((form + asked.model_dump_json()).encode()).hexdigest()[:40]}"
-
-
-def _preview(asked: JobRequest) -> dict[str, Any]:
-    would = services.jobs.preview(person(), asked)
-    try:
-        start = services.jobs.test_only(person(), asked)
-    except SciServerError as error:
-        start = str(error)
-    return {
-        "options": would.options,
-        "script": would.script,
-        "spec": would.spec,
-        "mounts": mount_views(would.spec.mounts),
-        "start": start,
-        "command": command_line(asked),
-    }
-
-
-def _beside_fields(error: SciServerError, fields: dict[str, str]) -> dict[str, str]:
-    """Each problem under the name of the field it belongs to; `form` for the rest."""
-    if isinstance(error, Invalid):
-        told = [(_field(path, fields), text) for path, text in error.problems.items()]
-    elif isinstance(error, Refused):
-        told = [
-            (_KIND_AT.get(item.split(" ")[0], "form"), f"{item}: {why}") for item, why in error.items.items()
-        ]
-    else:
-        told = [("form", str(error))]
-    found: dict[str, list[str]] = {}
-    for name, text in told:
-        found.setdefault(name, []).append(text)
-    return {name: "; ".join(texts) for name, texts in found.items()}
 
 
 def _field(path: str, fields: dict[str, str]) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from typing import Any
+from functools import partial
 
 from flask import Blueprint, redirect, render_template, request
 from pydantic import TypeAdapter, ValidationError
@@ -17,13 +16,11 @@ from sciserver_hpc.domain.errors import (
     Invalid,
     NotFound,
     Refused,
-    SciServerError,
     Unavailable,
 )
 from sciserver_hpc.domain.names import Slug
 from sciserver_hpc.domain.problems import problems
 from sciserver_hpc.domain.sessions import SessionRequest
-from sciserver_hpc.domain.views import mount_views
 
 from .errors import status_of
 from .guard import Access, allow, person
@@ -32,6 +29,7 @@ from .services import services
 from .session_draft import Draft, bounds_of_fields, conditions, show
 from .session_fields import PLACE, field_of, from_request, to_request
 from .sessions import need_sessions
+from .submitted_form import beside_fields, key_of, preview
 
 bp = Blueprint("session_form", __name__)
 bp.before_request(need_sessions)
@@ -90,12 +88,13 @@ def send(app: str) -> Response | tuple[str, int]:
         if request.form.get("action") == "keep":
             _keep(draft, asked)
         elif request.form.get("action") == "preview":
-            draft.preview = _preview(asked)
+            draft.preview = preview(asked.as_job())
         else:
-            job = services.sessions.start(person(), asked, _key(asked))
+            job = services.sessions.start(person(), asked, key_of(asked))
             return redirect(f"/sessions/{job.id}", 303)
     except EXPECTED as error:
-        draft.problems, draft.status = _beside_fields(error, chosen), status_of(error)
+        draft.problems = beside_fields(error, partial(field_of, chosen), _KIND_AT)
+        draft.status = status_of(error)
     return show(draft)
 
 
@@ -106,7 +105,7 @@ def relaunch(app: str) -> Response:
     asked = _last(services.sessions.app(person(), app))
     if asked is None:
         raise NotFound("You have started no session of this app yet.")
-    job = services.sessions.start(person(), asked, _key(asked))
+    job = services.sessions.start(person(), asked, key_of(asked))
     return redirect(f"/sessions/{job.id}", 303)
 
 
@@ -144,40 +143,3 @@ def _keep(draft: Draft, asked: SessionRequest) -> None:
         raise Invalid({"preset": words}) from error
     services.sessions.keep_preset(person(), name, asked)
     draft.told = f"Kept as {name}."
-
-
-def _key(asked: SessionRequest) -> str:
-    """The form's key with the request's digest: a double click makes one session, an edited form another."""
-    form = request.form.get("key", "")[:64] or secrets.token_hex(8)
-    return f"form-{hashlib.sha256((form + asked.model_dump_json()).encode()).hexdigest()[:40]}"
-
-
-def _preview(asked: SessionRequest) -> dict[str, Any]:
-    would = services.jobs.preview(person(), asked.as_job())
-    try:
-        start = services.sessions.expected_start(person(), asked)
-    except SciServerError as error:
-        start = str(error)
-    return {
-        "options": would.options,
-        "script": would.script,
-        "spec": would.spec,
-        "mounts": mount_views(would.spec.mounts),
-        "start": start,
-    }
-
-
-def _beside_fields(error: SciServerError, app: App) -> dict[str, str]:
-    """Each problem under the name of the field it belongs to; `form` for the rest."""
-    if isinstance(error, Invalid):
-        told = [(field_of(app, path), text) for path, text in error.problems.items()]
-    elif isinstance(error, Refused):
-        told = [
-            (_KIND_AT.get(item.split(" ")[0], "form"), f"{item}: {why}") for item, why in error.items.items()
-        ]
-    else:
-        told = [("form", str(error))]
-    found: dict[str, list[str]] = {}
-    for name, text in told:
-        found.setdefault(name, []).append(text)
-    return {name: "; ".join(texts) for name, texts in found.items()}

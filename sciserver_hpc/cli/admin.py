@@ -14,7 +14,20 @@ from .verb import FAILED, Verbs, json_option, leave, print_json
 if TYPE_CHECKING:
     from ..settings import Settings
 
-CHECKS = ("secrets", "db", "ldap", "slurm", "images", "apps", "volumes", "agent", "proxy", "broker", "mail")
+CHECKS = (
+    "secrets",
+    "db",
+    "ldap",
+    "slurm",
+    "images",
+    "apps",
+    "volumes",
+    "agent",
+    "proxy",
+    "sessions",
+    "broker",
+    "mail",
+)
 
 EPILOG = """\b
 Examples:
@@ -89,7 +102,7 @@ def show_config(reference: bool) -> None:
 @json_option
 def check(names: tuple[str, ...], user: str, as_json: bool) -> None:
     """Check what the portal depends on: secrets, db, ldap, slurm, images, apps, volumes, agent,
-    proxy, broker, mail; default: all.
+    proxy, sessions, broker, mail; default: all.
 
     One line each, `ok` or `FAIL`, with a remedy. Exit code 1 when any fails.
     """

@@ -22,6 +22,8 @@ from ..domain.volumes import RootVolume
 from ..image_files import ImageFiles
 from ..ports import GroupDirectory
 from ..scheduler.commands import Commands
+from ..secret_files import SecretProblem
+from ..session_ca import SessionCa
 from ..settings import SECRETS, ClusterSettings, Settings
 from ..wiring import Services, build_apps
 
@@ -377,6 +379,33 @@ def proxy(site: Site) -> Iterator[Verdict]:
         yield Verdict(name, False, f"no answer ({why})", "start nginx and `sciserver-hpc serve`")
 
 
+def sessions(site: Site) -> Iterator[Verdict]:
+    """Their keys are there and kept well, and nginx asks the portal about who comes to a session."""
+    own, url = site.settings.sessions, site.settings.portal.url
+    if not own.domain:
+        yield Verdict("sessions", True, "there are none ([sessions] domain is empty)")
+        return
+    try:
+        SessionCa(own.ca_dir)
+        yield Verdict("sessions keys", True, f"in {own.ca_dir}")
+    except SecretProblem as error:
+        yield Verdict("sessions keys", False, str(error), "run `sciserver-hpc sessions-ca` as this account")
+    ca = site.settings.jobs.ca_file
+    nobodys = "0" * 32
+    headers = {"Host": f"{nobodys}.{own.domain}", "Sec-Fetch-Mode": "navigate"}
+    verify = str(ca) if ca else True
+    try:
+        answer = requests.get(
+            f"{url}/", headers=headers, timeout=TIMEOUT_S, verify=verify, allow_redirects=False
+        )
+        led = answer.headers.get("Location") == f"{url}/sessions/at/{nobodys}"
+        text = "strangers are led to the portal" if led else f"a stranger gets {answer.status_code}"
+        remedy = "" if led else "give nginx the server of sessions (docs/how-to/offer-sessions.md)"
+        yield Verdict(f"sessions {own.domain}", led, text, remedy)
+    except (requests.RequestException, OSError) as error:
+        yield Verdict(f"sessions {own.domain}", False, f"no answer ({type(error).__name__})", "start nginx")
+
+
 def broker(site: Site) -> Iterator[Verdict]:
     """A broker has looked at the cluster a moment ago."""
     note = site.services.store.notes().get("broker")
@@ -414,6 +443,7 @@ CHECKS: dict[str, Check] = {
     "volumes": volumes,
     "agent": agent,
     "proxy": proxy,
+    "sessions": sessions,
     "broker": broker,
     "mail": mail,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
 import time
 
 from .head import END_OF_HEAD
@@ -14,6 +15,10 @@ USE, VIEW = "use.sock", "view.sock"
 CONNECT_S = 5
 """Seconds to wait for room among those the app has not accepted yet."""
 
+REFUSED = threading.Event()
+"""The app's socket refused somebody, or was not there."""
+
+_GONE = (ConnectionRefusedError, FileNotFoundError)
 ANSWER_S = 5.0
 ANSWER_MAX = 1 << 20
 """Seconds and bytes of an answer to the gate's own question."""
@@ -26,8 +31,10 @@ def connected(name: str) -> socket.socket:
         # Not settimeout: a socket that may not wait is told EAGAIN at once where the app's queue is full.
         app.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", CONNECT_S, 0))
         app.connect(name)
-    except OSError:
+    except OSError as error:
         app.close()
+        if isinstance(error, _GONE):
+            REFUSED.set()
         raise
     return app
 
@@ -36,7 +43,7 @@ def is_gone() -> bool:
     """Is nobody there to accept a connection?"""
     try:
         connected(USE).close()
-    except (ConnectionRefusedError, FileNotFoundError):
+    except _GONE:
         return True
     except OSError:
         return False

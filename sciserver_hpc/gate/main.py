@@ -13,7 +13,7 @@ from importlib import import_module
 from queue import SimpleQueue
 
 from .activity import Activity
-from .app import ask, is_gone
+from .app import REFUSED, ask, is_gone
 from .connections import Connections
 from .control import Control
 from .door import context, listener
@@ -24,7 +24,7 @@ from .settings import Settings
 from .usage import Usage
 
 COMPILED = "gate.pyc"
-READY_EVERY_S = 0.25
+READY_EVERY_S = 0.1
 LOOK_EVERY_S = 30.0
 CHECK_EVERY_S = 2.0
 GONE_S = 10.0
@@ -81,18 +81,25 @@ class Gate:
         self._watch(activity)
 
     def _watch(self, activity: Activity) -> None:
-        """Until the app has been gone for too long."""
-        seen = looked = time.monotonic()
-        activity.look()
-        while time.monotonic() - seen < GONE_S:
-            time.sleep(CHECK_EVERY_S)
-            if is_gone():
-                continue
-            seen = time.monotonic()
-            if seen - looked >= LOOK_EVERY_S:
-                looked = seen
+        """Until the app has been gone for too long. It is not asked whether it is there before it refused
+        somebody: an app may not expect callers who say nothing."""
+        next_look = time.monotonic()
+        REFUSED.clear()  # while it was not ready, nobody but the gate came
+        while not (REFUSED.wait(max(0.0, next_look - time.monotonic())) and _stays_gone()):
+            REFUSED.clear()
+            if time.monotonic() >= next_look:
                 activity.look()
+                next_look = time.monotonic() + LOOK_EVERY_S
         self._end.put(GONE)
+
+
+def _stays_gone() -> bool:
+    until = time.monotonic() + GONE_S
+    while is_gone():
+        if time.monotonic() >= until:
+            return True
+        time.sleep(CHECK_EVERY_S)
+    return False
 
 
 def main(arguments: list[str]) -> int:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from sciserver_hpc import session_ca, wiring
 from sciserver_hpc import settings as settings_module
-from sciserver_hpc import wiring
 from sciserver_hpc.cli import checks, service
 from sciserver_hpc.cli.admin import admin
 from sciserver_hpc.directory import static
@@ -288,6 +288,22 @@ def test_apps_are_told_with_what_is_wrong_with_them(house: checks.Site, home: Pa
     assert verdicts["apps rstudio"].text.endswith("not tried by the project")
     assert not verdicts[f"apps {home}/apps/bad"].ok
     assert verdicts["apps of image python"].text == "there is no ide"
+
+
+def test_a_site_without_sessions_has_nothing_to_check(house: checks.Site) -> None:
+    assert found(house, "sessions")["sessions"].text == "there are none ([sessions] domain is empty)"
+
+
+def test_sessions_want_their_keys_and_their_server_in_nginx(house: checks.Site, home: Path) -> None:
+    own = {"domain": "sessions.example.org", "ca_dir": home / "sessions-ca"}
+    sessions = house.settings.sessions.model_copy(update=own)
+    site = dataclasses.replace(house, settings=house.settings.model_copy(update={"sessions": sessions}))
+    keys = found(site, "sessions")["sessions keys"]
+    assert not keys.ok and "sciserver-hpc sessions-ca" in keys.remedy
+    session_ca.create(own["ca_dir"], house.services.clock.now())
+    verdicts = found(site, "sessions")
+    assert verdicts["sessions keys"].ok
+    assert not verdicts["sessions sessions.example.org"].ok
 
 
 def test_finding_9_a_slurm_without_security_fixes_is_told(house: checks.Site) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from sciserver_hpc.cli.reference import PROGRAMS
 from sciserver_hpc.domain.catalogue import Site
+from sciserver_hpc.settings import SessionsSettings
 
 from .pages import PAGES, ROOT, anchors, fences, name, targets
 
@@ -104,4 +105,8 @@ def test_decisions_are_numbered_once_and_listed() -> None:
 def test_catalogues_shown_are_well_formed(page: Path) -> None:
     for fence in fences(page):
         if fence.language == "toml":
-            assert Site.model_validate(tomllib.loads(fence.text)).grants
+            shown = tomllib.loads(fence.text)
+            if "sessions" in shown:
+                assert SessionsSettings.model_validate(shown["sessions"]).domain
+            else:
+                assert Site.model_validate(shown).grants

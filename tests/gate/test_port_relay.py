@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
@@ -39,15 +40,14 @@ def until(happened: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory of the ordinary user's, with the relay as a file in it."""
-    place = tmp_path_factory.mktemp("relay")
-    (place / "port_relay.py").write_text(Path(port_relay.__file__).read_text())
-    if os.geteuid() == 0:
-        for path in (place.parent.parent, place.parent):
-            path.chmod(0o711)
-        os.chown(place, ORDINARY, ORDINARY)
-    return place
+def place() -> Iterator[Path]:
+    """A directory of the ordinary user's, with the relay as a file in it; pytest's own are root's alone."""
+    with tempfile.TemporaryDirectory(prefix="relay-") as name:
+        place = Path(name)
+        (place / "port_relay.py").write_text(Path(port_relay.__file__).read_text())
+        if os.geteuid() == 0:
+            os.chown(place, ORDINARY, ORDINARY)
+        yield place
 
 
 @pytest.fixture

@@ -211,20 +211,25 @@ class House:
         now = self.clock.now()
         self.move(number, JobState.SUBMITTING)
         job = self.move(number, JobState.RUNNING, "Runs on n1", node="n1", slurm_id=7, started_at=now)
+        self.reach(number, now + timedelta(seconds=job.spec.deadline_s or 0))
+        return number
+
+    def reach(self, number: int, ends_at: datetime) -> None:
+        """The broker reached its gate: Slurm job 7 on n1."""
         status = GateStatus(
-            uuid=job.uuid, slurm_id=7, restarts=0, idle_s=300, cpu_s=90, memory_bytes=3 * 2**28,
+            uuid=self.uuid(number), slurm_id=7, restarts=0, idle_s=300, cpu_s=90, memory_bytes=3 * 2**28,
             passes={}, bytes_in=0, bytes_out=0,
         )  # fmt: skip
+        now = self.clock.now()
         self.change_session(
             number,
             address="192.0.2.7:40001",
             ready_at=now,
-            ends_at=now + timedelta(seconds=job.spec.deadline_s or 0),
+            ends_at=ends_at,
             status=status,
             seen_at=now,
             cpu_percent=130.0,
         )
-        return number
 
     def change_session(self, job_id: int, **fields: Any) -> Session:
         """The broker noted something of it."""
