@@ -52,7 +52,10 @@ class AtOrigin:
             return self.portal(environ, start)
         method = environ["REQUEST_METHOD"]
         asking = environ | {"REQUEST_METHOD": "GET", "PATH_INFO": "/.sciserver/auth", "CONTENT_LENGTH": ""}
-        asking |= {"HTTP_X_ORIGINAL_METHOD": method}
+        asking |= {
+            "HTTP_X_ORIGINAL_METHOD": method,
+            "HTTP_X_ORIGINAL_UPGRADE": environ.get("HTTP_UPGRADE", ""),
+        }
         _, status, _ = run_wsgi_app(self.portal, asking, buffered=True)
         code = int(status[:3])
         said = {key: text for key, text in environ.items() if key.startswith("HTTP_")}
