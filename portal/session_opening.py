@@ -31,8 +31,7 @@ def enter(job_id: int) -> Response:
     page = render_template("session_open.html", job=job, ticket=ticket, origin=origin)
     response = make_response(page)
     response.headers["Content-Security-Policy"] = policy(origin)
-    # With less, a browser would not say at the session's origin whose form it is.
-    response.headers["Referrer-Policy"] = "strict-origin"
+    response.headers["Referrer-Policy"] = "strict-origin"  # without it the form would bring `Origin: null`
     return response
 
 

@@ -61,15 +61,14 @@ def auth() -> Response:
 def enter() -> Response:
     """Take the ticket that the portal's page sent, and let the browser in.
 
-    From another page it could be another person's, who would let this browser in as themselves. A browser
-    says with every form where it stood (Fetch standard, 3.2); only a program says nothing.
+    From nobody else's page: somebody would find themselves in a session of who sent them there.
     """
-    uuid = _uuid()
+    uuid, origin = _uuid(), request.headers.get("Origin", "")
     entered = None
-    if request.headers.get("Origin", "") in ("", _portal()):
+    if origin == _portal():
         entered = services.admitting.enter(uuid, request.form.get("ticket", "")[:200])
     else:
-        log.warning("ticket from elsewhere", session=uuid, origin=request.headers["Origin"][:200])
+        log.warning("ticket from elsewhere", session=uuid, origin=origin[:200])
     if entered is None:
         return redirect(f"{services.settings.portal.url}/sessions/at/{uuid}", 303)
     response = redirect(entered.path, 303)

@@ -10,7 +10,7 @@ from flask import Flask
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
 
-from .house import House
+from .house import URL, House
 
 _ORIGIN = re.compile(r"([0-9a-f]{32})\.")
 INSIDE = b"<!doctype html><html lang=en><title>Inside</title><h1>Inside</h1></html>"
@@ -25,11 +25,11 @@ def ask(house: House, uuid: str, cookie: str = "", method: str = "GET", **header
     return house.app.test_client(use_cookies=False).get("/.sciserver/auth", headers=sent)
 
 
-def come_in(house: House, uuid: str, ticket: str, **headers: str) -> Any:
-    """The form that the portal's page sends to the session's origin."""
+def come_in(house: House, uuid: str, ticket: str, sent_by: str = URL) -> Any:
+    """The form that the portal's page, or another's, sends to the session's origin."""
     client = house.app.test_client(use_cookies=False)
-    named = {"X-Sciserver-Session": uuid} | headers
-    return client.post("/.sciserver/enter", data={"ticket": ticket}, headers=named)
+    headers = {"X-Sciserver-Session": uuid, "Origin": sent_by}
+    return client.post("/.sciserver/enter", data={"ticket": ticket}, headers=headers)
 
 
 class AtOrigin:
@@ -52,7 +52,10 @@ class AtOrigin:
             return self.portal(environ, start)
         method = environ["REQUEST_METHOD"]
         asking = environ | {"REQUEST_METHOD": "GET", "PATH_INFO": "/.sciserver/auth", "CONTENT_LENGTH": ""}
-        asking |= {"HTTP_X_ORIGINAL_METHOD": method}
+        asking |= {
+            "HTTP_X_ORIGINAL_METHOD": method,
+            "HTTP_X_ORIGINAL_UPGRADE": environ.get("HTTP_UPGRADE", ""),
+        }
         _, status, _ = run_wsgi_app(self.portal, asking, buffered=True)
         code = int(status[:3])
         said = {key: text for key, text in environ.items() if key.startswith("HTTP_")}
