@@ -55,7 +55,7 @@ class Canceller:
             last = self._sent.get(job.uuid)
             if self._left_alone(job):
                 continue
-            if job.state is not JobState.COMPLETING and (last is None or now - last >= AGAIN_AFTER):
+            if job.state is not JobState.COMPLETING and (last is None or abs(now - last) >= AGAIN_AFTER):
                 batches[whose(job)].append(job)
         errands = {one: partial(self._send, one, mine, now) for one, mine in batches.items()}
         return self._errands.run(KIND, errands).crowded

@@ -110,9 +110,9 @@ class Looker:
 
     def _back(self, now: datetime) -> timedelta | None:
         """How far back accounting is to be asked now; None where it is not."""
-        if self._whole_at is not None and now - self._whole_at < ENDINGS_EVERY:
+        if self._whole_at is not None and abs(now - self._whole_at) < ENDINGS_EVERY:
             return None
-        overlapped = self._overlapped_at is not None and now - self._overlapped_at < OVERLAPS_EVERY
+        overlapped = self._overlapped_at is not None and abs(now - self._overlapped_at) < OVERLAPS_EVERY
         return LATELY if overlapped else OVERLAP
 
     def _ask(self, jobs: Sequence[Job], begun_at: datetime, back: timedelta | None) -> Look:

@@ -2,7 +2,8 @@
 
 The queue is looked at at a steady pace. Halfway between two looks accounting alone is asked what ended, which
 costs the controller nothing; when it knows news, the next look at the queue comes at once, out of a small
-budget, so that no minute holds many more looks than the steady pace has.
+budget, so that no minute holds many more looks than the steady pace has. A clock that was set back counts as
+time that passed: nothing waits for it to come there again.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Rhythm:
 
     def look_due(self, now: datetime) -> bool:
         """Is a look at the queue due? Asking takes it."""
-        due = self._looked_at is None or now - self._looked_at >= self._every
+        due = self._looked_at is None or abs(now - self._looked_at) >= self._every
         if due:
             self._take(now)
         return due
@@ -42,7 +43,7 @@ class Rhythm:
     def listen_due(self, now: datetime) -> bool:
         """Is accounting to be asked for news? Asking takes it."""
         last = max((at for at in (self._looked_at, self._listened_at) if at is not None), default=None)
-        due = last is not None and now - last >= self._every / 2
+        due = last is not None and abs(now - last) >= self._every / 2
         if due:
             self._listened_at = now
         return due
@@ -52,9 +53,9 @@ class Rhythm:
         times = [at for at in (self._looked_at, self._listened_at) if at is not None]
         if self._looked_at is None:
             return timedelta(0)
-        next_look = self._looked_at + self._every
-        next_listening = max(times) + self._every / 2
-        return max(timedelta(0), min(next_look, next_listening) - now)
+        to_look = self._every - abs(now - self._looked_at)
+        to_listen = self._every / 2 - abs(now - max(times))
+        return max(timedelta(0), min(to_look, to_listen))
 
     def _take(self, now: datetime) -> None:
         """A look costs one; time earns, the more the longer it lasted since the last look."""
@@ -64,4 +65,4 @@ class Rhythm:
     def _earned(self, now: datetime) -> float:
         if self._looked_at is None:
             return 1.0
-        return (now - self._looked_at) / self._every * (1 + EARNS)
+        return abs(now - self._looked_at) / self._every * (1 + EARNS)
