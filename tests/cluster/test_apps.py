@@ -333,7 +333,7 @@ def test_apps_that_were_not_run_here_are_offered_by_an_image_alone(alice: Visito
     for app in ("matlab", "rstudio", "vscode"):
         expect(tile(alice.page, app)).to_have_count(0)
         alice.page.goto(f"/sessions/new/{app}")
-        expect(alice.page.get_by_text("has an image with this app")).to_be_visible()
+        expect(alice.page.get_by_text("has all the images that this app needs")).to_be_visible()
         expect(alice.page.get_by_role("note")).to_contain_text("Not run here.")
         alice.page.goto("/sessions/new")
 
