@@ -155,7 +155,7 @@ def test_an_app_that_no_image_holds_is_not_offered_and_its_form_says_why(house: 
     images = tuple(one.model_copy(update={"apps": ()}) for one in site.images)
     offered(house, site.model_copy(update={"images": images}))
     assert "/sessions/new/lab" not in browser.get("/sessions/new").text
-    assert "has an image with this app" in browser.get("/sessions/new/lab").text
+    assert "has all the images that this app needs" in browser.get("/sessions/new/lab").text
 
 
 @pytest.mark.parametrize("app", ["matlab", "rstudio", "vscode"])
