@@ -13,17 +13,16 @@ class Strays:
     def __init__(self, store: Store, cluster: str) -> None:
         self._store = store
         self._cluster = cluster
-        self._known: set[str] = set()
         self._told: list[Stray] | None = None
 
     def heed(self, look: Look) -> None:
         """Take the look into account."""
         if not look.seen.live_complete:
             return
-        named = {one.uuid for one in look.seen.sightings if one.uuid}
-        self._known = (self._known & named) | {job.uuid for job in look.jobs}
-        self._known |= self._store.uuids_known(sorted(named - self._known))
-        found = strays(self._cluster, look.seen.sightings, self._known)
+        read = {job.uuid for job in look.jobs}
+        others = {one.uuid for one in look.seen.sightings if one.uuid} - read
+        known = read | self._store.uuids_known(sorted(others))  # anew: a row may be lost at any time
+        found = strays(self._cluster, look.seen.sightings, known)
         if found != (self._told or []) or self._told is None:
             self._store.note(f"{NOTE}{self._cluster}", {"found": [one.model_dump() for one in found]})
             self._told = found

@@ -102,6 +102,15 @@ def test_it_is_known_again_and_never_submitted_again(restored: Restored) -> None
     assert restored.straying.list(ALICE) == ()
 
 
+def test_a_row_lost_while_the_broker_runs_is_missed_too(restored: Restored) -> None:
+    world = restored.world
+    now, seen = world.clock.now(), world.scheduler.observe(None)
+    restored.strays.heed(Look([restored.lost], now, now, None, seen, {}))
+    assert restored.straying.list(ALICE) == ()
+    restored.look()
+    assert len(restored.straying.list(ALICE)) == 1
+
+
 def test_the_owner_may_end_it(restored: Restored) -> None:
     restored.look()
     restored.straying.stop(ALICE, restored.lost.uuid)
