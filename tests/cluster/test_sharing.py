@@ -103,6 +103,8 @@ def test_a_read_grant_reaches_jobs_and_ends_for_the_running_one(
     assert not shared.reads("bob")
     shared.grant("user", "bob", "read")
     shared.settle()
+    # What a person may is remembered for a moment.
+    assert wait(lambda: NAME in {one.volume for one in bob.volumes()}, PATIENCE, pause=0.5)
     data, volumes = shlex.quote(f"{shared.inside}/data"), [{"volume": NAME}]
     look = f"cat {data}; touch {shared.inside}/mine 2>&1 || echo refused; touch {data} 2>&1 || echo refused"
     job = bob.wait(bob.submit_shell(look, volumes=volumes).id, timeout=PATIENCE, poll=1)
