@@ -165,8 +165,8 @@ def test_errors_stand_beside_their_option(terminal: Terminal, words: list[str], 
 def test_waiting_ends_when_it_can_be_opened(house: House, terminal: Terminal) -> None:
     terminal.next = [
         lambda: house.move(1, JobState.SUBMITTING),
-        lambda: house.move(1, JobState.RUNNING, started_at=house.clock.now()),
-        lambda: house.change_session(1, address="192.0.2.7:4001"),
+        lambda: house.move(1, JobState.RUNNING, slurm_id=7, started_at=house.clock.now()),
+        lambda: house.reach(1, house.clock.now() + timedelta(hours=1)),
     ]
     result = terminal.run("start", "lab", "--wait")
     assert (result.exit_code, "Session 1: Ready; " in result.stderr) == (0, True)

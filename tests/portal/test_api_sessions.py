@@ -119,7 +119,7 @@ def test_a_key_is_short_and_printable(alice: Caller, key: str) -> None:
 def test_test_only_starts_nothing_and_judges_all_the_same(alice: Caller) -> None:
     assert "to start at" in alice("POST", "/sessions?test_only=1", lab()).json["message"]
     assert alice("POST", "/sessions?test_only=1", lab(values={"workers": 9})).status_code == 422
-    assert alice("GET", "/sessions").json == {"sessions": [], "shared": []}
+    assert alice("GET", "/sessions").json == {"sessions": [], "shared": [], "strays": []}
 
 
 @pytest.mark.parametrize("query", ["preview=1", "test_only=perhaps", "colour=red"])

@@ -364,7 +364,8 @@ def test_a_token_of_the_right_scope_will_do(house: House, route: str) -> None:
     who = ACTS_AS.get(route.rpartition("/")[2], "root1" if "grants" in route else "alice")
     secret = Groups(house).personal(who, Scope(TABLE[route]))
     number = house.store.shares_by("root1")[0].id if "grant_id" in route else job_of(house, "alice", route)
-    assert call(house, route, secret, number).status_code in (200, 201, 204)
+    found = (404,) if "/strays/" in route else (200, 201, 204)  # nobody has lost a session here
+    assert call(house, route, secret, number).status_code in found
 
 
 @pytest.mark.parametrize("route", [r for r in GUARDED if TABLE[r] == OWN])

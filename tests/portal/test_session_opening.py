@@ -80,7 +80,7 @@ def test_a_ticket_comes_from_the_portals_page_alone(house: House, sent_by: str) 
     """Else bob's page could put alice into a session of bob's, where she would work."""
     number = house.open_session()
     ticket = ticket_of(house.browser("alice"), number)
-    answer = come_in(house, house.uuid(number), ticket, Origin=sent_by)
+    answer = come_in(house, house.uuid(number), ticket, sent_by)
     assert "/sessions/at/" in answer.headers["Location"]
     assert "Set-Cookie" not in answer.headers
 
