@@ -124,7 +124,8 @@ def on_cluster(paths: Sequence[str]) -> tuple[int, str]:
 
 
 def _pytest(marker: str, paths: Sequence[str], *options: str) -> list[str]:
-    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", marker, *options, *paths]
+    argv = ["-q", "-p", "no:cacheprovider", "--durations=25", "-m", marker, *options, *paths]
+    return [sys.executable, "-m", "pytest", *argv]
 
 
 def _tell(argv: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[int, str]:

@@ -69,13 +69,17 @@ class Relay:
         return True
 
     async def _listen(self) -> asyncio.AbstractServer:
+        """The socket has its name only once it listens: who sees it is not refused."""
+        new = f"{self._path}.new"
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)
+            os.unlink(new)
         before = os.umask(0o177)
         try:
-            return await asyncio.start_unix_server(self._join, self._path, limit=CHUNK)
+            server = await asyncio.start_unix_server(self._join, new, limit=CHUNK)
         finally:
             os.umask(before)
+        os.replace(new, self._path)
+        return server
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -128,7 +128,9 @@ def put(run_as: Run, file: Path, text: str) -> None:
 
 
 def appears(file: Path, text: str) -> None:
-    assert wait(lambda: file.exists() and file.read_text() == text, PATIENCE_S), f"{file} is not as expected"
+    if not wait(lambda: file.exists() and file.read_text() == text, PATIENCE_S):
+        assert file.exists(), f"{file} never came"
+        assert file.read_text() == text
 
 
 def share(web: Web, number: int, whom: str, action: str) -> None:

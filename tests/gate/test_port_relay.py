@@ -118,17 +118,18 @@ def test_it_ends_with_the_commands_code_and_passes_signals_on(start: Start) -> N
 
 def test_when_the_port_goes_the_socket_refuses_until_it_is_back(place: Path, start: Start) -> None:
     text = """
-import socket, time
+import os, socket, time
 for turn in range(2):
+    while not os.path.exists(f"turn {turn}"): time.sleep(0.02)
     server = socket.create_server(("127.0.0.1", 8080))
     server.accept()  # the relay, which looks
     one, _ = server.accept()
     one.sendall(b"turn %d" % turn); one.close(); server.close()
-    time.sleep(1)
 time.sleep(30)
 """
     start(text)
     for turn in range(2):
+        (place / f"turn {turn}").touch()
         until((place / "use.sock").exists)
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(place / "use.sock"))
