@@ -157,8 +157,9 @@ def test_a_looker_on_sees_a_desktop_and_can_do_nothing_and_a_helper_can(
     number = alice.start("desktop", "Desktop", **MOUNTED, **{"values.size": "1280x720"})
     hers = Desktop(alice.enter(number))
     hers.open_terminal()
-    share(web_of("alice"), number, "bob", "read")
+    hers.run("bind 'set enable-bracketed-paste off'")  # so that what is pasted is what is read
     with visiting(browser, cluster, "bob") as bob:
+        share(web_of("alice"), number, "bob", "read")
         his = Desktop(bob.enter(number, "Look"))
         assert wait(lambda: his.unlike(hers.picture()) < 0.02, PATIENCE_S), "he sees another picture"
         his.click(40, 14)
@@ -171,7 +172,7 @@ def test_a_looker_on_sees_a_desktop_and_can_do_nothing_and_a_helper_can(
         his.raw("cut('evil')")
         hers.run(f"cd ~/workspace/{VOLUME}; : > reading; read -rn 4 pasted; echo $pasted > pasted.txt")
         appears(volume / "reading", "")
-        hers.page.keyboard.press("Control+Shift+V")
+        assert wait(lambda: pastes(hers, volume / "pasted.txt"), PATIENCE_S), "nothing was pasted"
         appears(volume / "pasted.txt", "hers\n")
         assert his.raw("fence()") == [], "the clipboard is hers"
         assert not (volume / "intruder.txt").exists()
@@ -181,6 +182,12 @@ def test_a_looker_on_sees_a_desktop_and_can_do_nothing_and_a_helper_can(
         helper.click(400, 300)
         helper.run(f"echo helped > ~/workspace/{VOLUME}/helped.txt")
         appears(volume / "helped.txt", "helped\n")
+
+
+def pastes(desktop: Desktop, file: Path) -> bool:
+    """Whether the terminal got the clipboard; a paste before a program owns the clipboard gives nothing."""
+    desktop.page.keyboard.press("Control+Shift+V")
+    return wait(file.exists, 15)
 
 
 # web apps ---------------------------------------------------------------------------------------------
