@@ -24,6 +24,7 @@ from sciserver_hpc.domain import toml
 from .conftest import Cluster, kill
 from .test_bad_input import small_disk
 from .test_faults import let_it_save
+from .visitor import gate_status
 from .web import Web
 from .wire import PATIENCE, Insider, Running, ask, ask_for, opened, paired, served, started, view
 
@@ -365,25 +366,59 @@ time_t time(time_t *at) {
 
 
 @contextmanager
-def clock_of(cluster: Cluster, name: str, seconds: int) -> Iterator[None]:
-    """A part whose clock is wrong, until the block is left."""
-    part, library = cluster.part(name), cluster.state.root / f"shift-{seconds}.so"
+def shifting(cluster: Cluster, seconds: int) -> Iterator[Path]:
+    """The library that shifts a program's clock, until the block is left."""
+    library = cluster.state.root / f"shift-{seconds}.so"
     argv = ["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library), "-ldl"]
     subprocess.run(argv, input=(SHIFT % seconds).encode(), check=True, timeout=60)
     library.chmod(0o755)
-    command = part.daemon.command
-    shifted = replace(command, env={**command.env, "LD_PRELOAD": str(library)})
-    part.stop()
     try:
-        start(part.namespace, replace(part.daemon, command=shifted))
-        yield
+        yield library
     finally:
-        part.stop()
-        part.start()
         library.unlink()
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="without a compiler no clock can be shifted")
+@contextmanager
+def clock_of(cluster: Cluster, name: str, seconds: int) -> Iterator[None]:
+    """A part whose clock is wrong, until the block is left."""
+    part = cluster.part(name)
+    command = part.daemon.command
+    with shifting(cluster, seconds) as library:
+        shifted = replace(command, env={**command.env, "LD_PRELOAD": str(library)})
+        part.stop()
+        try:
+            start(part.namespace, replace(part.daemon, command=shifted))
+            yield
+        finally:
+            part.stop()
+            part.start()
+
+
+@contextmanager
+def clock_of_nodes(cluster: Cluster, seconds: int) -> Iterator[None]:
+    """Whatever a job starts on a node has a wrong clock: wrapper, gate, apptainer. slurmd's stays right: no
+    job would start there, since munge(7) takes no credential that is five minutes off."""
+    conf, prolog = cluster.state.etc / "slurm.conf", cluster.state.root / "task-prolog"
+    before = conf.read_text()
+    with shifting(cluster, seconds) as library:
+        prolog.write_text(f"#!/bin/sh\necho export LD_PRELOAD={library}\n")
+        prolog.chmod(0o755)
+        try:
+            conf.write_text(f"{before}TaskProlog={prolog}\n")
+            cluster.root("scontrol", "reconfigure")
+            yield
+        finally:
+            conf.write_text(before)
+            cluster.root("scontrol", "reconfigure")
+            prolog.unlink()
+
+
+needs_a_compiler = pytest.mark.skipif(
+    shutil.which("gcc") is None, reason="without a compiler no clock can be shifted"
+)
+
+
+@needs_a_compiler
 @pytest.mark.parametrize(("name", "seconds"), [("broker", 600), ("broker", -600), ("portal", 600)])
 def test_a_clock_ten_minutes_off_ends_no_session(
     cluster: Cluster, alice: Web, insider: Insider, name: str, seconds: int
@@ -401,3 +436,22 @@ def test_a_clock_ten_minutes_off_ends_no_session(
         alice("POST", f"/sessions/{session.id}/stop")
         assert ended(alice, session.id) == ("CANCELLED", "Cancelled by alice.")
         is_one(cluster, session)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("seconds", [600, -600])
+def test_on_a_node_whose_clock_is_ten_minutes_off_a_session_is_used_and_its_use_is_seen(
+    cluster: Cluster, alice: Web, insider: Insider, seconds: int
+) -> None:
+    with clock_of_nodes(cluster, seconds):
+        session = running(cluster, alice)
+        (gate, *_) = processes_of(session, "gate.json")
+        assert "shift" in Path(f"/proc/{gate}/maps").read_text(), "the gate has the wrong clock"
+        assert answers(cluster, session, insider.enter(session))
+        assert view(alice, session.id)["phase"] == "open"
+        assert gate_status(cluster, alice, session.id).idle_s < 120
+        alice("POST", f"/sessions/{session.id}/stop")
+        assert ended(alice, session.id) == ("CANCELLED", "Cancelled by alice.")
+    is_one(cluster, session)
+    job = view(alice, session.id)["job"]
+    assert job["started_at"] <= job["ended_at"]

@@ -16,6 +16,7 @@ from tests.portal.live import chromium
 from .conftest import Cluster
 from .visitor import PATIENCE_MS, Visitor, end_sessions, run_cell, session, visiting
 from .web import Web
+from .wire import Running, started
 
 LOST_WITH_A_SESSION = (
     ("session_passes", "job_id"),
@@ -42,6 +43,14 @@ def alice(browser: Browser, cluster: Cluster) -> Iterator[Visitor]:
 def no_session_left(cluster: Cluster) -> Iterator[None]:
     yield
     end_sessions(cluster, "alice", "bob")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def minute(cluster: Cluster, web_of: Callable[[str], Web]) -> Running:
+    """Carol's session of a minute, whose time goes by while the other tests run."""
+    command = {"command": "exec python3 -m http.server --bind 127.0.0.1 $PORT"}
+    short = {"cpus": 1, "memory_mb": 300, "time_limit_s": 60}
+    return started(cluster, web_of("carol"), "webport", values=command, resources=short)
 
 
 def test_jupyterlab_from_the_form_to_a_cells_answer(alice: Visitor) -> None:
@@ -190,3 +199,14 @@ def test_a_session_that_the_database_lost_is_taken_back(
     assert session(web, again)["job"]["uuid"] == uuid
     assert run_cell(alice.enter(again), "python3", "print('the same')") == "the same"
     assert len(cluster.accounted()[uuid]) == 1
+
+
+def test_slurms_own_time_limit_ends_a_session_in_its_own_way(
+    minute: Running, cluster: Cluster, web_of: Callable[[str], Web]
+) -> None:
+    carol = web_of("carol")
+    assert wait(lambda: session(carol, minute.id)["phase"] == "over", PATIENCE_MS / 1000)
+    job = session(carol, minute.id)["job"]
+    assert (job["state"], "its time was up" in job["sentence"]) == ("TIMEOUT", True), job["sentence"]
+    (in_slurm,) = cluster.accounted()[minute.uuid]
+    assert in_slurm.state != "TIMEOUT", "it left before Slurm had to end it"
