@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import Browser, expect
 
 from sciserver_hpc.client import Client
 from sciserver_hpc.devcluster import settings, slapd
@@ -22,6 +23,7 @@ from sciserver_hpc.devcluster.namespace import Command, Namespace
 from sciserver_hpc.devcluster.processes import Process, end, process, socket_holders, wait
 from sciserver_hpc.devcluster.state import State
 from sciserver_hpc.domain.scheduling import uuid_of
+from tests.portal.live import chromium
 
 if TYPE_CHECKING:
     from .web import Web
@@ -169,6 +171,14 @@ def cluster() -> Cluster:
     assert os.environ.get("SCISERVER_DEV_STATE"), "no cluster: run these tests by ./dev test"
     state = State.from_environment()
     return Cluster(state, Namespace(state))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium. Its tests wait long: a page here follows what Slurm does."""
+    expect.set_options(timeout=90_000)
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

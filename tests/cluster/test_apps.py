@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from sciserver_hpc.devcluster import apptainer, images, sharedfs
 from sciserver_hpc.devcluster.namespace import Command
 from sciserver_hpc.devcluster.processes import wait
-from tests.portal.live import DESKTOP, PHONE, check, chromium
+from tests.portal.live import DESKTOP, PHONE, check
 
 from .conftest import Cluster
 from .desktops import Desktop
@@ -94,13 +94,6 @@ except OSError:
     pass
 print(*names)
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=PATIENCE_MS)
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -8,17 +8,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from sciserver_hpc.client import Client
-from tests.portal.live import chromium, log_in, page_of
+from tests.portal.live import log_in, page_of
 
 from .conftest import Cluster
 
 PATIENCE_MS = 90_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

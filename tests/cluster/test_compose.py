@@ -14,11 +14,11 @@ from playwright.sync_api import Browser, expect
 from sciserver_hpc.devcluster import images, portal
 from sciserver_hpc.devcluster.processes import wait
 from sciserver_hpc.domain import toml
-from tests.portal.live import chromium
 
 from .conftest import Cluster
 from .visitor import PATIENCE_MS, Visitor, run_cell, visiting
 from .web import Web
+from .wire import view
 
 APP = "jupyterlab-postgres"
 VOLUME = "Storage/alice/persistent"
@@ -34,12 +34,6 @@ import psycopg
 with psycopg.connect() as database:
     print(*(name for name, in database.execute("select name from star order by magnitude")))
 """.strip()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture
@@ -99,14 +93,9 @@ def _is_server(entry: Path, uid: int) -> bool:
         return False
 
 
-def session(web: Web, job_id: int) -> dict[str, Any]:
-    found: dict[str, Any] = web("GET", f"/sessions/{job_id}").json()["session"]
-    return found
-
-
 def over(web: Web, job_id: int) -> dict[str, Any]:
-    assert wait(lambda: session(web, job_id)["phase"] == "over", 90)
-    return session(web, job_id)
+    assert wait(lambda: view(web, job_id)["phase"] == "over", 90)
+    return view(web, job_id)
 
 
 def folder(cluster: Cluster, job_id: int) -> Path:

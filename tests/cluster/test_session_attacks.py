@@ -25,10 +25,9 @@ from playwright.sync_api import Browser, Page
 
 from sciserver_hpc.devcluster.processes import wait
 from sciserver_hpc.session_ca import create
-from tests.portal.live import chromium
 
 from .conftest import Cluster
-from .visitor import Visitor, run_cell, visiting
+from .visitor import Visitor, end_sessions, run_cell, visiting
 from .web import Web
 from .wire import (
     PATIENCE,
@@ -78,17 +77,7 @@ socketserver.ThreadingUnixStreamServer(os.environ["SOCKET"], Echo).serve_forever
 @pytest.fixture(scope="module", autouse=True)
 def no_session_left(cluster: Cluster) -> Iterator[None]:
     yield
-    for username in ("alice", "bob"):
-        web = Web.login(cluster, username)
-        for one in web("GET", "/sessions").json()["sessions"]:
-            web("POST", f"/sessions/{one['id']}/stop")
-        web.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
+    end_sessions(cluster, "alice", "bob")
 
 
 @pytest.fixture(scope="module")

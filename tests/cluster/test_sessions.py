@@ -11,12 +11,11 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from sciserver_hpc.devcluster.processes import wait
-from tests.portal.live import chromium
 
 from .conftest import Cluster
-from .visitor import PATIENCE_MS, Visitor, end_sessions, run_cell, session, visiting
+from .visitor import PATIENCE_MS, Visitor, end_sessions, run_cell, visiting
 from .web import Web
-from .wire import Running, started
+from .wire import Running, started, view
 
 LOST_WITH_A_SESSION = (
     ("session_passes", "job_id"),
@@ -25,12 +24,6 @@ LOST_WITH_A_SESSION = (
     ("job_requests", "job_id"),
     ("jobs", "id"),
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture
@@ -81,7 +74,7 @@ def test_two_people_side_by_side_on_one_node(
 ) -> None:
     with visiting(browser, cluster, "bob") as bob:
         mine, his = alice.start("jupyterlab", "Python"), bob.start("jupyterlab", "Python")
-        both = (session(web_of("alice"), mine), session(web_of("bob"), his))
+        both = (view(web_of("alice"), mine), view(web_of("bob"), his))
         nodes = {one["job"]["node"] for one in both}
         assert len(nodes) == 1, "the test wants one node; give sessions fewer of them"
         who = "import os, getpass; print(getpass.getuser(), os.listdir('/home/idies/workspace/Temporary'))"
@@ -140,12 +133,12 @@ def test_stopping_and_starting_again_with_the_same_volumes(
     alice.page.get_by_role("button", name="Stop").click()
     again = alice.page.get_by_role("button", name="Start again")
     expect(again).to_be_visible(timeout=PATIENCE_MS)
-    ended = session(web_of("alice"), number)
+    ended = view(web_of("alice"), number)
     assert "Cancelled by alice." in str(ended["sentence"])
     again.click()
     alice.page.wait_for_url(lambda url: not url.endswith(f"/{number}") and "/sessions/" in url)
     alice.wait_open()
-    new = session(web_of("alice"), int(alice.page.url.rpartition("/")[2]))
+    new = view(web_of("alice"), int(alice.page.url.rpartition("/")[2]))
     volumes = [(m["volume"], m["mode"]) for m in new["job"]["mounts"]]
     assert ("Storage/alice/persistent", "rw") in volumes
 
@@ -170,7 +163,7 @@ def test_a_session_is_shared_used_and_taken_back(
             "window.gone = new Promise(done => { line.onclose = () => done('closed'); });"
             "new Promise((done, fail) => { line.onopen = done; line.onerror = fail; })"
         )
-        assert wait(lambda: session(web, number)["here"] == ["bob"], 60)
+        assert wait(lambda: view(web, number)["here"] == ["bob"], 60)
         assert web("POST", "/grants/revoke", json=to_bob).status_code == 200
         assert lab.evaluate("gone") == "closed"
         assert lab.evaluate("fetch('/api/status').then(answer => answer.status)") in (401, 403)
@@ -182,7 +175,7 @@ def test_a_session_that_the_database_lost_is_taken_back(
     """As after a restore of an older copy."""
     number = alice.start("jupyterlab", "Python")
     web = web_of("alice")
-    uuid = session(web, number)["job"]["uuid"]
+    uuid = view(web, number)["job"]["uuid"]
     with closing(sqlite3.connect(cluster.state.root / "database" / "sciserver.db", timeout=30)) as database:
         for table, column in LOST_WITH_A_SESSION:
             database.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))
@@ -196,7 +189,7 @@ def test_a_session_that_the_database_lost_is_taken_back(
     alice.page.wait_for_url(re.compile(r"/sessions/\d+$"))
     alice.wait_open()
     again = int(alice.page.url.rpartition("/")[2])
-    assert session(web, again)["job"]["uuid"] == uuid
+    assert view(web, again)["job"]["uuid"] == uuid
     assert run_cell(alice.enter(again), "python3", "print('the same')") == "the same"
     assert len(cluster.accounted()[uuid]) == 1
 
@@ -205,8 +198,8 @@ def test_slurms_own_time_limit_ends_a_session_in_its_own_way(
     minute: Running, cluster: Cluster, web_of: Callable[[str], Web]
 ) -> None:
     carol = web_of("carol")
-    assert wait(lambda: session(carol, minute.id)["phase"] == "over", PATIENCE_MS / 1000)
-    job = session(carol, minute.id)["job"]
+    assert wait(lambda: view(carol, minute.id)["phase"] == "over", PATIENCE_MS / 1000)
+    job = view(carol, minute.id)["job"]
     assert (job["state"], "its time was up" in job["sentence"]) == ("TIMEOUT", True), job["sentence"]
     (in_slurm,) = cluster.accounted()[minute.uuid]
     assert in_slurm.state != "TIMEOUT", "it left before Slurm had to end it"

@@ -18,6 +18,7 @@ from tests.portal.live import log_in
 
 from .conftest import Cluster
 from .web import Web
+from .wire import view
 
 PATIENCE_MS = 90_000
 
@@ -119,12 +120,6 @@ def run_cell(page: Page, kernel: str, code: str) -> str:
     return str(answer).strip()
 
 
-def session(web: Web, job_id: int) -> dict[str, Any]:
-    """One session as the API tells it."""
-    found: dict[str, Any] = web("GET", f"/sessions/{job_id}").json()["session"]
-    return found
-
-
 def end_sessions(cluster: Cluster, *usernames: str) -> None:
     """Stop all of theirs, and wait until they are over: people may have five at once."""
     for username in usernames:
@@ -141,7 +136,7 @@ def _all_over(web: Web) -> bool:
 
 def gate_status(cluster: Cluster, web: Web, job_id: int) -> GateStatus:
     """What the gate of a session says now, asked as the broker asks."""
-    file = Path(session(web, job_id)["job"]["folder"]) / ".sciserver" / "session.json"
+    file = Path(view(web, job_id)["job"]["folder"]) / ".sciserver" / "session.json"
     record = SessionRecord.model_validate_json(file.read_text())
     gates = TlsGates(settings.sessions_ca(cluster.state))
     return gates.status(f"127.0.0.1:{record.port}", record.uuid)
