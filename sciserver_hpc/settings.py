@@ -185,7 +185,8 @@ class BrokerSettings(Section):
     quiet_s: float = Field(
         60,
         gt=0,
-        description="Seconds a doubtful submission rests before it is tried again; above MessageTimeout.",
+        description="Least seconds a doubtful submission rests before the next try; above MessageTimeout."
+        " It rests until nothing of it can be on its way: three of the cluster's `timeout_s` and 10.",
     )
 
 

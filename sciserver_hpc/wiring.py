@@ -347,10 +347,17 @@ def build_agents(settings: Settings) -> SocketAgents:
         raise Invalid({"portal.runtime_dir": str(error)}) from error
 
 
-def hand_over_s(settings: Settings) -> float:
-    """The longest one call that hands jobs to an agent may take, in seconds."""
-    clusters = settings.clusters.values()
-    return max(LOCAL_SUBMIT_S if one.kind == "local" else submit_limit_s(one.timeout_s) for one in clusters)
+def rest_s(settings: Settings) -> float:
+    """How long a doubt about a submission rests, in seconds: until nothing of it can still be on its way.
+
+    A call to an agent may take so long, and a controller may be deaf for a look's time-out before that is
+    noticed (docs/explanation/exactly-once.md).
+    """
+    on_its_way = [
+        LOCAL_SUBMIT_S if one.kind == "local" else submit_limit_s(one.timeout_s) + one.timeout_s
+        for one in settings.clusters.values()
+    ]
+    return max(settings.broker.quiet_s, *on_its_way)
 
 
 def _scheduler(cluster: ClusterSettings, agents: SocketAgents) -> Scheduler:

@@ -49,7 +49,7 @@ class Observer:
         listener: Listener,
         agents: Agents,
         errands: Errands,
-        quiet: timedelta,
+        rest: timedelta,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -58,7 +58,7 @@ class Observer:
         # Apart, since each forgets what it is not asked for.
         self._ends = EndRecords(clock, agents, errands)
         self._last_traces = EndRecords(clock, agents, errands)
-        self._quiet = quiet
+        self._rest = rest
         self._answering_since: datetime | None = None
         self._missing_since: dict[str, datetime] = {}
         self._unfinished: frozenset[str] = frozenset()
@@ -106,11 +106,11 @@ class Observer:
 
     def _judge_unknown(self, look: Look, jobs: Sequence[Job]) -> None:
         now, asked_at = self._clock.now(), look.begun_at
-        again = {j.uuid for j in jobs if may_submit_again(j, asked_at, self._answering_since, self._quiet)}
+        again = {j.uuid for j in jobs if may_submit_again(j, asked_at, self._answering_since, self._rest)}
         doubted = [job for job in jobs if job.state is JobState.SUBMITTING and job.claimed_by is None]
         steps = [step(job, now, submitted_at=None, not_before=None) for job in doubted if job.uuid in again]
         missing = {job.uuid: asked_at - self._missing_since[job.uuid] for job in jobs}
-        gone = [job for job in jobs if job not in doubted and missing[job.uuid] >= self._quiet]
+        gone = [job for job in jobs if job not in doubted and missing[job.uuid] >= self._rest]
         readings = self._last_traces.read(gone)
         for job in gone:
             reading = readings.get(job.uuid)

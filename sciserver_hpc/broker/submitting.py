@@ -49,10 +49,8 @@ Renderer = Callable[[Sequence[tuple[Job, Mapping[int, int]]]], Mapping[str, Subm
 
 
 class Submitter:
-    """Submits what is ready. `quiet`: how long a doubt about a submission must rest (see lifecycle).
-
-    `hand_over`: the longest one call to an agent may take. A broker that dies in one leaves the row's mark
-    alone to its successor, so the mark rests at least so long, whatever `quiet` is.
+    """Submits what is ready. `rest`: how long a doubt about a submission rests (see lifecycle). A broker that
+    dies in a call to an agent leaves the row's mark alone to its successor, so a mark is a doubt.
     """
 
     def __init__(
@@ -62,16 +60,14 @@ class Submitter:
         schedulers: Mapping[str, Scheduler],
         render: Renderer,
         errands: Errands,
-        quiet: timedelta,
-        hand_over: timedelta,
+        rest: timedelta,
     ) -> None:
         self._store = store
         self._clock = clock
         self._schedulers = schedulers
         self._render = render
         self._errands = errands
-        self._quiet = quiet
-        self._rest = max(quiet, hand_over)
+        self._rest = rest
         self._under_way: set[str] = set()
 
     @property
@@ -180,7 +176,7 @@ class Submitter:
                 return None
             if job.attempts != tries[job.uuid] and outcome.verdict is not Verdict.ACCEPTED:
                 return None
-            return after_submission(job, outcome, done, self._quiet)
+            return after_submission(job, outcome, done, self._rest)
 
         for job in change_anyhow(self._store, begun, news).done:
             log.info("submitted", job=job.id, state=job.state, slurm_id=job.slurm_id)

@@ -49,8 +49,8 @@ class Broker:
     """Turns accepted jobs into Slurm jobs and Slurm's news into rows. Call `tick` from one thread.
 
     `wake` is called from errands' threads when one brings news after its turn; it must neither wait nor fail.
-    `hand_over`: the longest one call to an agent may take (see `Submitter`); disk, groups,
-    sessions: what filesystems, Unix groups and sessions need; outbox: notifications.
+    `rest`: how long a doubt about a submission rests, which is until nothing of it can still be on its way;
+    disk, groups, sessions: what filesystems, Unix groups and sessions need; outbox: notifications.
     """
 
     def __init__(
@@ -62,8 +62,7 @@ class Broker:
         render: Renderer,
         *,
         interval: timedelta,
-        quiet: timedelta,
-        hand_over: timedelta,
+        rest: timedelta,
         wake: Callable[[], None],
         disk: Work,
         groups: Groups,
@@ -76,12 +75,12 @@ class Broker:
         self._clock = clock
         self._schedulers = schedulers
         self._agents = agents
-        self._quiet = quiet
+        self._rest = rest
         self._wake = wake
         self._runner = runner or Threads()
         self._rhythm = Rhythm(interval)
         self._errands = Errands(patience_s, wake, self._runner)
-        self._submitter = Submitter(store, clock, schedulers, render, self._errands, quiet, hand_over)
+        self._submitter = Submitter(store, clock, schedulers, render, self._errands, rest)
         self._doorman = sessions and Doorman(store, clock, schedulers, agents, sessions, self._errands)
         held = self._doorman.holds if self._doorman else _by_nobody
         self._canceller = Canceller(clock, schedulers, self._errands, held)
@@ -99,7 +98,7 @@ class Broker:
         looks: Question[Look] = Question(self._runner, self._wake)
         looker = Looker(self._clock, scheduler, looks, self._submitter.under_way)
         listener = Listener(self._clock, scheduler, Question(self._runner, self._wake))
-        return Observer(self._store, self._clock, looker, listener, self._agents, self._errands, self._quiet)
+        return Observer(self._store, self._clock, looker, listener, self._agents, self._errands, self._rest)
 
     def tick(self) -> TickReport:
         """Submit what is ready, record what looks at the clusters showed, send cancels, begin looks that are

@@ -70,7 +70,7 @@ def values(state: State) -> dict[str, Any]:
             "overlap_hours": OVERLAP_HOURS,
         },
         "agents": {"transport": "sudo", "python": "/usr/bin/python3", "program": state.src / AGENT},
-        "clusters": {"default": {"kind": "slurm", "submit_through": "slurmrestd"}},
+        "clusters": {"default": {"kind": "slurm", "submit_through": "slurmrestd", "timeout_s": 10.0}},
         "broker": {"quiet_s": 30.0},
         "images": {"apptainer": apptainer.ensure()},
         "jobs": {"claim_url": url(state), "ca_file": ca.authority(state)},

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -24,6 +24,9 @@ _NOTHING = 5
 """pytest's code when no test was selected."""
 
 SHELL_SCRIPTS = ("dev", ".ci/run")
+
+GROUPS = (("tests/cluster", "--ignore=tests/cluster/sessions"), ("tests/cluster/sessions",))
+"""Of tests on a cluster: each runs on one of its own, beside the other."""
 
 LINT: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "--quiet"),
@@ -53,7 +56,7 @@ def _shellcheck() -> int:
 
 
 def run(quick: bool, paths: Sequence[str]) -> int:
-    """Lint and unit tests, and (unless `quick`) the tests on a cluster; `paths`: only these tests.
+    """Lint and unit tests, and (unless `quick`) the tests on clusters; `paths`: only these tests.
 
     Beside each other: tests on a cluster mostly wait.
     """
@@ -66,27 +69,30 @@ def run(quick: bool, paths: Sequence[str]) -> int:
         with _timed("unit tests"):
             unit, words = _tell(unit_tests)
     else:
-        with _Aside(unit_tests) as aside:
-            cluster_tests, words = on_cluster(paths)
+        with _Aside("unit tests", ["nice", *unit_tests]) as aside:
+            cluster_tests, words = _on_clusters([paths] if paths else GROUPS)
         unit, unit_words = aside.tell()
-        code, words = code | cluster_tests, f"unit tests: {unit_words}\ncluster tests: {words}"
+        code, words = code | cluster_tests, f"unit tests: {unit_words}\n{words}"
     click.echo(words)
     return code | unit
 
 
 class _Aside:
-    """A command that runs politely beside a block, and whose output is shown after it; ended with the block
-    where that fails."""
+    """A command that runs beside a block, and whose output is shown after it; ended with the block where that
+    fails."""
 
-    def __init__(self, argv: Sequence[str]) -> None:
-        self._argv = ["nice", *argv]
+    def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+        self._name = name
+        self._argv = argv
+        self._env = os.environ | dict(env or {})
         self._output = tempfile.TemporaryFile(mode="w+", errors="replace")  # noqa: SIM115 - closed by tell
 
     def __enter__(self) -> _Aside:
-        click.echo("dev: unit tests beside the cluster's …")
+        click.echo(f"dev: {self._name} beside the others …")
         self._process = subprocess.Popen(
-            self._argv, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT
-        )
+            self._argv, cwd=CHECKOUT, env=self._env,
+            stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -102,25 +108,44 @@ class _Aside:
             return _judged(code), _shown(output)
 
 
-def on_cluster(paths: Sequence[str]) -> tuple[int, str]:
-    """The tests marked `cluster`, inside a cluster of their own, new each time, which stops afterwards."""
-    state = State(Path(os.environ.get("SCISERVER_DEV_STATE", "/var/lib/sciserver-hpc-dev") + "-test"))
-    namespace = Namespace(state)
-    try:
-        with _timed("test cluster up"):
+def _on_clusters(groups: Sequence[Sequence[str]]) -> tuple[int, str]:
+    """The tests marked `cluster`, each group inside a cluster of its own, new each time, which stops
+    afterwards: pytest's code, and a line for each group."""
+    root = os.environ.get("SCISERVER_DEV_STATE", "/var/lib/sciserver-hpc-dev")
+    states = [State(Path(f"{root}-test{number or ''}")) for number in range(len(groups))]
+    with ExitStack() as stack:
+        for state in states:
+            stack.callback(cluster.down, state, _silent)
+        with _timed("test clusters up"):
             images.ensure(images.buildable())
-            cluster.clean(state, _silent)  # a database of another version's tables would fail tests
-            demo.bring_up(state)
+            for state in states:
+                cluster.clean(state, _silent)  # a database of another version's tables would fail tests
+                demo.bring_up(state)
         with _timed("cluster tests"):
-            env = commands.environment(state) | {
-                "SCISERVER_DEV_STATE": str(state.root),
-                "HOME": "/root",
-                "PATH": f"{state.root / 'bin'}:{TOOLS}:{os.environ['PATH']}",
-            }
-            argv = namespace.argv(Command(_pytest("cluster", paths), directory=str(CHECKOUT)))
-            return _tell(argv, env)
-    finally:
-        cluster.down(state, _silent)
+            return _beside_each_other([_inside(*pair) for pair in zip(states, groups, strict=True)])
+
+
+_Run = tuple[list[str], dict[str, str]]
+"""Words and environment of a command."""
+
+
+def _inside(state: State, paths: Sequence[str]) -> _Run:
+    env = commands.environment(state) | {
+        "SCISERVER_DEV_STATE": str(state.root),
+        "HOME": "/root",
+        "PATH": f"{state.root / 'bin'}:{TOOLS}:{os.environ['PATH']}",
+    }
+    return Namespace(state).argv(Command(_pytest("cluster", paths), directory=str(CHECKOUT))), env
+
+
+def _beside_each_other(runs: Sequence[_Run]) -> tuple[int, str]:
+    """The first one's output as it comes, the others' when it is over."""
+    (first, env), *others = runs
+    with ExitStack() as stack:
+        asides = [stack.enter_context(_Aside("more cluster tests", *run)) for run in others]
+        told = [_tell(first, env)]
+    told += [aside.tell() for aside in asides]
+    return max(code for code, _ in told), "\n".join(f"cluster tests: {words}" for _, words in told)
 
 
 def _pytest(marker: str, paths: Sequence[str], *options: str) -> list[str]:

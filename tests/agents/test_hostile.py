@@ -403,8 +403,9 @@ def test_anothers_files_are_denied(root: Path, place: Path) -> None:
     root.chmod(0o755)
     (root / "closed").mkdir(mode=0o700)
     program = (
-        "import sys, os; sys.path.append(sys.argv[1]); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "import sys, os; sys.path.append(sys.argv[1])\n"
         "from sciserver_hpc.agent import files, folders, problems\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)  # who may not see the checkout\n"
         "root = sys.argv[2]\n"
         "for call in (lambda: files.read(root, 'x', 0, 9), lambda: files.listing(root, 'closed', 9),\n"
         "             lambda: folders.prepare(root, 'job', 'u', []),\n"

@@ -330,7 +330,7 @@ def test_its_end_ends_an_errand_between_two_batches(world: World) -> None:
 
 def test_a_mark_outlasts_the_longest_call(tmp_path: Path) -> None:
     """All a new broker knows of a call is when it began."""
-    world = World(tmp_path, hand_over=3 * QUIET)
+    world = World(tmp_path, rest=3 * QUIET)
     job = hanging(world)
     begun = world.now
     world.gate.open_all()

@@ -203,9 +203,9 @@ class World:
     Errands run as strands: each goes on until it is over or stands at the `gate`, then the turn goes on.
     """
 
-    def __init__(self, folder: Path, hand_over: timedelta = QUIET) -> None:
+    def __init__(self, folder: Path, rest: timedelta = QUIET) -> None:
         self.clock = FakeClock()
-        self._hand_over = hand_over
+        self._rest = rest
         self.strands = Strands(self.clock)
         self.gate = Gate(self.strands)
         self.wakes = 0
@@ -230,8 +230,7 @@ class World:
             folders,
             render,
             interval=INTERVAL,
-            quiet=QUIET,
-            hand_over=self._hand_over,
+            rest=self._rest,
             wake=self._woken,
             disk=self.disk,
             groups=self.groups,

@@ -82,9 +82,9 @@ def test_a_runtime_directory_too_deep_for_a_socket_is_told(tmp_path: Path) -> No
 
 
 def test_the_longest_hand_over_follows_the_time_limit_of_slurms_commands(tmp_path: Path) -> None:
-    assert wiring.hand_over_s(settings(tmp_path)) == 50
+    assert wiring.rest_s(settings(tmp_path)) == 70
     slow = settings(tmp_path, clusters={"default": {"timeout_s": 100}, "here": {"kind": "local"}})
-    assert wiring.hand_over_s(slow) == 210
+    assert wiring.rest_s(slow) == 310
 
 
 def unix_groups(tmp_path: Path, branch: str) -> Settings:

@@ -17,7 +17,8 @@ from sciserver_hpc.devcluster.namespace import Command
 from sciserver_hpc.devcluster.processes import wait
 from tests.portal.live import DESKTOP, PHONE, check
 
-from .conftest import Cluster
+from ..conftest import Cluster
+from ..web import Web, said
 from .desktops import Desktop
 from .visitor import (
     PATIENCE_MS,
@@ -28,7 +29,6 @@ from .visitor import (
     run_cell,
     visiting,
 )
-from .web import Web, said
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 WebOf = Callable[[str], Web]
@@ -223,9 +223,15 @@ def test_a_terminal_runs_what_is_typed(alice: Visitor, volume: Path) -> None:
     fields = {"values.folder": VOLUME}
     app = alice.enter(alice.start("terminal", "Python", **MOUNTED, **fields))
     typed = app.locator(".jp-Terminal .xterm-helper-textarea")
-    typed.focus()
-    app.keyboard.type("echo $((6*7)) $PWD > terminal.txt")
-    app.keyboard.press("Enter")
+
+    def written() -> bool:
+        """The shell may still be starting when its window is there: type again."""
+        typed.focus()
+        app.keyboard.type("echo $((6*7)) $PWD > terminal.txt")
+        app.keyboard.press("Enter")
+        return wait((volume / "terminal.txt").exists, 10)
+
+    assert wait(written, PATIENCE_S), "nothing typed had an effect"
     appears(volume / "terminal.txt", f"42 /home/idies/workspace/{VOLUME}\n")
 
 

@@ -21,11 +21,11 @@ from sciserver_hpc.devcluster.daemon import start
 from sciserver_hpc.devcluster.processes import wait
 from sciserver_hpc.domain import toml
 
-from .conftest import Cluster, kill
-from .test_bad_input import small_disk
-from .test_faults import let_it_save
+from ..conftest import Cluster, kill
+from ..test_bad_input import small_disk
+from ..test_faults import let_it_save
+from ..web import Web
 from .visitor import gate_status
-from .web import Web
 from .wire import PATIENCE, Insider, Running, ask, ask_for, opened, paired, served, started, view
 
 APP = """

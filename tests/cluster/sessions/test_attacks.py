@@ -26,9 +26,9 @@ from playwright.sync_api import Browser, Page
 from sciserver_hpc.devcluster.processes import wait
 from sciserver_hpc.session_ca import create
 
-from .conftest import Cluster
+from ..conftest import Cluster
+from ..web import Web
 from .visitor import Visitor, end_sessions, run_cell, visiting
-from .web import Web
 from .wire import (
     PATIENCE,
     UPGRADE,

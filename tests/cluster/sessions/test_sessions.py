@@ -12,9 +12,9 @@ from playwright.sync_api import Browser, expect
 
 from sciserver_hpc.devcluster.processes import wait
 
-from .conftest import Cluster
+from ..conftest import Cluster
+from ..web import Web
 from .visitor import PATIENCE_MS, Visitor, end_sessions, run_cell, visiting
-from .web import Web
 from .wire import Running, started, view
 
 LOST_WITH_A_SESSION = (
@@ -50,9 +50,12 @@ def test_jupyterlab_from_the_form_to_a_cells_answer(alice: Visitor) -> None:
     lab = alice.enter(alice.start("jupyterlab", "Python"))
     lab.locator(".jp-LauncherCard[data-category=Notebook]").first.click()
     cell = lab.locator(".jp-Notebook .cm-content").first
-    cell.click()
-    lab.keyboard.type("import getpass; print(getpass.getuser(), 6 * 7)")
-    lab.keyboard.press("Shift+Enter")
+    # Until then the page may take the focus, and what one types is gone.
+    expect(lab.get_by_role("button", name="Python 3 (ipykernel) | Idle")).to_be_visible()
+    code = "import getpass; print(getpass.getuser(), 6 * 7)"
+    cell.fill(code)
+    expect(cell).to_have_text(code)
+    cell.press("Shift+Enter")
     expect(lab.locator(".jp-OutputArea-output pre").first).to_have_text("alice 42", timeout=PATIENCE_MS)
 
 

@@ -127,11 +127,15 @@ class Desktop:
         assert wait(opened, PATIENCE_S), "no menu opened"
 
     def open_terminal(self) -> None:
-        """By Xfce's own key."""
+        """By Xfce's own key. What listens for it may still be loading: press again."""
         before = self.picture()
-        self.click(900, 500)
-        self.page.keyboard.press("Control+Alt+t")
-        assert wait(lambda: self.unlike(before) > 0.2, PATIENCE_S), "no terminal came"
+
+        def opened() -> bool:
+            self.click(900, 500)
+            self.page.keyboard.press("Control+Alt+t")
+            return wait(lambda: self.unlike(before) > 0.2, 15)
+
+        assert wait(opened, PATIENCE_S), "no terminal came"
 
     def run(self, command: str) -> None:
         """Type it into the window that has the focus."""

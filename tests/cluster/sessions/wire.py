@@ -16,8 +16,8 @@ import requests
 
 from sciserver_hpc.devcluster.processes import wait
 
-from .conftest import Cluster
-from .web import Web
+from ..conftest import Cluster
+from ..web import Web
 
 PATIENCE = 150
 

@@ -15,9 +15,9 @@ from sciserver_hpc.devcluster import images, portal
 from sciserver_hpc.devcluster.processes import wait
 from sciserver_hpc.domain import toml
 
-from .conftest import Cluster
+from ..conftest import Cluster
+from ..web import Web
 from .visitor import PATIENCE_MS, Visitor, run_cell, visiting
-from .web import Web
 from .wire import view
 
 APP = "jupyterlab-postgres"

@@ -16,8 +16,8 @@ from sciserver_hpc.domain.gates import GateStatus, SessionRecord
 from sciserver_hpc.gates import TlsGates
 from tests.portal.live import log_in
 
-from .conftest import Cluster
-from .web import Web
+from ..conftest import Cluster
+from ..web import Web
 from .wire import view
 
 PATIENCE_MS = 90_000
