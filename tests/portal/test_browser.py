@@ -13,7 +13,7 @@ from sciserver_hpc.domain.jobs import JobRequest
 from sciserver_hpc.domain.states import JobState
 
 from .house import PEOPLE, House
-from .live import DESKTOP, PHONE, check, log_in, page_of
+from .live import LOOKS, check, log_in, page_of
 from .notebooks import PLAIN
 
 ALICE = PEOPLE["alice"]
@@ -194,8 +194,7 @@ def test_reading_and_submitting_work_without_script(house: House, browser: Brows
         expect(page.frame_locator("iframe").get_by_role("heading", name="The cycle")).to_be_visible()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
 def test_every_page_is_accessible_and_fits(
     house: House, browser: Browser, url: str, width: dict[str, int], dark: bool
 ) -> None:

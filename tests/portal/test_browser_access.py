@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, expect
 from sciserver_hpc.domain.groups import Accessibility, user
 
 from .cast import SHARE, Cast
-from .live import DESKTOP, PHONE, check, log_in, page_of
+from .live import DESKTOP, LOOKS, PHONE, check, log_in, page_of
 
 LONG = "a-name-without-any-place-to-break-" * 2
 
@@ -86,8 +86,7 @@ def test_support_from_its_begin_to_its_end(
         expect(hers.get_by_text("no longer looks as")).to_be_visible()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
 def test_every_page_of_groups_and_sharing_is_accessible_and_fits(
     cast: Cast, browser: Browser, url: str, width: dict[str, int], dark: bool
 ) -> None:

@@ -9,7 +9,7 @@ from sciserver_hpc.domain.access import EVERYONE, Subject
 from sciserver_hpc.domain.limits import Limit
 
 from .cast import EVIL, Cast
-from .live import DESKTOP, PHONE, check, log_in, page_of
+from .live import LOOKS, check, log_in, page_of
 
 PAGES = (
     *(f"/admin/{one}" for one in ("domains", "images", "volumes", "roots", "limits", "people")),
@@ -50,8 +50,7 @@ def test_a_limit_from_the_overview_to_the_trail(cast: Cast, browser: Browser, ur
         expect(page.get_by_text("root1 changed the limit")).to_be_visible()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
 def test_every_page_of_administration_is_accessible_and_fits(
     cast: Cast, browser: Browser, url: str, width: dict[str, int], dark: bool
 ) -> None:

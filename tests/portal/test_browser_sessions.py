@@ -14,7 +14,7 @@ from sciserver_hpc.domain.states import JobState
 
 from .at_origin import AtOrigin
 from .house import PEOPLE, House
-from .live import DESKTOP, PHONE, check, log_in, page_of, serving
+from .live import LOOKS, check, log_in, page_of, serving
 from .test_session_pages import over, share
 
 LONG = "a-name-without-any-place-to-break-" * 3
@@ -178,8 +178,7 @@ def test_starting_works_without_script(house: House, browser: Browser, url: str)
         expect(page.get_by_role("heading", name="Lab")).to_be_visible()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
 def test_every_page_is_accessible_and_fits(
     house: House, browser: Browser, url: str, width: dict[str, int], dark: bool
 ) -> None:

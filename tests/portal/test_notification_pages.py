@@ -14,7 +14,7 @@ from sciserver_hpc.services.notifying import Ways
 
 from .cast import EVIL
 from .house import PEOPLE, URL, House
-from .live import DESKTOP, PHONE, check, log_in, page_of
+from .live import LOOKS, check, log_in, page_of
 
 AT = "/me/notifications"
 HOOK = "https://hooks.example.org/x?a=1&b=2"
@@ -173,8 +173,7 @@ def test_from_the_box_to_the_test(house: House, browser: Browser, url: str, scri
         expect(page.locator(".badge")).to_have_text("✓Sent")
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
 def test_its_page_is_accessible_and_fits(
     house: House, browser: Browser, url: str, width: dict[str, int], dark: bool
 ) -> None:

@@ -16,7 +16,7 @@ from sciserver_hpc.domain.tokens import Scope
 
 from .cast import EVIL, SHARE, VOLUME, Cast, portal
 from .house import Browser as Forms
-from .live import DESKTOP, PHONE, check, log_in, page_of
+from .live import LOOKS, check, log_in, page_of
 
 CI = Subject(kind=SubjectKind.SERVICE, name="ci")
 AT = "/service-accounts/ci"
@@ -158,8 +158,7 @@ def test_it_is_found_where_people_are_chosen(cast: Cast, alice: Forms) -> None:
         assert 'value="service_account:ci"' in page
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
 def test_its_pages_are_accessible_and_fit(
     cast: Cast, alice: Forms, browser: Browser, url: str, width: dict[str, int], dark: bool
 ) -> None:
