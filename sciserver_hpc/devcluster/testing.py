@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -58,8 +59,9 @@ def _shellcheck() -> int:
 def run(quick: bool, paths: Sequence[str]) -> int:
     """Lint and unit tests, and (unless `quick`) the tests on clusters; `paths`: only these tests.
 
-    Beside each other: tests on a cluster mostly wait.
+    Beside each other: tests on a cluster mostly wait. SIGTERM ends them, and the clusters, in order.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     code = 0
     if not paths:
         with _timed("lint"):
@@ -159,7 +161,11 @@ def _tell(argv: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[in
         argv, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace",
         env=os.environ | dict(env or {}),
     ) as pytest:  # fmt: skip
-        last = _shown(pytest.stdout or ())
+        try:
+            last = _shown(pytest.stdout or ())
+        except BaseException:
+            pytest.terminate()
+            raise
     return _judged(pytest.returncode), last
 
 
