@@ -22,6 +22,7 @@ from sciserver_hpc.domain.errors import (
 )
 from sciserver_hpc.domain.jobs import DependencyType, JobRequest
 from sciserver_hpc.domain.problems import problems
+from sciserver_hpc.domain.thrift import fitting
 
 from .errors import status_of
 from .guard import Access, allow, person
@@ -79,11 +80,15 @@ class Draft:
 @bp.get("/jobs/new")
 @allow(PAGE)
 def blank() -> Response | tuple[str, int]:
-    """An empty form, or one filled with an earlier job's request (`again`); sessions have their own."""
+    """An empty form, or one filled with an earlier job's request (`again`), and what would have fitted it
+    (`fit`); sessions have their own."""
     earlier = request.args.get("again", type=int)
     asked = services.jobs.request(person(), earlier) if earlier else None
     if asked and asked.app:
         return redirect(f"/sessions/new/{asked.app}?again={earlier}")
+    if asked and earlier and request.args.get("fit"):
+        better = fitting(services.jobs.get(person(), earlier))
+        asked = asked.model_copy(update={"resources": better or asked.resources})
     fields = from_request(asked) if asked else {}
     kind = request.args.get("kind", "")
     return _show(Draft(({"kind": kind} if kind in ("shell", "script", "notebook") else {}) | fields))

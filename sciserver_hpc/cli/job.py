@@ -35,6 +35,8 @@ def job(job_id: int, script: bool, as_json: bool) -> None:
     click.echo(clean(found.sentence))
     click.echo()
     pairs(_facts(found))
+    if found.thrift:
+        click.echo(f"\n{found.thrift}")
     click.echo("\nHistory")
     for event in events:
         click.echo(f"  {event.at.astimezone():%Y-%m-%d %H:%M:%S}  {event.state:<13}  {clean(event.text)}")

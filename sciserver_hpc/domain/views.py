@@ -10,6 +10,7 @@ from .jobs import Dependency, End, Job, Kind, Mount, Usage
 from .model import Model
 from .resources import Resources
 from .states import JobState
+from .thrift import advice, fitting
 from .volumes import Mode
 
 
@@ -54,6 +55,10 @@ class JobView(Model):
     end: End | None
     usage: Usage | None
     resources: Resources
+    fitting: Resources | None = None
+    """What to ask for next time, where it asked for much more than it used (see thrift)."""
+    thrift: str = ""
+    """The same in a sentence, with why."""
     mounts: tuple[MountView, ...]
     results_volume: str
     folder: str
@@ -113,6 +118,8 @@ def view(job: Job, sentence: str) -> JobView:
         final=job.state.final,
         sciserver_code=job.state.sciserver_code,
         sentence=sentence,
+        fitting=fitting(job),
+        thrift=advice(job),
     )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import re
+from typing import Any
 
 import pytest
 
 from sciserver_hpc.domain.errors import Unavailable
-from sciserver_hpc.domain.jobs import JobRequest
+from sciserver_hpc.domain.jobs import JobRequest, Usage
+from sciserver_hpc.domain.resources import Resources
 from sciserver_hpc.domain.states import JobState
 
 from .house import PEOPLE, House
@@ -18,7 +20,7 @@ from .notebooks import PLAIN
 EVIL = "<script>alert(1)</script>"
 
 
-def submit(house: House, **more: str) -> int:
+def submit(house: House, **more: Any) -> int:
     asked = JobRequest.model_validate({"kind": "shell", "command": "hostname"} | more)
     return house.services.jobs.submit(PEOPLE["alice"], asked)[0].id
 
@@ -122,6 +124,20 @@ def test_run_again_and_edit_and_run_again(house: House) -> None:
     browser = house.browser("alice")
     assert browser.post(f"/jobs/{number}/again").headers["Location"] != f"/jobs/{number}"
     assert 'value="again"' in browser.get(f"/jobs/new?again={number}").text
+
+
+def test_a_job_that_asked_for_too_much_is_told_and_its_form_filled_with_what_fits(house: House) -> None:
+    number = submit(house, resources=Resources(memory_mb=4096))
+    house.move(number, JobState.RUNNING)
+    usage = Usage(elapsed_s=3000, cpu_s=2900.0, max_rss=200 << 20)
+    house.move(number, JobState.SUCCEEDED, usage=usage)
+    browser = house.browser("alice")
+    page = browser.get(f"/jobs/{number}").text
+    assert "Used 200 of 4096 MB: ask for 512 MB next time" in page
+    assert f'href="/jobs/new?again={number}&amp;fit=1"' in page
+    form = browser.get(f"/jobs/new?again={number}&fit=1").text
+    assert re.search(r'name="memory_gb"[^>]*value="0.5"', form)
+    assert re.search(r'name="memory_gb"[^>]*value="4"', browser.get(f"/jobs/new?again={number}").text)
 
 
 @pytest.mark.parametrize(
