@@ -243,21 +243,26 @@ class Client(Sessions, Notifications):
         name: str | None = None,
         after: datetime | None = None,
         before: datetime | None = None,
+        page: int | None = None,
     ) -> Iterator[JobView]:
-        """One's jobs, newest first, page by page. `name`: a part of it; after, before: when accepted."""
+        """One's jobs, newest first, page by page. `name`: a part of it; after, before: when accepted.
+
+        page: how many the portal sends at a time; None: as it likes.
+        """
         query: dict[str, Any] = {
             "state": ",".join(JobState(state).value for state in states) or None,
             "domain": domain,
             "name": name,
             "after": after.isoformat() if after else None,
             "before": before.isoformat() if before else None,
+            "limit": page,
         }
         while True:
-            page = self._http.json("GET", "/jobs", params=query)
-            yield from (read(JobView, row) for row in page["jobs"])
-            if page.get("next") is None:
+            answer = self._http.json("GET", "/jobs", params=query)
+            yield from (read(JobView, row) for row in answer["jobs"])
+            if answer.get("next") is None:
                 return
-            query["before_id"] = page["next"]
+            query["before_id"] = answer["next"]
 
     def events(self, job_id: int) -> list[JobEvent]:
         """A job's history, oldest first."""

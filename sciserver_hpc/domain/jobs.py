@@ -46,7 +46,7 @@ PAYLOADS = {
 """The field of a request that says what a job of each kind runs."""
 
 
-_NOT_OF_SESSIONS = ("filename", "array", "dependencies", "results", "workdir", "stdout", "stderr")
+_NOT_OF_SESSIONS = ("filename", "array", "dependencies", "results", "workdir", "stdout", "stderr", "warn_s")
 """Fields of a request that say nothing to a session, besides other kinds' payloads."""
 
 
@@ -125,6 +125,8 @@ class JobRequest(Model):
 
     stdout: FileName = "stdout.txt"
     stderr: FileName = "stderr.txt"
+    warn_s: int | None = Field(default=None, ge=1, le=65535)
+    """So many seconds before its time limit, or up to a minute sooner, the job gets SIGUSR1; None: never."""
 
     @field_validator("parameters")
     @classmethod
@@ -270,6 +272,7 @@ class JobSpec(Model):
     workdir: str | None = None
     stdout: FileName = "stdout.txt"
     stderr: FileName = "stderr.txt"
+    warn_s: int | None = None
 
     @property
     def images(self) -> tuple[str, ...]:

@@ -33,11 +33,12 @@ _FIXED = (
 
 
 def _signal(spec: JobSpec) -> list[str]:
-    """A session's wrapper is told before the time limit, so that the app can save. Slurm may send it a minute
-    early, so a short session is told later: it would end as it begins."""
-    if spec.app is None:
+    """A session's wrapper is told before the time limit, so that the app can save; a job's where one asks.
+    Slurm may send it a minute early, so a short one is told later: it would end as it begins."""
+    warning = spec.warn_s if spec.app is None else WARNING_S
+    if warning is None:
         return []
-    return [f"--signal=B:USR1@{min(WARNING_S, _minutes(spec) * 60 // 4)}"]
+    return [f"--signal=B:USR1@{min(warning, _minutes(spec) * 60 // 4)}"]
 
 
 def _identity(spec: JobSpec) -> list[str]:

@@ -96,6 +96,7 @@ class Resolved:
             workdir=request.workdir,
             stdout=request.stdout,
             stderr=request.stderr,
+            warn_s=request.warn_s,
         )
 
 

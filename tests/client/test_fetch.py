@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sciserver_hpc.client import Client
-from sciserver_hpc.domain.errors import AgentError, Invalid, Refused, Unavailable
+from sciserver_hpc.domain.errors import Invalid, NotFound, Refused, Unavailable
 from sciserver_hpc.domain.jobs import JobRequest, Kind
 from tests.fakes.portal import FakePortal
 
@@ -91,6 +91,6 @@ def test_a_file_into_a_directory_keeps_its_name(
 
 
 def test_a_file_that_is_not_there(client: Client, job: int, home: Path) -> None:
-    with pytest.raises(AgentError, match="no such file"):
+    with pytest.raises(NotFound, match="no such file"):
         client.download(job, "none", home / "x")
     assert list(home.iterdir()) == []

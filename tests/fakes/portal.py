@@ -383,5 +383,5 @@ def _output_routes(app: Flask, portal: FakePortal) -> None:
     def content(number: int) -> Any:
         found = portal.files.get(request.args["path"])
         if not isinstance(found, bytes):
-            return failure(404, "agent", "There is no such file.")
+            return failure(404, "not_found", "There is no such file.")
         return Response(found, mimetype="application/octet-stream")
