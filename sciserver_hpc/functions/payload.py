@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -39,7 +38,7 @@ def script(calls: Sequence[bytes], header: Header) -> str:
 
     Raises Invalid where it is too large to travel.
     """
-    text = head() + runner.tail(json.dumps(asdict(header)), _source("environment"), list(calls))
+    text = head() + runner.tail(asdict(header), _source("environment"), list(calls))
     if len(text) > MOST_CHARACTERS:
         whose = "the function and its arguments take" if len(calls) == 1 else f"these {len(calls)} calls take"
         size = f"{len(text) / 1e6:.1f} MB packed, and a job carries {MOST_CHARACTERS / 1e6:.0f} MB"
@@ -52,8 +51,7 @@ def header(text: str) -> Header:
     """Of a script that `script` made, or a runner after it. Raises Invalid for any other."""
     try:
         told, _, _ = runner.values(text[text.rindex(runner.CALL) :])
-        fields = json.loads(told)
-        return Header(**fields | {"python": tuple(fields["python"])})
+        return Header(**told)
     except (ValueError, SyntaxError, TypeError, KeyError) as error:
         raise Invalid({"checkpoint": "it is not what a job of this plugin leaves."}) from error
 

@@ -8,14 +8,12 @@ script of the job that goes on. Exits with 0 for a result or a checkpoint, else 
 
 from __future__ import annotations
 
-import base64
-import json
-import lzma
+import binascii
 import os
 import pickle
 import signal
 import sys
-import traceback
+import zlib
 from types import FrameType
 from typing import Any
 
@@ -70,9 +68,8 @@ class Announcer:
         return [Announced()] if context.name in (None, "sciserver-functions") else []
 
 
-def main(header: str, environment: str, calls: str) -> None:
-    """Run this task's call of `calls` (see `payload.script`), in as many processes as the header says."""
-    job = json.loads(header)
+def main(job: dict[str, Any], environment: str, calls: str) -> None:
+    """Run this task's call of `calls` (see `packed`), as `job` says (a payload.Header)."""
     task = os.environ.get("SLURM_ARRAY_TASK_ID") if job["array"] else None
     sys.meta_path.append(Announcer(environment))
     os.environ |= surroundings(job, task)
@@ -84,10 +81,28 @@ def main(header: str, environment: str, calls: str) -> None:
     sys.exit(several(job, blob, task or "0"))
 
 
-def unpacked(calls: str) -> list[bytes]:
-    """Every task's pickle."""
-    blobs: list[bytes] = pickle.loads(lzma.decompress(base64.b85decode(calls.replace("\n", ""))))
-    return blobs
+def packed(calls: list[bytes]) -> str:
+    """Every task's pickle, as text. What calls share is packed once: by lzma (xz) where it may lie further
+    apart than zlib sees, which costs less to import."""
+    data = pickle.dumps(calls)
+    if len(data) < 1 << zlib.MAX_WBITS:
+        return binascii.b2a_base64(zlib.compress(data), newline=False).decode()
+    import lzma
+
+    return binascii.b2a_base64(lzma.compress(data, preset=1), newline=False).decode()
+
+
+def unpacked(text: str) -> list[bytes]:
+    """What `packed` made text of."""
+    data = binascii.a2b_base64(text)
+    if data.startswith(b"\xfd7zXZ"):
+        import lzma
+
+        data = lzma.decompress(data)
+    else:
+        data = zlib.decompress(data)
+    calls: list[bytes] = pickle.loads(data)
+    return calls
 
 
 def surroundings(job: dict[str, Any], task: str | None) -> dict[str, str]:
@@ -143,12 +158,19 @@ def run(job: dict[str, Any], blob: bytes, stem: str) -> int:
         data = pickled(("success", function(*args, **kwargs)))
         outcome = "success"
     except Exception as error:
-        told = f"{error}" if isinstance(error, Unfit) else traceback.format_exc()
+        told = f"{error}" if isinstance(error, Unfit) else trace()
         print(told, file=sys.stderr)
         outcome, data = "error", pickle.dumps(("error", told))
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     write(f"{FOLDER}/{stem}.{outcome}.pkl", data)
     return 0 if outcome == "success" else 1
+
+
+def trace() -> str:
+    """Of the exception at hand."""
+    import traceback
+
+    return traceback.format_exc()
 
 
 def loaded(job: dict[str, Any], blob: bytes) -> tuple[Any, Any, Any]:
@@ -206,10 +228,10 @@ def continued(job: dict[str, Any], call: bytes) -> str:
     place = text.rindex(CALL)
     _, environment, _ = values(text[place:])
     again = job | {"array": False, "job": os.environ["SUBMITIT_JOB_ID"], "countdown": job["countdown"] - 1}
-    return text[:place] + tail(json.dumps(again), environment, [call])
+    return text[:place] + tail(again, environment, [call])
 
 
-def values(tail: str) -> tuple[str, str, str]:
+def values(tail: str) -> tuple[dict[str, Any], str, str]:
     """The arguments of `main` at a script's end."""
     import ast
 
@@ -217,10 +239,9 @@ def values(tail: str) -> tuple[str, str, str]:
     return first, second, third
 
 
-def tail(header: str, environment: str, calls: list[bytes]) -> str:
-    """A script's end: the call of `main`. Neither its alphabet nor a literal needs more than one line."""
-    packed = base64.b85encode(lzma.compress(pickle.dumps(calls), preset=1)).decode()
-    return f"{CALL}{header!r}, {environment!r}, {packed!r})\n"
+def tail(job: dict[str, Any], environment: str, calls: list[bytes]) -> str:
+    """A script's end: the call of `main`, in literals that need one line."""
+    return f"{CALL}{job!r}, {environment!r}, {packed(calls)!r})\n"
 
 
 def pickled(value: object) -> bytes:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 LEAST_S, MOST_S = 1.0, 8.0
 """Between two looks: the least where there was news, then longer."""
 
+JOBS_PER_S = 50
+"""Most that looks ask for: a look at 200 jobs is not followed by another for four seconds."""
+
 PAGE = 500
 """Jobs in one answer of the portal, the most it gives."""
 
@@ -199,7 +202,8 @@ class SciServerWatcher(core.InfoWatcher):
         finally:
             self._last_status_check = time.time()
         news = any((self._views.get(job), self._left.get(job)) != before[job] for job in wanted)
-        self._pause = LEAST_S if news else min(self._pause * 1.5, MOST_S)
+        pause = LEAST_S if news else self._pause * 1.5
+        self._pause = min(max(pause, len(wanted) / JOBS_PER_S), MOST_S)
 
     def _look(self, wanted: set[int]) -> None:
         missing = set(wanted)

@@ -188,7 +188,7 @@ def test_what_is_no_script_of_ours_is_not_read(text: str) -> None:
 
 def test_a_function_too_large_to_travel_is_told_before_it_is_sent() -> None:
     data = bytes(range(256)) * 2 + __import__("random").Random(1).randbytes(900_000)
-    with pytest.raises(Invalid, match=r"the function and its arguments take 1\.1 MB packed.*volume"):
+    with pytest.raises(Invalid, match=r"the function and its arguments take 1\.2 MB packed.*volume"):
         payload.script([call(len, data)], Header())
 
 
