@@ -107,11 +107,14 @@ class SciServerExecutor(core.Executor):
         )
 
     def _kept(self, job_id: str, delayed: utils.DelayedSubmission) -> core.Job[Any]:
-        """The job, its submission kept where submitit looks for it."""
+        """The job, its submission kept where submitit looks for it. What lies there under the same id, of
+        another portal, is no result of it."""
         ranks = range(self.parameters.get("tasks_per_node", 1))
         job: core.Job[Any] = self.job_class(folder=self.folder, job_id=job_id, tasks=list(ranks))
         job.paths.folder.mkdir(parents=True, exist_ok=True)
         delayed.dump(job.paths.submitted_pickle)
+        for rank in ranks:
+            job.task(rank).paths.result_pickle.unlink(missing_ok=True)
         return job
 
 

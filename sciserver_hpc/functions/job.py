@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from submitit.core import core, utils
 
-from ..domain.errors import Invalid, NotFound, SciServerError
-from .watcher import Place, SciServerWatcher
+from ..domain.errors import Invalid, NotFound, SciServerError, Unavailable
+from .watcher import Patience, Place, SciServerWatcher
 
 if TYPE_CHECKING:
     from ..domain.views import JobView
@@ -26,7 +28,11 @@ class SciServerJob(core.Job[core.R]):
 
     watcher = SciServerWatcher()
     _results_timeout_s = 0
-    _over = False
+
+    def __init__(self, folder: Path | str, job_id: str, tasks: Sequence[int] = (0,)) -> None:
+        super().__init__(folder, job_id, tasks)
+        self._over = False
+        self._patience = Patience()
 
     @property
     def _place(self) -> Place:
@@ -40,15 +46,25 @@ class SciServerJob(core.Job[core.R]):
         """Whether there is a result, or will be none. The result is here then."""
         if self._sub_jobs:
             return all(job.done(force_check) for job in self._sub_jobs)
-        if not self._over and not self.paths.result_pickle.exists():
-            self.watcher.update_if_long_enough("force" if force_check else "standard")
-            view = self.watcher.view(self._place)
-            self._over = view is not None and self._settled(view)
-        else:
-            self._over = True
-        if self._over:
-            self.watcher.finish(self.job_id)
+        if not self._over:
+            self._over = self.paths.result_pickle.exists() or self._looked(
+                "force" if force_check else "standard"
+            )
+            if self._over:
+                self.watcher.finish(self.job_id)
         return self._over
+
+    def _looked(self, mode: str) -> bool:
+        """Whether it is over, as the portal tells; not yet, where the portal is away for a while."""
+        self.watcher.update_if_long_enough(mode)
+        view = self.watcher.view(self._place)
+        try:
+            over = view is not None and self._settled(view)
+        except Unavailable as error:
+            self._patience.unanswered(error)
+            return False
+        self._patience.answered()
+        return over
 
     def _settled(self, view: JobView) -> bool:
         """Fetch the result, if there is one; or let the function go on, if it left a checkpoint."""
@@ -62,8 +78,7 @@ class SciServerJob(core.Job[core.R]):
             if place.file(self._rank, kind) in left:
                 return self._fetched(place, kind)
         if place.file(0, "checkpoint.py") in left and self._may_go_on(view):
-            if self._rank == 0:
-                self.watcher.go_on(place)
+            self.watcher.go_on(place)
             return False
         return view.final
 

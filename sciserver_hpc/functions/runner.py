@@ -122,10 +122,17 @@ def surroundings(job: dict[str, Any], task: str | None) -> dict[str, str]:
 
 
 def several(job: dict[str, Any], blob: bytes, task: str) -> int:
-    """Run the call once for each rank, each with logs of its own; 0 when all end so."""
+    """Run the call once for each rank, each with logs of its own; 0 when all end so. Where the first keeps a
+    checkpoint, the others end too: all of them begin again from it."""
     pids = [forked(job, blob, task, rank) for rank in range(job["ranks"])]
     signal.signal(signal.SIGUSR1, lambda *_: os.kill(pids[0], signal.SIGUSR1))
-    return max([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0 for pid in pids])
+    codes = [os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1])]
+    if os.path.exists(f"{FOLDER}/{task}.0.checkpoint.py"):
+        for pid in pids[1:]:
+            os.kill(pid, signal.SIGKILL)  # none is waited for yet, so none is another's
+        return codes[0]
+    codes += [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids[1:]]
+    return int(any(codes))
 
 
 def forked(job: dict[str, Any], blob: bytes, task: str, rank: int) -> int:

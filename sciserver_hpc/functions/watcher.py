@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from submitit.core import core
 
-from ..domain.errors import NotFound, SciServerError
+from ..domain.errors import NotFound, SciServerError, Unavailable
 from . import payload, runner
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 LEAST_S, MOST_S = 1.0, 8.0
 """Between two looks: the least where there was news, then longer."""
+
+PATIENCE_S = 600
+"""So long nobody may answer, longer than a portal's restart."""
 
 JOBS_PER_S = 50
 """Most that looks ask for: a look at 200 jobs is not followed by another for four seconds."""
@@ -51,6 +54,24 @@ class Place:
         return f"{runner.FOLDER}/{self.task}.{rank}.{kind}"
 
 
+class Patience:
+    """How long nobody answered."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def answered(self) -> None:
+        """Somebody did."""
+        self._since = None
+
+    def unanswered(self, error: Unavailable) -> None:
+        """Nobody did. Raises `error` when that has lasted too long."""
+        now = time.monotonic()
+        self._since = self._since or now
+        if now - self._since > PATIENCE_S:
+            raise error
+
+
 class SciServerWatcher(core.InfoWatcher):
     """Shared by all jobs of a process, and by its executors; it keeps the one client they need."""
 
@@ -61,6 +82,7 @@ class SciServerWatcher(core.InfoWatcher):
         self._left: dict[int, frozenset[str]] = {}
         self._heirs: dict[Place, Place] = {}
         self._pause = LEAST_S
+        self._patience = Patience()
 
     @property
     def client(self) -> Client:
@@ -199,6 +221,9 @@ class SciServerWatcher(core.InfoWatcher):
         before = {job: (self._views.get(job), self._left.get(job)) for job in wanted}
         try:
             self._look(wanted)
+            self._patience.answered()
+        except Unavailable as error:
+            self._patience.unanswered(error)
         finally:
             self._last_status_check = time.time()
         news = any((self._views.get(job), self._left.get(job)) != before[job] for job in wanted)

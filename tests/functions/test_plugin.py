@@ -19,7 +19,7 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError, Uncomplet
 
 from sciserver_hpc.client import Client
 from sciserver_hpc.domain.arrays import task_count
-from sciserver_hpc.domain.errors import Invalid, SciServerError
+from sciserver_hpc.domain.errors import Invalid, SciServerError, Unavailable
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.functions.executor import SciServerExecutor
 from sciserver_hpc.functions.job import SciServerJob
@@ -139,6 +139,39 @@ def test_one_list_tells_of_all_jobs(portal: FakePortal, executor: SciServerExecu
     portal.calls.clear()
     assert not any(job.done() for job in jobs)
     assert portal.calls == ["GET /api/v1/jobs"]
+
+
+def test_a_result_of_another_portals_job_of_that_number_is_not_taken(
+    portal: FakePortal, executor: SciServerExecutor, tmp_path: Path
+) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "11_0_result.pkl").write_bytes(pickle.dumps(("success", "of another")))
+    job = executor.submit(abs, -1)
+    assert not job.done(force_check=True)
+    ends(portal, tmp_path / "job")
+    assert job.done(force_check=True)
+    assert job.result() == 1
+
+
+def test_a_portal_that_restarts_ends_no_wait(
+    portal: FakePortal,
+    executor: SciServerExecutor,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = executor.submit(abs, -1)
+    ends(portal, tmp_path / "job")
+    portal.trouble = [503] * 5
+    assert not job.done(force_check=True)
+    monkeypatch.setattr("sciserver_hpc.functions.watcher.PATIENCE_S", -1)
+    portal.trouble = [503] * 5
+    SciServerJob.watcher._last_status_check = 0  # a moment later
+    with pytest.raises(Unavailable):
+        job.done(force_check=True)
+    portal.trouble = []
+    SciServerJob.watcher._last_status_check = 0
+    assert job.done(force_check=True)
+    assert job.result() == 1
 
 
 def test_a_job_without_a_result_says_why(portal: FakePortal, executor: SciServerExecutor) -> None:

@@ -146,6 +146,14 @@ def test_a_checkpoint_is_the_script_of_the_job_that_goes_on(tmp_path: Path) -> N
     assert outcome(tmp_path / "b", "0.0.success.pkl")[1] == (2, "17_0")
 
 
+def test_a_checkpoint_ends_every_process(tmp_path: Path) -> None:
+    """The others would wait for the signal that only the first gets."""
+    header = Header(ranks=2, checkpointable=True, countdown=1)
+    assert interrupted(Slow(), tmp_path / "a", header) == 0
+    assert "0.0.checkpoint.py" in left(tmp_path / "a")
+    assert not [name for name in left(tmp_path / "a") if name.endswith(".pkl")]
+
+
 @pytest.mark.parametrize(
     ("function", "countdown", "words"), [(Slow, 0, "too often"), (Stubborn, 3, "wants no further one")]
 )

@@ -27,6 +27,13 @@ def test_time_is_rounded_up_to_whole_minutes() -> None:
     assert values(resources=Resources(time_limit_s=61))["time"] == "2"
 
 
+def test_a_job_is_told_before_its_time_limit_where_it_asks_and_never_as_it_begins() -> None:
+    hour = Resources(time_limit_s=3600)
+    assert values(warn_s=90, resources=hour)["signal"] == "B:USR1@90"
+    assert values(warn_s=90, resources=Resources(time_limit_s=60))["signal"] == "B:USR1@15"
+    assert "signal" not in values(resources=hour)
+
+
 def test_percent_in_a_path_is_not_a_pattern() -> None:
     asked = values(results_root="/srv/100%j")
     assert asked["output"] == "/srv/100%%j/2026-11-23/20261123-220000-7/.sciserver/slurm-%j.out"
