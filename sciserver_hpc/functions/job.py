@@ -15,9 +15,6 @@ from .watcher import Patience, Place, SciServerWatcher
 if TYPE_CHECKING:
     from ..domain.views import JobView
 
-WORTH_GOING_ON = ("SUCCEEDED", "TIMEOUT", "PREEMPTED", "NODE_FAIL")
-"""States of a job that left a checkpoint: whoever cancelled it wants no further one."""
-
 
 class SciServerJob(core.Job[core.R]):
     """`job_id` is the portal's, `<job>` or, of an array, `<job>_<task>`.
@@ -56,6 +53,7 @@ class SciServerJob(core.Job[core.R]):
 
     def _looked(self, mode: str) -> bool:
         """Whether it is over, as the portal tells; not yet, where the portal is away for a while."""
+        self.watcher.want(self.job_id)
         self.watcher.update_if_long_enough(mode)
         view = self.watcher.view(self._place)
         try:
@@ -76,16 +74,12 @@ class SciServerJob(core.Job[core.R]):
         left = self.watcher.left(view)
         for kind in ("success.pkl", "error.pkl"):
             if place.file(self._rank, kind) in left:
-                return self._fetched(place, kind)
-        if place.file(0, "checkpoint.py") in left and self._may_go_on(view):
+                return self._fetched(place, kind) or view.final
+        cancelled = view.cancel_requested or view.state.value == "CANCELLED"
+        if place.file(0, "checkpoint.py") in left and not cancelled:
             self.watcher.go_on(place)
             return False
         return view.final
-
-    @staticmethod
-    def _may_go_on(view: JobView) -> bool:
-        live_array = view.array is not None and not view.final
-        return not view.cancel_requested and (live_array or view.state.value in WORTH_GOING_ON)
 
     def _fetched(self, place: Place, kind: str) -> bool:
         try:

@@ -74,7 +74,7 @@ def main(job: dict[str, Any], environment: str, calls: str) -> None:
     sys.meta_path.append(Announcer(environment))
     os.environ |= surroundings(job, task)
     os.makedirs(FOLDER, exist_ok=True)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # until somebody heeds it
     blob = unpacked(calls)[int(task or 0)]
     if job["ranks"] == 1:
         sys.exit(run(job, blob, f"{task or 0}.0"))
@@ -125,7 +125,7 @@ def several(job: dict[str, Any], blob: bytes, task: str) -> int:
     """Run the call once for each rank, each with logs of its own; 0 when all end so. Where the first keeps a
     checkpoint, the others end too: all of them begin again from it."""
     pids = [forked(job, blob, task, rank) for rank in range(job["ranks"])]
-    signal.signal(signal.SIGUSR1, lambda *_: os.kill(pids[0], signal.SIGUSR1))
+    heed(lambda *_: os.kill(pids[0], signal.SIGUSR1))
     codes = [os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1])]
     if os.path.exists(f"{FOLDER}/{task}.0.checkpoint.py"):
         for pid in pids[1:]:
@@ -159,8 +159,8 @@ def run(job: dict[str, Any], blob: bytes, stem: str) -> int:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
         call = loaded(job, blob)
-        if job["checkpointable"] and stem.endswith(".0"):
-            signal.signal(signal.SIGUSR1, Checkpoint(job, call, stem))
+        first = job["checkpointable"] and stem.endswith(".0")
+        heed(Checkpoint(job, call, stem) if first else signal.SIG_IGN)
         function, args, kwargs = call
         data = pickled(("success", function(*args, **kwargs)))
         outcome = "success"
@@ -171,6 +171,12 @@ def run(job: dict[str, Any], blob: bytes, stem: str) -> int:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     write(f"{FOLDER}/{stem}.{outcome}.pkl", data)
     return 0 if outcome == "success" else 1
+
+
+def heed(handler: Any) -> None:
+    """What becomes of the signal before the time limit, also of one that came already."""
+    signal.signal(signal.SIGUSR1, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
 
 
 def trace() -> str:

@@ -81,6 +81,7 @@ class SciServerWatcher(core.InfoWatcher):
         self._views: dict[int, JobView] = {}
         self._left: dict[int, frozenset[str]] = {}
         self._heirs: dict[Place, Place] = {}
+        self._absent: set[int] = set()
         self._pause = LEAST_S
         self._patience = Patience()
 
@@ -153,7 +154,10 @@ class SciServerWatcher(core.InfoWatcher):
 
     # how it stands ----------------------------------------------------------------------------------
     def view(self, place: Place) -> JobView | None:
-        """The job as it was at the last look."""
+        """The job as it was at the last look. Raises SciServerError where one has no such job."""
+        if place.job in self._absent:
+            where = f"at {self.client.url}; log in where it was submitted."
+            raise SciServerError(f"You have no job {place.job} {where}")
         return self._views.get(place.job)
 
     def put(self, view: JobView) -> None:
@@ -207,14 +211,19 @@ class SciServerWatcher(core.InfoWatcher):
         self._pause = LEAST_S
 
     def finish(self, job_id: str) -> None:
-        """Nothing of it is asked for any more."""
+        """Nothing of it is asked for any more: its result is here. Of its other ranks' it may not be."""
         self._finished.add(job_id)
+
+    def want(self, job_id: str) -> None:
+        """It is asked for all the same."""
+        self._finished.discard(job_id)
 
     def update(self) -> None:
         """Look at all jobs that are not over: the list, newest first, down to the oldest of them; and for
         each running array which results are there."""
         watched = {self.places(job_id)[-1].job for job_id in self._registered - self._finished}
-        wanted = {job for job in watched if job not in self._views or not self._views[job].final}
+        over = {job for job in watched if job in self._views and self._views[job].final}
+        wanted = watched - over - self._absent
         if not wanted:
             return
         self._num_calls += 1
@@ -234,13 +243,10 @@ class SciServerWatcher(core.InfoWatcher):
         missing = set(wanted)
         for view in self.client.jobs(page=min(PAGE, len(wanted) + 10)):
             if view.id in missing:
-                self._views[view.id] = view
                 missing.remove(view.id)
                 if view.array and (view.final or view.state.value in ("RUNNING", "COMPLETING")):
-                    self._listed(view)
+                    self._listed(view)  # first: a final view says that the listing is whole
+                self._views[view.id] = view
             if not missing:
                 return
-        numbers = ", ".join(map(str, sorted(missing)))
-        raise SciServerError(
-            f"You have no job {numbers} at {self.client.url}; log in where it was submitted."
-        )
+        self._absent |= missing

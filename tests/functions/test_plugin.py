@@ -21,6 +21,7 @@ from sciserver_hpc.client import Client
 from sciserver_hpc.domain.arrays import task_count
 from sciserver_hpc.domain.errors import Invalid, SciServerError, Unavailable
 from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.functions import payload
 from sciserver_hpc.functions.executor import SciServerExecutor
 from sciserver_hpc.functions.job import SciServerJob
 from sciserver_hpc.functions.watcher import SciServerWatcher
@@ -192,8 +193,6 @@ def test_a_checkpoint_goes_on_as_another_job_once_whoever_looks(
     job = executor.submit(function, str(tmp_path / "ready"))
     other = pickle.loads(pickle.dumps(job))
     assert portal.requests[0].warn_s == 30
-    from sciserver_hpc.functions import payload
-
     header = payload.header(portal.requests[0].script or "")
     assert interrupted(function, tmp_path / "job", header) == 0
     keep(portal, tmp_path / "job")
@@ -208,6 +207,40 @@ def test_a_checkpoint_goes_on_as_another_job_once_whoever_looks(
     assert job.done(force_check=True)
     assert job.result() == (2, "17")  # interrupted() runs it as job 17
     assert job.job_id == "11"
+
+
+def test_a_task_goes_on_from_its_checkpoint_though_another_failed(
+    portal: FakePortal, executor: SciServerExecutor, tmp_path: Path
+) -> None:
+    first, second = executor.submit_array([Slow(), lambda: 1 // 0])
+    assert portal.requests[0].script
+    header = payload.Header(checkpointable=True, countdown=1)
+    assert interrupted(Slow(), tmp_path / "job", header) == 0
+    run(portal.requests[0].script, tmp_path / "job", 11, 1)
+    keep(portal, tmp_path / "job")
+    portal.ends(11, JobState.FAILED)
+    assert not first.done(force_check=True)
+    assert second.done()
+    assert portal.requests[1].array is None
+    ends(portal, tmp_path / "again", 12)
+    assert first.done(force_check=True)
+    assert first.result()[0] == 2
+
+
+def test_a_folder_that_cannot_be_listed_does_not_pass_for_an_empty_one(
+    portal: FakePortal, executor: SciServerExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = executor.map_array(abs, [-1, -2])
+    ends(portal, tmp_path / "job")
+
+    def away(*_: object) -> None:
+        raise Unavailable("the agent", "it starts")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SciServerJob.watcher.client, "files", away)
+        assert not any(job.done(force_check=True) for job in jobs)
+    SciServerJob.watcher._last_status_check = 0
+    assert [job.result() for job in jobs] == [1, 2]
 
 
 def test_a_cancelled_job_does_not_go_on(
@@ -280,6 +313,12 @@ def test_only_ones_own_jobs_are_looked_at(portal: FakePortal, tmp_path: Path) ->
     job: SciServerJob[int] = SciServerJob(tmp_path, "99")
     with pytest.raises(SciServerError, match="You have no job 99"):
         job.done()
+    own = SciServerExecutor(tmp_path / "%j").submit(abs, -1)
+    assert not own.done(force_check=True)  # it does not stand in the way of others
+    ends(portal, tmp_path / "job")
+    SciServerJob.watcher._last_status_check = 0
+    assert own.result() == 1
+    assert (tmp_path / "11" / "11_0_result.pkl").exists()
 
 
 @pytest.mark.usefixtures("auto")
