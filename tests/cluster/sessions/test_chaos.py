@@ -398,7 +398,7 @@ def clock_of(cluster: Cluster, name: str, seconds: int) -> Iterator[None]:
 def clock_of_nodes(cluster: Cluster, seconds: int) -> Iterator[None]:
     """Whatever a job starts on a node has a wrong clock: wrapper, gate, apptainer. slurmd's stays right: no
     job would start there, since munge(7) takes no credential that is five minutes off."""
-    conf, prolog = cluster.state.etc / "slurm.conf", cluster.state.root / "task-prolog"
+    conf, prolog = cluster.state.etc / "slurm" / "slurm.conf", cluster.state.root / "task-prolog"
     before = conf.read_text()
     with shifting(cluster, seconds) as library:
         prolog.write_text(f"#!/bin/sh\necho export LD_PRELOAD={library}\n")
