@@ -23,6 +23,7 @@ from .domain.gpu_hours import GpuJob
 from .domain.groups import Group, Membership, Status
 from .domain.jobs import Job, JobEvent, NewJob
 from .domain.limits import Limit, Load
+from .domain.listing import ALL, LOOK, NEWEST, Found, Place, Sought
 from .domain.notifications import Channel, Kept, Notification, Outgoing
 from .domain.people import Person
 from .domain.projection import Projection
@@ -832,20 +833,12 @@ class Store(Protocol):
         ...
 
     def jobs(
-        self,
-        *,
-        owner: str | None = None,
-        states: Sequence[JobState] | None = None,
-        domain: str | None = None,
-        name: str | None = None,
-        after: datetime | None = None,
-        before: datetime | None = None,
-        before_id: int | None = None,
-        limit: int = 50,
-    ) -> list[Job]:
-        """Newest first (id descending), paged by key: `before_id` is the last id of the page before.
+        self, sought: Sought = ALL, place: Place = NEWEST, *, limit: int = 50, look: int = LOOK
+    ) -> Found:
+        """Newest first (id descending), paged by key.
 
-        `name`: substring.
+        By owner and states a page is full unless it is the last. Otherwise it holds what is found among the
+        next `look` jobs of the owner.
         """
         ...
 

@@ -16,6 +16,7 @@ from ..domain import headers, options
 from ..domain.errors import BadCredentials, Invalid, SciServerError, Unavailable
 from ..domain.files import FileEntry
 from ..domain.jobs import JobEvent, JobRequest, Kind
+from ..domain.listing import LONGEST_LOOK
 from ..domain.problems import problems
 from ..domain.states import JobState
 from ..domain.views import JobView
@@ -251,6 +252,7 @@ class Client(Sessions, Notifications):
             "name": name,
             "after": after.isoformat() if after else None,
             "before": before.isoformat() if before else None,
+            "look": LONGEST_LOOK,
         }
         while True:
             page = self._http.json("GET", "/jobs", params=query)

@@ -19,6 +19,7 @@ from .groups import Groups
 from .job_changes import JobChanges
 from .jobs import Jobs
 from .leadership import Leadership
+from .listing import Listing
 from .notifications import Notifications
 from .passes import Passes
 from .people import People
@@ -50,6 +51,7 @@ class SqlStore(
     Audit,
     Volumes,
     Jobs,
+    Listing,
     JobChanges,
     Sessions,
     Passes,

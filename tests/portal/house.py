@@ -145,9 +145,11 @@ def offer() -> Offer:
 class House:
     """`app` and `services`, and what a test sets or breaks: `clock`, `people`, `disk`, `scheduler`."""
 
-    def __init__(self, folder: Path, url: str = URL, sessions: str = SESSIONS) -> None:
+    def __init__(
+        self, folder: Path, url: str = URL, sessions: str = SESSIONS, database: str | None = None
+    ) -> None:
         self.clock = FakeClock(datetime(2026, 1, 15, 12, tzinfo=UTC))
-        self.store = SqlStore(new_database(folder / "portal.db"), now=self.clock.now)
+        self.store = SqlStore(database or new_database(folder / "portal.db"), now=self.clock.now)
         self.store.apply_site(offer())
         self.people, self.disk = FakeDirectory(), FakeAgents()
         self.branch = FakeGroupDirectory()
