@@ -189,11 +189,19 @@ class Jobs:
         if job is not None and job.owner != person.username:
             job = self.readable(person, [job_id]).get(job_id)
         if job is None:
-            raise NotFound(f"You have no job {job_id}.")
+            raise NotFound(self._gone(person, job_id))
         return job
 
     def _own(self, person: Person, job_id: int) -> Job:
         job = self._store.job(job_id)
-        if job is None or job.owner != person.username:
+        if job is None:
+            raise NotFound(self._gone(person, job_id))
+        if job.owner != person.username:
             raise NotFound(f"You have no job {job_id}.")
         return job
+
+    def _gone(self, person: Person, job_id: int) -> str:
+        archived = self._store.archived_by_id([job_id]).get(job_id)
+        if archived is not None and archived.owner == person.username:
+            return archived.sentence
+        return f"You have no job {job_id}."

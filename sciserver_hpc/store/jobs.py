@@ -27,7 +27,7 @@ from ..domain.resources import Resources
 from ..domain.states import ACTIVE, JobState
 from .job_rows import EVENT, JOB, JOB_AND_KEY, event_of, job_of
 from .part import Part
-from .schema import LOST, job_events, job_requests, jobs
+from .schema import LOST, archived_jobs, job_events, job_requests, jobs
 
 _LOST_STAYS_FOR = timedelta(days=1)
 _USAGE_COMES_WITHIN = timedelta(minutes=10)
@@ -115,7 +115,8 @@ class Jobs(Part):
         found: set[str] = set()
         with self._database.reading() as connection:
             for chunk in chunks(uuids):
-                found.update(connection.execute(select(jobs.c.uuid).where(jobs.c.uuid.in_(chunk))).scalars())
+                for uuid in (jobs.c.uuid, archived_jobs.c.uuid):
+                    found.update(connection.execute(select(uuid).where(uuid.in_(chunk))).scalars())
         return frozenset(found)
 
     def jobs_by_key(self, owner: str, keys: Sequence[str]) -> dict[str, tuple[Job, str]]:

@@ -404,6 +404,37 @@ notifications = Table(
 )
 """The outbox. due_at: of the next attempt, null once it is sent or given up."""
 
+archive_files = Table(
+    "archive_files",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("jobs", Integer, nullable=False),
+    Column("begun_at", Instant, nullable=False),
+    Column("done_at", Instant),
+    Column("barred", Boolean, nullable=False),
+)
+"""Files of the archive (store/archive.py). done_at: since when it counts; barred: it never will."""
+
+archived_jobs = Table(
+    "archived_jobs",
+    metadata,
+    Column("job_id", Id, primary_key=True, autoincrement=False),
+    Column("uuid", String(32), nullable=False),
+    Column("owner", String(32), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("ended_at", Instant, nullable=False),
+    Column("results", Text, nullable=False),
+    Column("idempotency_key", Text),
+    Column("file", String(128), nullable=False),
+    Column("archived_at", Instant, nullable=False),
+    UniqueConstraint("uuid"),
+    UniqueConstraint("owner", "idempotency_key"),
+    Index("ix_archived_jobs_owner_job_id", "owner", "job_id"),
+)
+"""What stays known of jobs in the archive (domain/archive.py)."""
+
 leases = Table(
     "leases",
     metadata,

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from ..domain.errors import Unavailable
 from . import migrate
+from .archive import Archive
 from .audit import Audit
 from .catalogue import Catalogue
 from .database import Database
@@ -52,6 +53,7 @@ class SqlStore(
     Volumes,
     Jobs,
     Listing,
+    Archive,
     JobChanges,
     Sessions,
     Passes,
