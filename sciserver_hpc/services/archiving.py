@@ -112,5 +112,5 @@ class Archiving:
         if not self._store.archive(records, name, now):
             self._store.bar_archive_file(name)
             self._folder.remove(name)
-            raise Conflict("A job to archive changed meanwhile, or another archiver runs; it is tried again.")
+            raise Conflict("A job to archive changed meanwhile, or another archiver runs; try again later.")
         return True

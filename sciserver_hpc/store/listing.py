@@ -51,11 +51,12 @@ def _by_index(connection: Connection, sought: Sought, place: Place, limit: int) 
     tests = [*_owned(sought), *_from(place)]
     if sought.states is None:
         return _first(connection, select(jobs.c.id).where(*tests), jobs.c.id, place, limit)
-    # State by state, each in the order of its index, which the engine merges: for IN it would sort all.
+    # State by state, from each what a page may need, in the order of its index: for IN all would be sorted.
     each = [select(jobs.c.id).where(*tests, jobs.c.state == state) for state in sought.states]
     if not each:
         return []
-    merged = union_all(*each).subquery()
+    firsts = (one.order_by(_onward(jobs.c.id, place)).limit(limit + 1).subquery() for one in each)
+    merged = union_all(*(select(first.c.id) for first in firsts)).subquery()
     return _first(connection, select(merged.c.id), merged.c.id, place, limit)
 
 

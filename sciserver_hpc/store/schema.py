@@ -256,6 +256,10 @@ unix_groups = Table(
 carry its number."""
 
 LOST = text("state = 'LOST'")
+ASKS_GPUS = {
+    "sqlite": text("json_extract(spec, '$.resources.gpus') > 0"),
+    "postgresql": text("CAST(CAST(spec AS json)->'resources'->>'gpus' AS integer) > 0"),
+}
 """In words: an engine uses an index of some rows only where it reads the same words."""
 
 job_ids = Table("job_ids", metadata, Column("id", Id, primary_key=True), sqlite_autoincrement=True)
@@ -307,6 +311,13 @@ jobs = Table(
     Index("ix_jobs_ended_at", "ended_at"),
     Index("ix_jobs_owner_ended_at", "owner", "ended_at"),
     Index("ix_jobs_lost", "changed_at", postgresql_where=LOST, sqlite_where=LOST),
+    Index(
+        "ix_jobs_gpus",
+        "owner",
+        "ended_at",
+        postgresql_where=ASKS_GPUS["postgresql"],
+        sqlite_where=ASKS_GPUS["sqlite"],
+    ),
 )
 
 job_requests = Table(

@@ -11,6 +11,7 @@ from sciserver_hpc.domain.archive import ArchiveRecord
 from sciserver_hpc.domain.jobs import Job
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.store import archive
+from sciserver_hpc.store.schema import metadata
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.jobs import NOON, add_job, change_job, make_job, next_job_id
 from tests.fakes.sessions import make_session_job
@@ -46,6 +47,17 @@ def test_rows_go_and_a_line_stays(store: SqlStore) -> None:
     assert store.uuids_known([job.uuid, other.uuid, "f" * 32]) == {job.uuid, other.uuid}
     row = json.loads(records[0].line)["job"]
     assert row["ended_at"] == "2026-01-15T12:00:00+00:00" and "claim_digest" not in row
+
+
+def test_all_that_hangs_on_a_job_goes_with_it() -> None:
+    """A table that refers to jobs and is not told here would keep every job from being archived."""
+    referring = {
+        table.name
+        for table in metadata.sorted_tables
+        for key in table.foreign_keys
+        if key.column.table.name == "jobs"
+    }
+    assert {table.name for _, table in archive._HANGING} == referring
 
 
 def test_no_id_of_an_archived_job_comes_again(store: SqlStore) -> None:

@@ -16,6 +16,8 @@ branch_labels = None
 depends_on = None
 
 _LOST = sa.text("state = 'LOST'")
+_GPUS = sa.text("CAST(CAST(spec AS json)->'resources'->>'gpus' AS integer) > 0")
+_GPUS_LITE = sa.text("json_extract(spec, '$.resources.gpus') > 0")
 
 
 def upgrade() -> None:
@@ -24,6 +26,9 @@ def upgrade() -> None:
     op.create_index("ix_jobs_owner_state_id", "jobs", ["owner", "state", "id"])
     op.create_index("ix_jobs_owner_accepted_at", "jobs", ["owner", "accepted_at", "id"])
     op.create_index("ix_jobs_lost", "jobs", ["changed_at"], postgresql_where=_LOST, sqlite_where=_LOST)
+    op.create_index(
+        "ix_jobs_gpus", "jobs", ["owner", "ended_at"], postgresql_where=_GPUS, sqlite_where=_GPUS_LITE
+    )
     op.drop_index("ix_jobs_owner_id", "jobs")
     op.drop_index("ix_jobs_owner_state", "jobs")
     op.create_table(
@@ -61,5 +66,5 @@ def downgrade() -> None:
     op.drop_table("archive_files")
     op.create_index("ix_jobs_owner_id", "jobs", ["owner", "id"])
     op.create_index("ix_jobs_owner_state", "jobs", ["owner", "state"])
-    for name in ("ix_jobs_search", "ix_jobs_owner_state_id", "ix_jobs_owner_accepted_at", "ix_jobs_lost"):
-        op.drop_index(name, "jobs")
+    for name in ("search", "owner_state_id", "owner_accepted_at", "lost", "gpus"):
+        op.drop_index(f"ix_jobs_{name}", "jobs")
