@@ -310,7 +310,7 @@ jobs = Table(
     Index("ix_jobs_state_id", "state", "id"),
     Index("ix_jobs_ended_at", "ended_at"),
     Index("ix_jobs_owner_ended_at", "owner", "ended_at"),
-    Index("ix_jobs_lost", "changed_at", postgresql_where=LOST, sqlite_where=LOST),
+    Index("ix_jobs_lost", "state", "changed_at", postgresql_where=LOST, sqlite_where=LOST),
     Index(
         "ix_jobs_gpus",
         "owner",

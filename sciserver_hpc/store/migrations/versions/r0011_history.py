@@ -25,7 +25,9 @@ def upgrade() -> None:
     op.create_index("ix_jobs_search", "jobs", ["owner", "id", "state", "domain", "name", "accepted_at"])
     op.create_index("ix_jobs_owner_state_id", "jobs", ["owner", "state", "id"])
     op.create_index("ix_jobs_owner_accepted_at", "jobs", ["owner", "accepted_at", "id"])
-    op.create_index("ix_jobs_lost", "jobs", ["changed_at"], postgresql_where=_LOST, sqlite_where=_LOST)
+    op.create_index(
+        "ix_jobs_lost", "jobs", ["state", "changed_at"], postgresql_where=_LOST, sqlite_where=_LOST
+    )
     op.create_index(
         "ix_jobs_gpus", "jobs", ["owner", "ended_at"], postgresql_where=_GPUS, sqlite_where=_GPUS_LITE
     )
