@@ -8,6 +8,7 @@ from datetime import datetime
 from flask import Blueprint, render_template
 
 from sciserver_hpc.domain.jobs import Kind
+from sciserver_hpc.domain.listing import Sought
 from sciserver_hpc.domain.states import ACTIVE, JobState
 from sciserver_hpc.domain.views import JobView
 
@@ -46,5 +47,5 @@ def _jobs(
     states: Sequence[JobState] | None = None, after: datetime | None = None, limit: int = MOST
 ) -> list[JobView]:
     """Jobs that are no sessions: these have cards."""
-    found = services.jobs.list(person(), states=states, after=after, limit=limit)
-    return [shown(job) for job in found if job.kind is not Kind.SESSION]
+    found = services.jobs.list(person(), Sought(states=states, after=after), limit=limit)
+    return [shown(job) for job in found.jobs if job.kind is not Kind.SESSION]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sciserver_hpc.domain.explain import explain
 from sciserver_hpc.domain.jobs import Job
+from sciserver_hpc.domain.listing import Found, Place, Sought
 from sciserver_hpc.domain.views import JobView, view
 
 from .guard import person
@@ -20,20 +21,15 @@ def shown(job: Job) -> JobView:
     return view(job, explain(job, services.clock.now()))
 
 
-def page(asked: JobsQuery, limit: int) -> tuple[tuple[JobView, ...], int | None]:
-    """At most `limit` of the asker's jobs, and the id to go on before; None when there are no more.
-
-    One more than asked for is read to know whether there are.
-    """
-    found = services.jobs.list(
-        person(),
+def page(asked: JobsQuery, limit: int, after_id: int | None = None) -> tuple[tuple[JobView, ...], Found]:
+    """At most `limit` of the asker's jobs, and from where to go on."""
+    sought = Sought(
         states=asked.state or None,
         domain=asked.domain,
         name=asked.name,
         after=asked.after,
         before=asked.before,
-        before_id=asked.before_id,
-        limit=limit + 1,
     )
-    jobs = found[:limit]
-    return tuple(map(shown, jobs)), jobs[-1].id if len(found) > limit else None
+    place = Place(asked.before_id if after_id is None else None, after_id)
+    found = services.jobs.list(person(), sought, place, limit=limit, look=asked.look)
+    return tuple(map(shown, found.jobs)), found

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, date, datetime, time
 from typing import Any, Literal
 
-from flask import Blueprint, redirect, render_template, request
-from pydantic import ValidationError
+from flask import Blueprint, redirect, render_template, request, url_for
+from pydantic import Field, ValidationError
 from werkzeug.wrappers import Response
 
 from sciserver_hpc.domain.errors import AgentError, Conflict, Invalid, NotFound, Refused, Unavailable
 from sciserver_hpc.domain.jobs import Job, Kind
+from sciserver_hpc.domain.listing import LONGEST_LOOK
 from sciserver_hpc.domain.problems import problems
 from sciserver_hpc.domain.states import ACTIVE, JobState
 from sciserver_hpc.services.results import log_name
 
 from . import array_task
-from .api.models import JobsQuery
+from .api.models import MAX_INT, JobsQuery
 from .array_task import ArrayTask
 from .guard import Access, allow, person
 from .job_views import page, shown
@@ -27,6 +29,9 @@ bp = Blueprint("jobs", __name__)
 PAGE = Access(page=True)
 Stream = Literal["stdout", "stderr"]
 PER_PAGE = 25
+KEPT = ("state", "domain", "name", "since", "until")
+"""Filters that stay in the URL from page to page."""
+
 TAIL = 64_000
 """Bytes of a log shown at first."""
 
@@ -41,15 +46,18 @@ STATE_CHOICES = (
 
 @bp.get("/jobs")
 @allow(PAGE)
-def table() -> str:
+def table() -> str | Response:
     """My jobs by the filters of the URL, newest first."""
     asked, problem = _filters()
-    jobs, older = page(asked, PER_PAGE)
-    kept = {k: v for k, v in request.args.items() if v and k in ("state", "domain", "name")}
+    jobs, found = page(asked.times(), PER_PAGE, asked.after_id)
+    kept: dict[str, Any] = {k: v for k, v in request.args.items() if v and k in KEPT}
+    if asked.after_id is not None and found.newer is None:  # the first page holds all that is newer
+        return redirect(url_for("jobs.table", **kept))
     return render_template(
         "jobs.html",
         jobs=jobs,
-        older=older,
+        found=found,
+        further=LONGEST_LOOK if found.older and len(jobs) < PER_PAGE else None,
         kept=kept,
         problem=problem,
         choices=STATE_CHOICES,
@@ -126,13 +134,27 @@ def again(job_id: int) -> Response:
     return redirect(f"/{'sessions' if job.kind is Kind.SESSION else 'jobs'}/{job.id}", 303)
 
 
-def _filters() -> tuple[JobsQuery, str]:
-    given = {k: v for k, v in request.args.items() if v and k in JobsQuery.model_fields}
+class TableQuery(JobsQuery):
+    """What the page's URL says: whole days, both ends in them, in UTC as all times are shown."""
+
+    since: date | None = None
+    until: date | None = None
+    after_id: int | None = Field(default=None, ge=0, le=MAX_INT)
+
+    def times(self) -> JobsQuery:
+        """The same with moments."""
+        begin = self.since and datetime.combine(self.since, time(), UTC)
+        end = self.until and datetime.combine(self.until, time.max, UTC)
+        return self.model_copy(update={"after": self.after or begin, "before": self.before or end})
+
+
+def _filters() -> tuple[TableQuery, str]:
+    given = {k: v for k, v in request.args.items() if v and k in TableQuery.model_fields}
     try:
-        return JobsQuery.model_validate(given), ""
+        return TableQuery.model_validate(given), ""
     except ValidationError as error:
         found = problems(error)
-        return JobsQuery(), "; ".join(f"{field}: {text}" for field, text in found.items())
+        return TableQuery(), "; ".join(f"{field}: {text}" for field, text in found.items())
 
 
 def _page(template: str, job: Job, **more: Any) -> str:

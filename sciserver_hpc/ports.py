@@ -6,7 +6,7 @@ adapter's own library leaks through. All calls are synchronous and safe to make 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from .domain.access import Grant, Resource, Subject
 from .domain.acl import Inode
 from .domain.acl_walk import AclSlice
+from .domain.archive import ArchivedJob, ArchiveRecord
 from .domain.audit import Entry, Sieve
 from .domain.catalogue import ComputeDomain, Image, Site
 from .domain.errors import Conflict
@@ -23,6 +24,7 @@ from .domain.gpu_hours import GpuJob
 from .domain.groups import Group, Membership, Status
 from .domain.jobs import Job, JobEvent, NewJob
 from .domain.limits import Limit, Load
+from .domain.listing import ALL, LOOK, NEWEST, Found, Place, Sought
 from .domain.notifications import Channel, Kept, Notification, Outgoing
 from .domain.people import Person
 from .domain.projection import Projection
@@ -823,7 +825,7 @@ class Store(Protocol):
 
     def job(self, job_id: int) -> Job | None: ...
     def uuids_known(self, uuids: Sequence[str]) -> frozenset[str]:
-        """Those of them that are a job's."""
+        """Those of them that are a job's, also one in the archive."""
         ...
 
     def job_by_uuid(self, uuid: str) -> Job | None: ...
@@ -832,20 +834,12 @@ class Store(Protocol):
         ...
 
     def jobs(
-        self,
-        *,
-        owner: str | None = None,
-        states: Sequence[JobState] | None = None,
-        domain: str | None = None,
-        name: str | None = None,
-        after: datetime | None = None,
-        before: datetime | None = None,
-        before_id: int | None = None,
-        limit: int = 50,
-    ) -> list[Job]:
-        """Newest first (id descending), paged by key: `before_id` is the last id of the page before.
+        self, sought: Sought = ALL, place: Place = NEWEST, *, limit: int = 50, look: int = LOOK
+    ) -> Found:
+        """Newest first (id descending), paged by key.
 
-        `name`: substring.
+        By owner and states a page is full unless it is the last. Otherwise it holds what is found among the
+        next `look` jobs of the owner.
         """
         ...
 
@@ -958,6 +952,57 @@ class Store(Protocol):
         """
         ...
 
+    # the archive: see `services.archiving` for the order -----------------------------------------------
+    def archivable(self, ended_before: datetime, limit: int) -> list[tuple[int, datetime]]:
+        """Jobs that may go, with when they ended, longest over first: of one month, few megabytes together.
+
+        Over and unchanged since, sessions closed and nobody in them.
+        """
+        ...
+
+    def count_archivable(self, ended_before: datetime) -> int:
+        """How many may go. Reads them all: for a person who asks."""
+        ...
+
+    def archive_records(self, job_ids: Sequence[int], file: str, now: datetime) -> list[ArchiveRecord]:
+        """All there is of these jobs, to be written to `file`."""
+        ...
+
+    def begin_archive_file(self, name: str, now: datetime) -> None:
+        """Note that it is being written."""
+        ...
+
+    def unfinished_archive_files(self) -> list[str]:
+        """Those noted that do not count."""
+        ...
+
+    def bar_archive_file(self, name: str) -> bool:
+        """It shall never count; False when it does already, or is not noted."""
+        ...
+
+    def forget_archive_files(self, begun_before: datetime) -> None:
+        """Take away the notes of those barred."""
+        ...
+
+    def archive(self, records: Sequence[ArchiveRecord], file: str, now: datetime) -> bool:
+        """The file, written and noted, counts, and the rows are gone.
+
+        Nothing of it, and False, where one of the jobs changed since it was read, or the file was barred.
+        """
+        ...
+
+    def archived_by_id(self, job_ids: Sequence[int]) -> dict[int, ArchivedJob]:
+        """Those of them that are in the archive."""
+        ...
+
+    def archived_by_key(self, owner: str, keys: Sequence[str]) -> dict[str, ArchivedJob]:
+        """By idempotency key the job in the archive that was made with it."""
+        ...
+
+    def archived_jobs(self, owner: str | None, before_id: int | None, limit: int) -> list[ArchivedJob]:
+        """Newest first, of one person or all; paged by the last id of the page before."""
+        ...
+
     # notifications --------------------------------------------------------------------------------
     def notification_choices(self, username: str) -> Kept | None:
         """What the person chose; None before they chose anything."""
@@ -1011,6 +1056,22 @@ class Store(Protocol):
         ...
 
     def notes(self) -> dict[str, dict[str, Any]]: ...
+
+
+class ArchiveFolder(Protocol):
+    """Where archived jobs are kept. Every method raises Unavailable."""
+
+    def write(self, name: str, lines: Iterable[str]) -> None:
+        """A new file, on disk when this returns, whole or not there."""
+        ...
+
+    def read(self, name: str) -> Iterator[str]:
+        """Its lines."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Where it is there, whole or in part."""
+        ...
 
 
 class Waker(Protocol):

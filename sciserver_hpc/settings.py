@@ -25,6 +25,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from .domain.archive import LEAST_DAYS
 from .domain.errors import Invalid
 from .domain.names import Slug
 from .secret_files import KEY_BYTES, SecretProblem, read_secret
@@ -212,6 +213,30 @@ class JobsSettings(Section):
     )
     ca_file: OptionalPath = Field(None, description="CA bundle, readable on the nodes, for `claim_url`.")
     max_active: int = Field(10_000, ge=1, description="The most unfinished jobs one person may have.")
+
+
+class HistorySettings(Section):
+    """How long jobs stay in the database after their end."""
+
+    keep_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description=f"Days after its end that a job moves to the archive, {LEAST_DAYS} at least; 0: never.",
+    )
+    archive_dir: AbsolutePath = Field(
+        Path("/var/lib/sciserver/archive"),
+        description="Directory of the archive, mode 0700, owned by the portal's own user; on storage that "
+        "all hosts of the broker share.",
+    )
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> Self:
+        if 0 < self.keep_days < LEAST_DAYS:
+            raise ValueError(
+                f"keep_days is {self.keep_days}: limits per month and idempotency keys need {LEAST_DAYS} days"
+            )
+        return self
 
 
 class ServiceAccountsSettings(Section):
@@ -410,6 +435,7 @@ class Settings(BaseSettings):
     broker: BrokerSettings = BrokerSettings()
     images: ImagesSettings = ImagesSettings()
     jobs: JobsSettings = JobsSettings()
+    history: HistorySettings = HistorySettings()
     sharing: SharingSettings = SharingSettings()
     support: SupportSettings = SupportSettings()
     unix_groups: UnixGroupsSettings = UnixGroupsSettings()

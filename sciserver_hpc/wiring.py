@@ -29,6 +29,7 @@ from .agents import (
     submit_limit_s,
 )
 from .app_files import AppFiles
+from .archive_files import ArchiveFolder
 from .broker.attending import Tending
 from .clock import SystemClock
 from .directory.ldap import LdapDirectory
@@ -49,6 +50,7 @@ from .services.accepting import Acceptor
 from .services.administering import Administering
 from .services.administration import Administration
 from .services.admitting import Admitting
+from .services.archiving import Archiving
 from .services.audit import Audit
 from .services.catalogue import Catalogue
 from .services.disk import Disks
@@ -120,6 +122,7 @@ class Services:
     mailer: SmtpMailer | None
     notifying: Notifying
     sending: Sending
+    archiving: Archiving
 
     def session_origin(self, uuid: str) -> str:
         """Where browsers find the session with this uuid."""
@@ -194,6 +197,7 @@ def build(settings: Settings) -> Services:
         mailer=mailer,
         notifying=notifying,
         sending=Sending(store, clock, watched, mailer, ways, url),
+        archiving=build_archiving(settings, store),
     )
 
 
@@ -238,6 +242,13 @@ def build_editing(settings: Settings, store: SqlStore, clock: Clock) -> Editing:
 def build_store(settings: Settings) -> SqlStore:
     """The database."""
     return SqlStore(settings.database.url, settings.secret("database.password_file"))
+
+
+def build_archiving(settings: Settings, store: SqlStore) -> Archiving:
+    """What moves jobs to the archive, and finds them there."""
+    own = settings.history
+    keep = timedelta(days=own.keep_days) if own.keep_days else None
+    return Archiving(store, SystemClock(), ArchiveFolder(own.archive_dir), keep)
 
 
 def build_directory(settings: Settings) -> Directory:

@@ -66,8 +66,8 @@ def submit_jobs() -> ManyAnswer:
 def list_jobs() -> JobsAnswer:
     """A page of jobs."""
     asked = query(JobsQuery)
-    jobs, older = page(asked, asked.limit)
-    return JobsAnswer(jobs=jobs, next=older)
+    jobs, found = page(asked, asked.limit)
+    return JobsAnswer(jobs=jobs, next=found.older)
 
 
 def job(job_id: int) -> Response:
@@ -150,7 +150,16 @@ ROUTES = (
         answer=ManyAnswer,
         headers=(KEY,),
     ),
-    Route("GET", "/jobs", list_jobs, READ, "My jobs, newest first.", query=JobsQuery, answer=JobsAnswer),
+    Route(
+        "GET",
+        "/jobs",
+        list_jobs,
+        READ,
+        "My jobs, newest first. By state a page is full unless it is the last; otherwise it "
+        "holds what is found among the next `look` jobs: it may be short, or empty, and have a `next`.",
+        query=JobsQuery,
+        answer=JobsAnswer,
+    ),
     Route(
         "GET",
         "/jobs/<int:job_id>",

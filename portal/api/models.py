@@ -12,6 +12,7 @@ from sciserver_hpc.domain.catalogue import ComputeDomain
 from sciserver_hpc.domain.files import FileEntry
 from sciserver_hpc.domain.jobs import JobEvent, JobRequest
 from sciserver_hpc.domain.limits import Allowance
+from sciserver_hpc.domain.listing import LONGEST_LOOK, LOOK
 from sciserver_hpc.domain.model import Model
 from sciserver_hpc.domain.names import JobName, Slug, Uuid
 from sciserver_hpc.domain.states import JobState
@@ -151,7 +152,10 @@ class SubmitQuery(Model):
 
 
 class JobsQuery(Model):
-    """Which jobs: states by comma, a part of the name, accepted between two times, before a job id."""
+    """Which jobs: states by comma, a part of the name, accepted between two times, before a job id.
+
+    look: how many jobs to look through where more than states is asked for.
+    """
 
     state: Annotated[tuple[JobState, ...], BeforeValidator(_split)] = ()
     domain: Slug | None = None
@@ -160,6 +164,7 @@ class JobsQuery(Model):
     before: AwareDatetime | None = None
     before_id: int | None = Field(default=None, ge=1, le=MAX_INT)
     limit: int = Field(default=50, ge=1, le=LONGEST_PAGE)
+    look: int = Field(default=LOOK, ge=1, le=LONGEST_LOOK)
 
 
 class JobAnswer(Model):

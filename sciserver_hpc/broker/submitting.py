@@ -10,6 +10,7 @@ from threading import Event
 
 import structlog
 
+from ..domain.archive import ArchivedJob
 from ..domain.dependency import Readiness, readiness
 from ..domain.ending import dependency_end, rejected_end
 from ..domain.errors import SciServerError
@@ -98,7 +99,7 @@ class Submitter:
         now = self._clock.now()
         waiting = [job for job in jobs if _certainly_not_in_slurm(job) and _due(job, now)]
         named = {d.job for job in waiting for d in job.spec.dependencies}
-        others = self._store.jobs_by_id(sorted(named)) if named else {}
+        others = self._named(named) if named else {}
         ready: list[tuple[Job, Readiness]] = []
         over: list[Step] = []
         for job in waiting:
@@ -113,6 +114,10 @@ class Submitter:
                 ready.append((job, needs))
         record(self._store, over)
         return ready
+
+    def _named(self, job_ids: set[int]) -> dict[int, Job | ArchivedJob]:
+        live = self._store.jobs_by_id(sorted(job_ids))
+        return {**self._store.archived_by_id(sorted(job_ids - live.keys())), **live}
 
     def _submit(self, one: Whose, ready: Sequence[tuple[Job, Readiness]]) -> bool:
         """Batch by batch, LANES at a time; True while the agent does what it is asked.

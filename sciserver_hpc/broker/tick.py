@@ -10,6 +10,7 @@ from datetime import timedelta
 from ..domain.jobs import Job
 from ..domain.states import JobState
 from ..ports import Agents, Clock, Scheduler, Store
+from .archiving import Archive, Archivist
 from .attending import Tending
 from .cancelling import Canceller
 from .doorman import Doorman
@@ -50,7 +51,8 @@ class Broker:
 
     `wake` is called from errands' threads when one brings news after its turn; it must neither wait nor fail.
     `rest`: how long a doubt about a submission rests, which is until nothing of it can still be on its way;
-    disk, groups, sessions: what filesystems, Unix groups and sessions need; outbox: notifications.
+    disk, groups, sessions: what filesystems, Unix groups and sessions need; outbox: notifications; archive:
+    jobs long over.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Broker:
         disk: Work,
         groups: Groups,
         outbox: Outbox,
+        archive: Archive,
         sessions: Tending | None = None,
         patience_s: float = PATIENCE_S,
         runner: Runner | None = None,
@@ -87,6 +90,7 @@ class Broker:
         self._projector = Projector(disk, self._errands)
         self._grouper = Grouper(groups, self._errands)
         self._sender = NotificationSender(outbox, self._errands)
+        self._archivist = Archivist(archive, self._errands)
         self.begin()
 
     def begin(self) -> None:
@@ -102,7 +106,7 @@ class Broker:
 
     def tick(self) -> TickReport:
         """Submit what is ready, record what looks at the clusters showed, send cancels, begin looks that are
-        due, let filesystems and Unix groups follow, and send notifications.
+        due, let filesystems and Unix groups follow, send notifications, and archive.
 
         Raises Unavailable when the database is away; nothing is lost then, the next turn does the same work.
         """
@@ -123,6 +127,7 @@ class Broker:
         self._grouper.start()
         self._projector.start()
         self._sender.start()
+        self._archivist.start()
         pause = self._rhythm.pause(self._clock.now())
         took_s = time.monotonic() - begun
         return TickReport(len(jobs), submitted, more, look, took_s, pause.total_seconds())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .administer import administer
+from .history import history
 from .verb import FAILED, Verbs, json_option, leave, print_json
 
 if TYPE_CHECKING:
@@ -182,3 +183,4 @@ def apply(file: Path | None, diff: bool, yes: bool, as_json: bool) -> None:
 
 
 admin.add_command(administer)
+admin.add_command(history)

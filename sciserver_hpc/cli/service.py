@@ -79,6 +79,7 @@ def broker(settings: Settings) -> None:
         groups=services.group_keeping,
         sessions=wiring.build_tending(services),
         outbox=services.sending,
+        archive=services.archiving,
     )
     try:
         Loop(turning, services.store, services.clock, wake, interval.total_seconds()).run(stop)

@@ -16,6 +16,7 @@ from ..domain import headers, options
 from ..domain.errors import BadCredentials, Invalid, SciServerError, Unavailable
 from ..domain.files import FileEntry
 from ..domain.jobs import JobEvent, JobRequest, Kind
+from ..domain.listing import LONGEST_LOOK
 from ..domain.problems import problems
 from ..domain.states import JobState
 from ..domain.views import JobView
@@ -256,6 +257,7 @@ class Client(Sessions, Notifications):
             "after": after.isoformat() if after else None,
             "before": before.isoformat() if before else None,
             "limit": page,
+            "look": LONGEST_LOOK,
         }
         while True:
             answer = self._http.json("GET", "/jobs", params=query)

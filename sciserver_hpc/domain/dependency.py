@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .archive import ArchivedJob
 from .jobs import DependencyType, Job
 from .states import JobState
 
@@ -20,7 +21,7 @@ class Readiness:
     """Job ids that ended otherwise than asked: the job can never start."""
 
 
-def readiness(job: Job, others: Mapping[int, Job]) -> Readiness:
+def readiness(job: Job, others: Mapping[int, Job | ArchivedJob]) -> Readiness:
     """Judge `job`'s dependencies by the jobs they name (a missing one counts as ended badly)."""
     slurm_ids: dict[int, int] = {}
     waiting: list[int] = []
@@ -29,7 +30,7 @@ def readiness(job: Job, others: Mapping[int, Job]) -> Readiness:
         other = others.get(dependency.job)
         if other is None:
             impossible.append(dependency.job)
-        elif other.state.final:
+        elif isinstance(other, ArchivedJob) or other.state.final:
             if not _met(dependency.type, other.state):
                 impossible.append(dependency.job)
         elif other.slurm_id is None:

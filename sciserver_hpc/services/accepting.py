@@ -140,12 +140,16 @@ class Acceptor:
         keyed = {one.place: (one.key, one.fingerprint) for one in asked if one.key is not None}
         if not keyed:
             return {}
-        jobs = self._store.jobs_by_key(person.username, sorted({key for key, _ in keyed.values()}))
-        return {
-            place: _again(*jobs[key], fingerprint)
-            for place, (key, fingerprint) in keyed.items()
-            if key in jobs
-        }
+        keys = {key for key, _ in keyed.values()}
+        jobs = self._store.jobs_by_key(person.username, sorted(keys))
+        archived = self._store.archived_by_key(person.username, sorted(keys - jobs.keys()))
+        known: dict[int, Outcome] = {}
+        for place, (key, fingerprint) in keyed.items():
+            if key in jobs:
+                known[place] = _again(*jobs[key], fingerprint)
+            elif key in archived:
+                known[place] = Conflict(f"The idempotency key was used before. {archived[key].sentence}")
+        return known
 
     def _judge(self, person: Person, asked: Sequence[_Asked]) -> dict[int, Verdict]:
         """Decide, and make those of the person's default volumes that the jobs need and that are missing."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 from ..domain.access import Action, Decision
+from ..domain.archive import ArchivedJob
 from ..domain.catalogue import Image
-from ..domain.jobs import JobRequest
+from ..domain.jobs import Job, JobRequest
 from ..domain.limits import Allowance
 from ..domain.people import Person
 from ..ports import Clock, Store
@@ -90,4 +91,6 @@ class Gatherer:
     def _jobs(self, person: Person, requests: Sequence[JobRequest]) -> frozenset[int]:
         wanted = sorted({dependency.job for request in requests for dependency in request.dependencies})
         jobs = self._store.jobs_by_id(wanted) if wanted else {}
-        return frozenset(job.id for job in jobs.values() if job.owner == person.username)
+        over = self._store.archived_by_id([one for one in wanted if one not in jobs])
+        named: dict[int, Job | ArchivedJob] = {**over, **jobs}
+        return frozenset(job_id for job_id, job in named.items() if job.owner == person.username)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
 
 import structlog
 
@@ -11,6 +11,7 @@ from ..domain.access import Acting, Action, Resource, ResourceKind, decide, own_
 from ..domain.errors import Conflict, NotFound, SciServerError
 from ..domain.jobs import EventKind, Job, JobEvent, JobRequest
 from ..domain.lifecycle import Step, cancel_unsubmitted, step
+from ..domain.listing import ALL, LOOK, NEWEST, Found, Place, Sought
 from ..domain.people import Person
 from ..domain.scheduling import Owner, Submission
 from ..domain.states import JobState
@@ -25,7 +26,7 @@ from .together import Together
 log = structlog.get_logger(__name__)
 
 LONGEST_PAGE = 500
-"""Jobs in one answer; one more is read to know whether there is a next page."""
+"""Jobs in one answer."""
 
 
 class Jobs:
@@ -94,26 +95,16 @@ class Jobs:
     def list(
         self,
         person: Person,
+        sought: Sought = ALL,
+        place: Place = NEWEST,
         *,
-        states: Sequence[JobState] | None = None,
-        domain: str | None = None,
-        name: str | None = None,
-        after: datetime | None = None,
-        before: datetime | None = None,
-        before_id: int | None = None,
         limit: int = 50,
-    ) -> list[Job]:
-        """The person's jobs, newest first. `before_id`: last id of the page before; `name`: a part of it."""
-        return self._store.jobs(
-            owner=person.username,
-            states=states,
-            domain=domain,
-            name=name,
-            after=after,
-            before=before,
-            before_id=before_id,
-            limit=max(1, min(limit, LONGEST_PAGE + 1)),
-        )
+        look: int = LOOK,
+    ) -> Found:
+        """A page of the person's jobs, whoever's `sought` names; see `domain.listing`."""
+        mine = replace(sought, owner=person.username)
+        limit = max(1, min(limit, LONGEST_PAGE))
+        return self._store.jobs(mine, place, limit=limit, look=look)
 
     def readable(self, person: Person, job_ids: Sequence[int]) -> dict[int, Job]:
         """Those of these jobs that the person may read, by id."""
@@ -198,11 +189,19 @@ class Jobs:
         if job is not None and job.owner != person.username:
             job = self.readable(person, [job_id]).get(job_id)
         if job is None:
-            raise NotFound(f"You have no job {job_id}.")
+            raise NotFound(self._gone(person, job_id))
         return job
 
     def _own(self, person: Person, job_id: int) -> Job:
         job = self._store.job(job_id)
-        if job is None or job.owner != person.username:
+        if job is None:
+            raise NotFound(self._gone(person, job_id))
+        if job.owner != person.username:
             raise NotFound(f"You have no job {job_id}.")
         return job
+
+    def _gone(self, person: Person, job_id: int) -> str:
+        archived = self._store.archived_by_id([job_id]).get(job_id)
+        if archived is not None and archived.owner == person.username:
+            return archived.sentence
+        return f"You have no job {job_id}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..domain.access import (
     GIVEN_BY,
@@ -16,6 +17,7 @@ from ..domain.access import (
     decide,
     own_subjects,
 )
+from ..domain.archive import ArchivedJob
 from ..domain.errors import NotFound
 from ..domain.groups import Group, portal_group
 from ..domain.jobs import Job, Kind
@@ -98,12 +100,12 @@ class Things:
     def _owner(self, resource: Resource) -> str | None:
         """Of a thing that has one; None where there is no such thing."""
         name = resource.name
-        found: UserVolume | Job | Group | None = None
+        found: UserVolume | Job | ArchivedJob | Group | None = None
         if resource.kind is ResourceKind.USER_VOLUME:
             parts = name.split("/")
             found = self._store.user_volume(*parts) if len(parts) == 3 else None
         elif resource.kind in (ResourceKind.JOB, ResourceKind.SESSION):
-            found = self._job(resource)
+            found = self._job(resource) or self._archived(resource)
         elif resource.kind is ResourceKind.GROUP:
             found = self._store.group(name)
         elif resource.kind is ResourceKind.SERVICE:
@@ -113,9 +115,23 @@ class Things:
 
     def _job(self, resource: Resource) -> Job | None:
         """A job, or a session under its job's id."""
-        name = resource.name
-        if not (name.isascii() and name.isdecimal() and len(name) < 19 and str(int(name)) == name):
-            return None
-        job = self._store.job(int(name))
-        wrong = resource.kind is ResourceKind.SESSION and job is not None and job.kind is not Kind.SESSION
-        return None if wrong else job
+        number = _number(resource.name)
+        return _fitting(resource, self._store.job(number) if number else None)
+
+    def _archived(self, resource: Resource) -> ArchivedJob | None:
+        """The same of one in the archive: it has an owner still, and grants."""
+        number = _number(resource.name)
+        return _fitting(resource, self._store.archived_by_id([number]).get(number) if number else None)
+
+
+Run = TypeVar("Run", Job, ArchivedJob)
+
+
+def _number(name: str) -> int | None:
+    fits = name.isascii() and name.isdecimal() and len(name) < 19 and str(int(name)) == name
+    return int(name) if fits else None
+
+
+def _fitting(resource: Resource, job: Run | None) -> Run | None:
+    wrong = resource.kind is ResourceKind.SESSION and job is not None and job.kind is not Kind.SESSION
+    return None if wrong else job

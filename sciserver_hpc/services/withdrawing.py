@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..domain.access import SITE
 from ..domain.catalogue import Site
+from ..domain.listing import Sought
 from ..domain.states import ACTIVE
 from ..domain.withdrawal import gone, sentences, stranded, takes
 from ..ports import Store
@@ -19,7 +20,8 @@ def needed(store: Store, old: Site, new: Site) -> tuple[dict[str, int], dict[str
     kept = {root.name for root in new.root_volumes}
     lost = [root.name for root in old.root_volumes if root.name not in kept]
     volumes = {root: count for root in lost if (count := store.count_user_volumes(root))}
-    return stranded(old, new, (job.spec for job in store.jobs(states=ACTIVE, limit=MOST_JOBS))), volumes
+    active = store.jobs(Sought(states=ACTIVE), limit=MOST_JOBS).jobs
+    return stranded(old, new, (job.spec for job in active)), volumes
 
 
 def consequences(store: Store, old: Site, new: Site) -> list[str]:

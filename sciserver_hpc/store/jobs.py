@@ -1,14 +1,13 @@
-"""Jobs: reading and listing them."""
+"""Jobs: reading them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Select,
     and_,
@@ -28,7 +27,7 @@ from ..domain.resources import Resources
 from ..domain.states import ACTIVE, JobState
 from .job_rows import EVENT, JOB, JOB_AND_KEY, event_of, job_of
 from .part import Part
-from .schema import job_events, job_requests, jobs
+from .schema import ASKS_GPUS, LOST, archived_jobs, job_events, job_requests, jobs
 
 _LOST_STAYS_FOR = timedelta(days=1)
 _USAGE_COMES_WITHIN = timedelta(minutes=10)
@@ -69,10 +68,6 @@ _LOADS = {
 }
 """Summed up by the database: read one by one, some thousand jobs take a third of a second under its lock."""
 
-_GPUS = {
-    "sqlite": "json_extract(spec, '$.resources.gpus') > 0",
-    "postgresql": "CAST(CAST(spec AS json)->'resources'->>'gpus' AS integer) > 0",
-}
 _GPU_JOBS = {
     dialect: union_all(  # not OR, for which SQLite would read all that the owner ever ran
         *(
@@ -83,14 +78,14 @@ _GPU_JOBS = {
                 jobs.c.started_at,
                 jobs.c.ended_at,
                 jobs.c.usage,
-            ).where(jobs.c.owner == bindparam("owner"), when, text(asks_gpus))
+            ).where(jobs.c.owner == bindparam("owner"), when, asks_gpus)
             for when in (
                 jobs.c.ended_at.is_(None),
                 jobs.c.ended_at >= bindparam("since", type_=jobs.c.ended_at.type),
             )
         )
     )
-    for dialect, asks_gpus in _GPUS.items()
+    for dialect, asks_gpus in ASKS_GPUS.items()
 }
 
 _BY_KEY = select(*JOB_AND_KEY).where(
@@ -116,7 +111,8 @@ class Jobs(Part):
         found: set[str] = set()
         with self._database.reading() as connection:
             for chunk in chunks(uuids):
-                found.update(connection.execute(select(jobs.c.uuid).where(jobs.c.uuid.in_(chunk))).scalars())
+                for uuid in (jobs.c.uuid, archived_jobs.c.uuid):
+                    found.update(connection.execute(select(uuid).where(uuid.in_(chunk))).scalars())
         return frozenset(found)
 
     def jobs_by_key(self, owner: str, keys: Sequence[str]) -> dict[str, tuple[Job, str]]:
@@ -124,42 +120,16 @@ class Jobs(Part):
         with self._database.reading() as connection:
             return by_key(connection, owner, keys)
 
-    def jobs(
-        self,
-        *,
-        owner: str | None = None,
-        states: Sequence[JobState] | None = None,
-        domain: str | None = None,
-        name: str | None = None,
-        after: datetime | None = None,
-        before: datetime | None = None,
-        before_id: int | None = None,
-        limit: int = 50,
-    ) -> list[Job]:
-        """See `ports.Store`.
-
-        `name` is looked for without regard to case. `after` and `before` bound the moment of acceptance:
-        after ≤ accepted_at < before.
-        """
-        columns = jobs.c
-        filters: tuple[tuple[Any, Callable[[Any], ColumnElement[bool]]], ...] = (
-            (owner, lambda value: columns.owner == value),
-            (states, columns.state.in_),
-            (domain, lambda value: columns.domain == value),
-            (name, lambda value: columns.name.icontains(value, autoescape=True)),
-            (after, lambda value: columns.accepted_at >= value),
-            (before, lambda value: columns.accepted_at < value),
-            (before_id, lambda value: columns.id < value),
-        )
-        wanted = _JOBS.where(*(test(value) for value, test in filters if value is not None))
-        return self._many(wanted.order_by(columns.id.desc()).limit(limit))
-
     def active_jobs(self) -> list[Job]:
         """See `ports.Store`."""
         now = self._now()
-        lost = and_(jobs.c.state == JobState.LOST, jobs.c.changed_at > now - _LOST_STAYS_FOR)
+        lost = and_(LOST, jobs.c.changed_at > now - _LOST_STAYS_FOR)
         ended = and_(jobs.c.ended_at > now - _USAGE_COMES_WITHIN, jobs.c.usage.is_(None), jobs.c.slurm_id > 0)
-        return self._many(_JOBS.where(or_(jobs.c.state.in_(ACTIVE), lost, ended)).order_by(jobs.c.id))
+        # Not OR, for which SQLite reads the whole history in the order of its ids.
+        wanted = union_all(
+            *(select(jobs.c.id).where(which) for which in (jobs.c.state.in_(ACTIVE), lost, ended))
+        )
+        return self._many(_JOBS.where(jobs.c.id.in_(wanted)).order_by(jobs.c.id))
 
     def waiting_jobs(self) -> list[Job]:
         """See `ports.Store`."""

@@ -15,6 +15,11 @@ def parsed(model: type[Parsed], text: str) -> Parsed:
     return cast(Parsed, _parsed(model, text))
 
 
+def forget() -> None:
+    """Parse anew from now on: for measuring."""
+    _parsed.cache_clear()
+
+
 @lru_cache(maxsize=4096)
 def _parsed(model: type[Model], text: str) -> Model:
     return model.model_validate_json(text)

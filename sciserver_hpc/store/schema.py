@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from .columns import Id, Instant, Words
@@ -254,6 +255,13 @@ unix_groups = Table(
 """Groups of the portal that are, or were, Unix groups (domain/unix_groups.py). No row ever goes: files may
 carry its number."""
 
+LOST = text("state = 'LOST'")
+ASKS_GPUS = {
+    "sqlite": text("json_extract(spec, '$.resources.gpus') > 0"),
+    "postgresql": text("CAST(CAST(spec AS json)->'resources'->>'gpus' AS integer) > 0"),
+}
+"""In words: an engine uses an index of some rows only where it reads the same words."""
+
 job_ids = Table("job_ids", metadata, Column("id", Id, primary_key=True), sqlite_autoincrement=True)
 """One row per job id ever reserved: ids grow, and none comes twice."""
 
@@ -295,11 +303,21 @@ jobs = Table(
     Column("fingerprint", Text, nullable=False),
     UniqueConstraint("uuid"),
     UniqueConstraint("owner", "idempotency_key"),
-    Index("ix_jobs_owner_id", "owner", "id"),
-    Index("ix_jobs_owner_state", "owner", "state"),
+    # All that lists are searched by, so that looking through a thousand jobs reads none of their rows.
+    Index("ix_jobs_search", "owner", "id", "state", "domain", "name", "accepted_at"),
+    Index("ix_jobs_owner_state_id", "owner", "state", "id"),
+    Index("ix_jobs_owner_accepted_at", "owner", "accepted_at", "id"),
     Index("ix_jobs_state_id", "state", "id"),
     Index("ix_jobs_ended_at", "ended_at"),
     Index("ix_jobs_owner_ended_at", "owner", "ended_at"),
+    Index("ix_jobs_lost", "state", "changed_at", postgresql_where=LOST, sqlite_where=LOST),
+    Index(
+        "ix_jobs_gpus",
+        "owner",
+        "ended_at",
+        postgresql_where=ASKS_GPUS["postgresql"],
+        sqlite_where=ASKS_GPUS["sqlite"],
+    ),
 )
 
 job_requests = Table(
@@ -396,6 +414,37 @@ notifications = Table(
     sqlite_autoincrement=True,
 )
 """The outbox. due_at: of the next attempt, null once it is sent or given up."""
+
+archive_files = Table(
+    "archive_files",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("jobs", Integer, nullable=False),
+    Column("begun_at", Instant, nullable=False),
+    Column("done_at", Instant),
+    Column("barred", Boolean, nullable=False),
+)
+"""Files of the archive (store/archive.py). done_at: since when it counts; barred: it never will."""
+
+archived_jobs = Table(
+    "archived_jobs",
+    metadata,
+    Column("job_id", Id, primary_key=True, autoincrement=False),
+    Column("uuid", String(32), nullable=False),
+    Column("owner", String(32), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("ended_at", Instant, nullable=False),
+    Column("results", Text, nullable=False),
+    Column("idempotency_key", Text),
+    Column("file", String(128), nullable=False),
+    Column("archived_at", Instant, nullable=False),
+    UniqueConstraint("uuid"),
+    UniqueConstraint("owner", "idempotency_key"),
+    Index("ix_archived_jobs_owner_job_id", "owner", "job_id"),
+)
+"""What stays known of jobs in the archive (domain/archive.py)."""
 
 leases = Table(
     "leases",

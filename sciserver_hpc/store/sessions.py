@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from ..domain.jobs import Job, Kind
 from ..domain.sessions import Session
@@ -48,7 +48,9 @@ class Sessions(Part):
 
     def count_sessions(self, owner: str) -> int:
         """See `ports.Store`."""
-        return len(self._both(sessions.c.owner == owner, jobs.c.state.in_(ACTIVE)))
+        own = (jobs.c.owner == owner, jobs.c.state.in_(ACTIVE), jobs.c.kind == Kind.SESSION)
+        with self._database.reading() as connection:
+            return connection.execute(select(func.count()).select_from(jobs).where(*own)).scalar_one()
 
     def keep_session(self, old: Session, new: Session) -> Session | None:
         """See `ports.Store`."""

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from ..domain.errors import Unavailable
 from . import migrate
+from .archive import Archive
 from .audit import Audit
 from .catalogue import Catalogue
 from .database import Database
@@ -19,6 +20,7 @@ from .groups import Groups
 from .job_changes import JobChanges
 from .jobs import Jobs
 from .leadership import Leadership
+from .listing import Listing
 from .notifications import Notifications
 from .passes import Passes
 from .people import People
@@ -50,6 +52,8 @@ class SqlStore(
     Audit,
     Volumes,
     Jobs,
+    Listing,
+    Archive,
     JobChanges,
     Sessions,
     Passes,

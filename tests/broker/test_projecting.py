@@ -12,7 +12,7 @@ from sciserver_hpc.broker.tick import Broker
 from sciserver_hpc.domain.scheduling import Owner
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.services.projecting import Address, Waiting
-from tests.broker.world import INTERVAL, QUIET, NoDisk, NothingToSend, World, render
+from tests.broker.world import INTERVAL, QUIET, NoDisk, NothingToArchive, NothingToSend, World, render
 from tests.fakes.strands import Strands
 from tests.services.disks import give, known, rights, take, volume
 from tests.services.world import BOB
@@ -137,6 +137,7 @@ def test_from_a_grant_to_the_disk_and_back(tmp_path: Path) -> None:
         disk=services.projecting,
         groups=services.group_keeping,
         outbox=NothingToSend(),
+        archive=NothingToArchive(),
         runner=Strands(services.clock),
     )
     give(services, "user:bob", hours=1)

@@ -165,6 +165,16 @@ class NothingToSend:
         raise AssertionError((lane, go_on))
 
 
+class NothingToArchive:
+    """All jobs are kept."""
+
+    def due(self) -> bool:
+        return False
+
+    def step(self) -> bool:
+        raise AssertionError
+
+
 class Fuse:
     """Burns down with each call of a broker's to the outside; at zero the broker dies, before or after it."""
 
@@ -235,6 +245,7 @@ class World:
             disk=self.disk,
             groups=self.groups,
             outbox=self.outbox,
+            archive=NothingToArchive(),
             sessions=self._tending(store),
             patience_s=patience_s,
             runner=runner or self.strands,

@@ -115,7 +115,7 @@ def test_a_session_is_started_as_sbatch_would_be_asked(house: House, terminal: T
     session = terminal.json("show", "1")
     asked = session["job"]["resources"]
     assert (asked["cpus"], asked["memory_mb"], session["job"]["name"]) == (3, 4096, "bench")
-    assert house.store.jobs(limit=5)[0].spec.deadline_s == 5400
+    assert house.store.jobs(limit=5).jobs[0].spec.deadline_s == 5400
     assert (session["values"]["verbose"], session["values"]["data"]) == (False, "sunspots")
     modes = {mount["volume"]: mount["mode"] for mount in session["job"]["mounts"]}
     assert (modes["sunspots"], modes["Temporary/alice/scratch"]) == ("ro", "rw")

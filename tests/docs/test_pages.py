@@ -14,7 +14,7 @@ import pytest
 
 from sciserver_hpc.cli.reference import PROGRAMS
 from sciserver_hpc.domain.catalogue import Site
-from sciserver_hpc.settings import SessionsSettings
+from sciserver_hpc.settings import HistorySettings, SessionsSettings
 
 from .pages import PAGES, ROOT, anchors, fences, name, targets
 
@@ -108,5 +108,7 @@ def test_catalogues_shown_are_well_formed(page: Path) -> None:
             shown = tomllib.loads(fence.text)
             if "sessions" in shown:
                 assert SessionsSettings.model_validate(shown["sessions"]).domain
+            elif "history" in shown:
+                assert HistorySettings.model_validate(shown["history"]).keep_days
             else:
                 assert Site.model_validate(shown).grants

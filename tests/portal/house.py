@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from portal import create_app
 from portal.services import EXTENSION
 from sciserver_hpc.app_files import AppFiles, shipped
+from sciserver_hpc.archive_files import ArchiveFolder
 from sciserver_hpc.domain.access import Action, Grant, Resource, Subject
 from sciserver_hpc.domain.audit import Asker
 from sciserver_hpc.domain.catalogue import ComputeDomain, Image
@@ -31,6 +32,7 @@ from sciserver_hpc.services.accepting import Acceptor
 from sciserver_hpc.services.administering import Administering
 from sciserver_hpc.services.administration import Administration
 from sciserver_hpc.services.admitting import Admitting
+from sciserver_hpc.services.archiving import Archiving
 from sciserver_hpc.services.audit import Audit
 from sciserver_hpc.services.catalogue import Catalogue
 from sciserver_hpc.services.disk import Disks
@@ -145,10 +147,14 @@ def offer() -> Offer:
 class House:
     """`app` and `services`, and what a test sets or breaks: `clock`, `people`, `disk`, `scheduler`."""
 
-    def __init__(self, folder: Path, url: str = URL, sessions: str = SESSIONS) -> None:
+    def __init__(
+        self, folder: Path, url: str = URL, sessions: str = SESSIONS, database: str | None = None
+    ) -> None:
         self.clock = FakeClock(datetime(2026, 1, 15, 12, tzinfo=UTC))
-        self.store = SqlStore(new_database(folder / "portal.db"), now=self.clock.now)
+        self.store = SqlStore(database or new_database(folder / "portal.db"), now=self.clock.now)
         self.store.apply_site(offer())
+        self.archive = folder / "archive"
+        self.archive.mkdir()
         self.people, self.disk = FakeDirectory(), FakeAgents()
         self.branch = FakeGroupDirectory()
         self.mailer, self.poster = FakeMailer(), FakePoster()
@@ -304,6 +310,7 @@ class House:
             mailer=None,
             notifying=notifying,
             sending=Sending(self.store, self.clock, directory, self.mailer, self.ways, url),
+            archiving=Archiving(self.store, self.clock, ArchiveFolder(self.archive), timedelta(days=90)),
         )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from sciserver_hpc.domain.errors import Conflict, NotFound
 from sciserver_hpc.domain.jobs import Dependency, EventKind, Job, JobEvent, JobRequest, Kind
+from sciserver_hpc.domain.listing import Place, Sought
 from sciserver_hpc.domain.scheduling import Submission
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.volumes import VolumeMount
@@ -54,11 +55,11 @@ def test_another_persons_job_is_as_unknown_as_none(world: World) -> None:
 def test_a_list_holds_ones_own_jobs_newest_first(world: World) -> None:
     first, second = submit(world, name="one"), submit(world, name="two")
     world.jobs.submit(BOB, shell())
-    assert world.jobs.list(ALICE) == [second, first]
-    assert world.jobs.list(ALICE, before_id=second.id) == [first]
-    assert world.jobs.list(ALICE, name="wo") == [second]
-    assert world.jobs.list(ALICE, states=(JobState.RUNNING,)) == []
-    assert world.jobs.list(ALICE, limit=-5) == [second]
+    assert world.jobs.list(ALICE).jobs == [second, first]
+    assert world.jobs.list(ALICE, place=Place(before_id=second.id)).jobs == [first]
+    assert world.jobs.list(ALICE, Sought(name="wo", owner="bob")).jobs == [second]
+    assert world.jobs.list(ALICE, Sought(states=(JobState.RUNNING,))).jobs == []
+    assert world.jobs.list(ALICE, limit=-5).jobs == [second]
 
 
 def test_an_accepted_job_is_cancelled_at_once(world: World) -> None:

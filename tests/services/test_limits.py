@@ -11,6 +11,7 @@ from sciserver_hpc.domain.audit import Asker
 from sciserver_hpc.domain.errors import Refused
 from sciserver_hpc.domain.groups import Accessibility
 from sciserver_hpc.domain.limits import Limit
+from sciserver_hpc.domain.listing import Sought
 from sciserver_hpc.domain.states import JobState
 from tests.fakes.jobs import change_job
 
@@ -38,7 +39,7 @@ def test_a_job_too_many_is_refused_until_one_ends(world: World) -> None:
     world.jobs.submit(ALICE, shell())
     with pytest.raises(Refused, match="jobs: everyone may have 2 unfinished jobs at once; you have 2"):
         world.jobs.submit(ALICE, shell())
-    assert len(world.store.jobs(owner="alice")) == 2
+    assert len(world.store.jobs(Sought(owner="alice")).jobs) == 2
     assert world.jobs.submit(BOB, shell())[1]
     ends(world, first.id)
     assert world.jobs.submit(ALICE, shell())[1]
@@ -84,7 +85,7 @@ def test_of_many_those_are_accepted_that_fit_each_judged_after_the_one_before(wo
     assert isinstance(second, Refused) and "cpus: everyone may have 6 CPUs at once; you have 4" in str(second)
     assert isinstance(first, tuple) and isinstance(third, tuple)
     assert again == (first[0], False)
-    assert len(world.store.jobs(owner="alice")) == 2
+    assert len(world.store.jobs(Sought(owner="alice")).jobs) == 2
 
 
 def test_a_request_sent_twice_at_once_is_not_refused_for_its_own_job(world: World) -> None:

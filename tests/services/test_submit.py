@@ -80,7 +80,7 @@ def test_without_an_agent_a_missing_results_volume_is_a_passing_problem(world: W
     world.agents.fail(ALICE.uid, Unavailable("agent", "down"))
     with pytest.raises(Unavailable):
         world.jobs.submit(ALICE, shell())
-    assert world.jobs.list(ALICE) == []
+    assert world.jobs.list(ALICE).jobs == []
 
 
 def test_a_volume_that_cannot_be_made_is_told(world: World) -> None:
@@ -167,7 +167,7 @@ def test_chosen_results_and_volumes_are_mounted(world: World) -> None:
 )
 def test_a_wrong_field_gets_a_sentence(world: World, fields: dict[str, Any], place: str, words: str) -> None:
     assert problems(world, shell(**fields)) == {place: words}
-    assert world.jobs.list(ALICE) == []
+    assert world.jobs.list(ALICE).jobs == []
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_an_own_volume_that_is_not_there_is_told_with_those_that_are(world: Worl
 )
 def test_what_is_not_granted_is_refused(world: World, fields: dict[str, Any], item: str) -> None:
     assert list(refusals(world, shell(**fields))) == [item]
-    assert world.jobs.list(ALICE) == []
+    assert world.jobs.list(ALICE).jobs == []
 
 
 def test_whether_another_persons_volume_exists_does_not_show(world: World) -> None:
@@ -370,7 +370,7 @@ def test_nobody_may_have_more_unfinished_jobs_than_the_site_allows(world: World)
 def test_a_preview_makes_nothing(world: World) -> None:
     would = world.jobs.preview(ALICE, shell(name="look"))
     assert "--partition=batch" in would.options
-    assert world.jobs.list(ALICE) == []
+    assert world.jobs.list(ALICE).jobs == []
     assert "/shared/Temporary/alice/jobs" not in world.agents.directories
     assert would.spec.image == "python"
 

@@ -62,7 +62,7 @@ def told(outcomes: list[tuple[Job, bool] | SciServerError]) -> list[object]:
 
 def rows(world: World) -> list[object]:
     """What the database holds of each job, without what is chance."""
-    jobs = world.store.jobs(limit=100)[::-1]
+    jobs = world.store.jobs(limit=100).jobs[::-1]
     texts = world.store.requests([job.id for job in jobs])
     chance = {"uuid", "id", "folder"}
     return [
@@ -134,7 +134,7 @@ def test_when_the_database_fails_midway_nothing_is_recorded(world: World) -> Non
         )
     with pytest.raises(SciServerError):
         world.jobs.submit_many(ALICE, [(shell(), f"k{number}") for number in range(3)])
-    assert world.jobs.list(ALICE) == [] and world.waker.woken == 0
+    assert world.jobs.list(ALICE).jobs == [] and world.waker.woken == 0
     with world.store._database.writing() as connection:
         connection.exec_driver_sql("DROP TRIGGER midway")
     outcomes = world.jobs.submit_many(ALICE, [(shell(), f"k{number}") for number in range(3)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from sciserver_hpc.domain.errors import Conflict, Invalid
 from sciserver_hpc.domain.gpu_hours import GpuJob
 from sciserver_hpc.domain.jobs import End, EventKind, Job, JobEvent, NewJob, Usage
 from sciserver_hpc.domain.limits import Load
+from sciserver_hpc.domain.listing import ALL, Place, Sought
 from sciserver_hpc.domain.resources import Resources
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.store.sql_store import SqlStore
@@ -91,7 +93,7 @@ def test_a_key_used_again_gives_the_first_job(store: SqlStore) -> None:
     again = add(store, make_job(next_job_id(store), name="other"), key="k")
     assert again == first
     assert store.jobs_by_key("alice", ["k", "l"]) == {"k": (first, "f")}
-    assert len(store.jobs()) == len(store.events(first.id)) == 1
+    assert len(store.jobs().jobs) == len(store.events(first.id)) == 1
 
 
 def test_a_key_is_its_owners(store: SqlStore) -> None:
@@ -144,13 +146,13 @@ def test_a_key_among_many_stops_its_own_job_alone(store: SqlStore) -> None:
     assert [answers[1], answers[5]] == [before, kept[0]]
     assert [type(answers[n]) for n in (3, 6)] == [Conflict, Conflict]
     assert f"job {before.id}" in str(answers[3]) and f"job {kept[0].id}" in str(answers[6])
-    assert store.jobs() == [*reversed(kept), before]
+    assert store.jobs().jobs == [*reversed(kept), before]
     assert [len(store.events(one.job.id)) for one in new] == [1, 0, 1, 0, 1, 0, 0, 1]
 
 
 def test_jobs_without_a_key_are_all_kept(store: SqlStore) -> None:
     assert [add(store).id, add(store).id] == [1, 2]
-    assert len(store.jobs()) == 2
+    assert len(store.jobs().jobs) == 2
 
 
 def test_one_uuid_twice_is_a_conflict(store: SqlStore) -> None:
@@ -162,8 +164,10 @@ def test_one_uuid_twice_is_a_conflict(store: SqlStore) -> None:
 def test_lists_are_newest_first_in_pages(store: SqlStore) -> None:
     ids = [add(store).id for _ in range(5)]
     page = store.jobs(limit=2)
-    rest = store.jobs(before_id=page[-1].id)
-    assert [job.id for job in page + rest] == ids[::-1]
+    rest = store.jobs(ALL, Place(before_id=page.older))
+    assert [job.id for job in page.jobs + rest.jobs] == ids[::-1]
+    assert (page.newer, rest.older) == (None, None)
+    assert store.jobs(ALL, Place(after_id=rest.newer)).jobs == page.jobs
 
 
 def test_lists_are_filtered(store: SqlStore) -> None:
@@ -173,14 +177,14 @@ def test_lists_are_filtered(store: SqlStore) -> None:
         store,
         make_job(next_job_id(store), owner="bob", domain="gpu", state=JobState.FAILED, accepted_at=later),
     )
-    assert [job.id for job in store.jobs(owner="bob")] == [2]
-    assert [job.id for job in store.jobs(domain="gpu")] == [2]
-    assert [job.id for job in store.jobs(states=[JobState.ACCEPTED, JobState.RUNNING])] == [1]
-    assert store.jobs(states=[]) == []
-    assert [job.id for job in store.jobs(after=later)] == [2]
-    assert [job.id for job in store.jobs(before=later)] == [1]
-    assert [job.id for job in store.jobs(name="0%_A\\")] == [1]
-    assert store.jobs(name="00__a") == store.jobs(owner="bob", domain="batch") == []
+
+    def ids(**fields: Any) -> list[int]:
+        return [job.id for job in store.jobs(Sought(**fields)).jobs]
+
+    assert ids(owner="bob") == ids(domain="gpu") == ids(after=later) == [2]
+    assert ids(states=[JobState.ACCEPTED, JobState.RUNNING]) == ids(before=later) == [1]
+    assert ids(name="0%_A\\") == [1]
+    assert ids(states=[]) == ids(name="00__a") == ids(owner="bob", domain="batch") == []
 
 
 def test_jobs_are_counted_by_owner_and_state(store: SqlStore) -> None:
@@ -238,8 +242,8 @@ def test_gpu_jobs_are_those_that_count_in_a_month(store: SqlStore, clock: FakeCl
 def test_active_jobs_are_the_unfinished_and_the_lately_lost(store: SqlStore, clock: FakeClock) -> None:
     for state in JobState:
         add(store, make_job(next_job_id(store), state=state, changed_at=clock.now()))
-    unfinished = [job.id for job in store.jobs(limit=99) if not job.state.final][::-1]
-    lost = [job.id for job in store.jobs(states=[JobState.LOST])]
+    unfinished = [job.id for job in store.jobs(limit=99).jobs if not job.state.final][::-1]
+    lost = [job.id for job in store.jobs(Sought(states=[JobState.LOST])).jobs]
     assert [job.id for job in store.active_jobs()] == unfinished + lost
     clock.advance(24 * 3600)
     assert [job.id for job in store.active_jobs()] == unfinished
@@ -318,7 +322,11 @@ def test_odd_words_from_outside_are_stored_all_the_same(store: SqlStore) -> None
 
 
 def test_numbers_and_texts_no_database_holds_are_told_as_such(store: SqlStore) -> None:
-    for ask in (lambda: store.jobs(name="\0"), lambda: store.jobs(name="\ud800"), lambda: store.job(2**70)):
+    for ask in (
+        lambda: store.jobs(Sought(name="\0")).jobs,
+        lambda: store.jobs(Sought(name="\ud800")).jobs,
+        lambda: store.job(2**70),
+    ):
         try:
             assert not ask()
         except Invalid as error:

@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 
 from sciserver_hpc.domain.errors import Conflict
 from sciserver_hpc.domain.jobs import EventKind, Job, JobEvent, NewJob
+from sciserver_hpc.domain.listing import Sought
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.store.sql_store import SqlStore
 from tests.fakes.jobs import NOON, add_job, make_job, next_job_id
@@ -129,11 +130,11 @@ class JobsMachine(RuleBasedStateMachine):
     def count(self, owner: str, states: list[JobState]) -> None:
         matching = [job for job in self.jobs.values() if job.owner == owner and job.state in states]
         assert self.store.count_jobs(owner, states) == len(matching)
-        assert self.store.jobs(owner=owner, states=states, limit=1000) == matching[::-1]
+        assert self.store.jobs(Sought(owner=owner, states=states), limit=1000).jobs == matching[::-1]
 
     @invariant()
     def all_jobs_are_as_expected(self) -> None:
-        assert self.store.jobs(limit=1000) == list(self.jobs.values())[::-1]
+        assert self.store.jobs(limit=1000).jobs == list(self.jobs.values())[::-1]
         assert self.store.jobs_by_id(list(self.jobs)) == self.jobs
 
     @precondition(lambda self: self.jobs)

@@ -150,7 +150,7 @@ def test_a_writer_killed_in_mid_transaction_leaves_a_whole_database(store: SqlSt
     assert reached.wait(60)
     os.kill(process.pid or 0, signal.SIGKILL)
     process.join(60)
-    jobs = store.jobs(limit=100)
+    jobs = store.jobs(limit=100).jobs
     assert len(jobs) == 5
     assert store.notes() == {"last": {"id": jobs[0].id}}
     assert all(len(store.events(job.id)) == 1 and store.requests([job.id]) == {job.id: "{}"} for job in jobs)
