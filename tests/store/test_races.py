@@ -51,7 +51,7 @@ def test_one_key_gives_one_job(stores: list[SqlStore]) -> None:
 
     for _ in range(5):
         assert len(set(together(stores, submit))) == 1
-    jobs = stores[0].jobs()
+    jobs = stores[0].jobs().jobs
     assert len(jobs) == len(stores[0].events(jobs[0].id)) == 1
 
 
@@ -81,7 +81,7 @@ def test_the_same_many_sent_at_once_are_made_once_and_nobody_waits_in_a_ring(sto
 
     first, *others = together(stores, submit)
     assert set(first) == set(keys) and all(other == first for other in others)
-    assert len(stores[0].jobs(limit=100)) == len(keys)
+    assert len(stores[0].jobs(limit=100).jobs) == len(keys)
 
 
 def test_one_contender_leads(stores: list[SqlStore]) -> None:
@@ -119,7 +119,7 @@ def test_of_changes_to_one_version_one_is_written(stores: list[SqlStore]) -> Non
 
     winners = together(stores, change)
     assert sorted(job_id for won in winners for job_id in won) == [job.id for job in jobs]
-    for job in first.jobs():
+    for job in first.jobs().jobs:
         assert job.version == 2
         assert [event.text for event in first.events(job.id)[1:]] == [job.reason]
 
