@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from .domain.access import Grant, Resource, Subject
 from .domain.acl import Inode
 from .domain.acl_walk import AclSlice
+from .domain.arrays import MAX_INDEX
 from .domain.audit import Entry, Sieve
 from .domain.catalogue import ComputeDomain, Image, Site
 from .domain.errors import Conflict
@@ -39,6 +40,7 @@ from .domain.sessions import Pass, Session
 from .domain.sharing import Share
 from .domain.states import JobState
 from .domain.support import SupportSession
+from .domain.tasks import Task
 from .domain.tokens import Scope, Token, TokenKind
 from .domain.unix_groups import Ensured, GroupDue, UnixEntry, UnixGroup
 from .domain.upkeep import Due, Upkeep
@@ -343,6 +345,13 @@ class Scheduler(Protocol):
 
         None when the scheduler or its accounting could not be asked: nothing is known then. A uuid absent
         from a dict is certainly unknown to both at this moment.
+        """
+        ...
+
+    def tasks(self, jobs: Sequence[Job]) -> dict[str, Sighting] | None:
+        """What accounting knows of every task of these arrays, by uuid; None where it does not answer.
+
+        It costs the controller nothing. Those it does not know are left out.
         """
         ...
 
@@ -941,6 +950,22 @@ class Store(Protocol):
         ...
 
     def events(self, job_id: int) -> list[JobEvent]: ...
+
+    # tasks of arrays ------------------------------------------------------------------------------
+    def tasks(self, job_id: int, first: int = 0, last: int = MAX_INDEX) -> list[Task]:
+        """Those of which something is known, with an index from `first` to `last`, by index."""
+        ...
+
+    def task_states(self, job_id: int) -> dict[int, JobState]:
+        """The state of each of them, by index."""
+        ...
+
+    def keep_tasks(self, tasks: Sequence[tuple[int, Sequence[Task]]]) -> None:
+        """Write tasks of jobs, by job id, over what stands of them; in few statements, however many.
+
+        Called in the transaction that changes their jobs: a job that somebody else changed keeps its tasks.
+        """
+        ...
 
     def claim(
         self,

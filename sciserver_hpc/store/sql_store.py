@@ -26,6 +26,7 @@ from .reach import Reach
 from .service_accounts import ServiceAccounts
 from .sessions import Sessions
 from .supports import Supports
+from .tasks import Tasks
 from .tokens import Tokens
 from .unix_groups import UnixGroups
 from .upkeeps import Upkeeps
@@ -51,6 +52,7 @@ class SqlStore(
     Volumes,
     Jobs,
     JobChanges,
+    Tasks,
     Sessions,
     Passes,
     Notifications,
