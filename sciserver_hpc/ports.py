@@ -169,6 +169,12 @@ class Agent(Protocol):
         left out."""
         ...
 
+    def results(self, root: str, folder: str, names: Sequence[str]) -> list[tuple[str, str]]:
+        """For each name (text, "") of the file in the folder, or ("", why there is none); "absent" where
+        nothing of that name is. At most 256 names, of each file 16 KiB. Raises AgentError for the folder.
+        """
+        ...
+
     def session_records(self, folders: Sequence[tuple[str, str]]) -> list[SessionRecord | None]:
         """For each (root, folder): what the gate of a session published there; None where nothing can be
         read."""

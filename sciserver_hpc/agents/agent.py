@@ -132,6 +132,7 @@ _ENTRIES = TypeAdapter(list[_Entry])
 _LOCAL_JOBS = TypeAdapter(list[_LocalJob])
 _TEXTS_OF_EACH = TypeAdapter(list[list[str]])
 _TEXTS = TypeAdapter(list[str])
+_RESULTS = TypeAdapter(list[tuple[str, str]])
 _SIZE = TypeAdapter(int)
 _GID: TypeAdapter[int | None] = TypeAdapter(int | None)
 _INODE = TypeAdapter(Inode)
@@ -168,6 +169,11 @@ class SocketAgent:
         """Found end records; what is not one is left out."""
         found = self._of_folders("end_records", _TEXTS_OF_EACH, folders)
         return [tuple(record for record in map(end_record, texts) if record) for texts in found]
+
+    def results(self, root: str, folder: str, names: Sequence[str]) -> list[tuple[str, str]]:
+        """What tasks wrote, or why it cannot be read."""
+        value = self._ask("results", FILES_S, root=root, folder=folder, names=list(names))
+        return self._read(_RESULTS, value)
 
     def session_records(self, folders: Sequence[tuple[str, str]]) -> list[SessionRecord | None]:
         """What gates published."""
