@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, Response, redirect, render_template, request
@@ -10,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sciserver_hpc.domain.errors import AgentError, Conflict, Invalid, NotFound, Unavailable
 from sciserver_hpc.domain.jobs import Job
-from sciserver_hpc.domain.result_table import cell, columns
+from sciserver_hpc.domain.result_table import ResultRow, cell, columns
 from sciserver_hpc.domain.sweeps import Row
 from sciserver_hpc.domain.tasks import FAILURES
 
@@ -109,9 +110,19 @@ def _found(job: Job) -> dict[str, Any]:
         "after": after,
         "parameters": parameters[:MOST_COLUMNS],
         "fields": fields[:MOST_COLUMNS],
+        "numeric": _numeric(page.rows),
         "more_columns": len(parameters) > MOST_COLUMNS or len(fields) > MOST_COLUMNS,
         "empty": not any(row.result or row.problem for row in page.rows) and after is None and not page.next,
     }
+
+
+def _numeric(rows: Sequence[ResultRow]) -> set[str]:
+    """Parameters and fields that are numbers wherever they are told: their columns are aligned as such."""
+    values: dict[str, set[type]] = {}
+    for row in rows:
+        for name, value in (*row.parameters.items(), *row.result.items()):
+            values.setdefault(name, set()).add(type(value))
+    return {name for name, kinds in values.items() if kinds <= {int, float}}
 
 
 def pictured(job: Job) -> Any:

@@ -30,6 +30,9 @@ LARGEST = 4_000_000
 
 Row = dict[str, JsonValue]
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+"""Made once: json.dumps makes one for each call."""
+
 ParameterName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}\z")]
 
 
@@ -90,24 +93,36 @@ class Sweep(Model):
 
 
 def _check(rows: Sequence[Row]) -> None:
-    total = 0
-    for number, row in enumerate(rows):
-        if not row:
-            raise ValueError(f"row {number} gives no parameter a value")
-        try:
-            text = json.dumps(row, ensure_ascii=False, allow_nan=False).encode()
-            from_json(text)  # as submitting reads it
-        except (ValueError, RecursionError) as error:
-            words = "a number that is not finite, broken text, or what nests too deep"
-            raise ValueError(f"row {number} holds {words}; put the data in a volume") from error
-        if b"\\u0000" in text.replace(rb"\\", b""):
-            raise ValueError(f"row {number} holds a NUL character, which no program takes")
-        total += len(text)
-        if len(text) > LARGEST_ROW or total > LARGEST:
-            what = (
-                f"row {number} is larger than 100 kB" if len(text) > LARGEST_ROW else "it is larger than 4 MB"
-            )
-            raise ValueError(f"{what}; put the data in a volume, and its names here")
+    """Rows are looked at one by one only where all of them together leave a doubt."""
+    if not all(rows):
+        raise ValueError(f"row {list(map(bool, rows)).index(False)} gives no parameter a value")
+    text = _written(rows)
+    if text is None or len(text) > LARGEST_ROW or rb"\u0000" in text:
+        for number, row in enumerate(rows):
+            _check_row(number, row)
+    if text is None or len(text) > LARGEST:
+        raise ValueError("it is larger than 4 MB; put the data in a volume, and its names here")
+
+
+def _check_row(number: int, row: Row) -> None:
+    text = _written(row)
+    if text is None:
+        words = "a number that is not finite, broken text, or what nests too deep"
+        raise ValueError(f"row {number} holds {words}; put the data in a volume")
+    if rb"\u0000" in text.replace(rb"\\", b""):
+        raise ValueError(f"row {number} holds a NUL character, which no program takes")
+    if len(text) > LARGEST_ROW:
+        raise ValueError(f"row {number} is larger than 100 kB; put the data in a volume, and its name here")
+
+
+def _written(value: Any) -> bytes | None:
+    """As JSON; None for what is none, or cannot be read as submitting reads it."""
+    try:
+        text = _encode(value).encode()
+        from_json(text)
+    except (ValueError, RecursionError):
+        return None
+    return text
 
 
 def json_or_text(text: str) -> Any:
@@ -177,6 +192,6 @@ def variables(row: Mapping[str, JsonValue]) -> dict[str, str]:
 
 
 def _text(value: JsonValue) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    return "" if value is None else _encode(value)

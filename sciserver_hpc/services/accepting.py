@@ -262,13 +262,16 @@ class Acceptor:
 
 
 def _asked(place: int, request: JobRequest, key: str | None) -> _Asked:
-    """With the request as JSON, the same text for the same request whatever the order of its parameters.
+    """With the request as JSON, recognised whatever the order of its parameters; that of a sweep says which
+    task gets what.
 
     What was not asked is left out: run again, it means the domain's defaults again.
     """
     asked = request.model_dump(mode="json", exclude_unset=True)
-    text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
-    return _Asked(place, request, key, text, digest(text))
+    sweep = {"sweep": json.dumps(asked["sweep"])} if request.sweep else {}
+    recognised = json.dumps(asked | sweep, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(asked, ensure_ascii=False) if sweep else recognised
+    return _Asked(place, request, key, text, digest(recognised))
 
 
 def _again(job: Job, earlier: str, fingerprint: str) -> Outcome:

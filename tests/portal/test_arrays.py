@@ -96,6 +96,20 @@ def test_a_part_of_a_sweep_keeps_its_rows(house: House, alice: Caller) -> None:
     assert [(row["task"], row["parameters"]) for row in rows] == [(0, {"n": 1}), (2, {"n": 3})]
 
 
+def test_the_order_of_a_grid_is_the_one_that_was_asked_for(house: House, alice: Caller) -> None:
+    number = submitted(alice, sweep={"grid": {"z": [1, 2], "a": [3, 4]}})
+    rows = alice("GET", f"/jobs/{number}/table").json["rows"]
+    assert [list(row["parameters"].items()) for row in rows] == [
+        [("z", 1), ("a", 3)],
+        [("z", 1), ("a", 4)],
+        [("z", 2), ("a", 3)],
+        [("z", 2), ("a", 4)],
+    ]
+    first = alice("POST", "/jobs", shell(sweep={"grid": {"z": [1], "a": [3]}}), Idempotency_Key="k")
+    other = alice("POST", "/jobs", shell(sweep={"grid": {"a": [3], "z": [1]}}), Idempotency_Key="k")
+    assert (first.status_code, other.status_code) == (201, 409)
+
+
 @pytest.mark.parametrize(
     ("ends", "state", "words"),
     [
