@@ -27,4 +27,9 @@ def sweep_text(kind: Kind, rows: Iterable[Mapping[str, JsonValue]]) -> str:
 
 
 def _pairs(row: Mapping[str, JsonValue]) -> str:
-    return "\t".join(f"{name}={value.translate(_ESCAPES)}" for name, value in variables(row).items())
+    return "\t".join(f"{name}={_escaped(value)}" for name, value in variables(row).items())
+
+
+def _escaped(value: str) -> str:
+    """Most values have nothing to escape, and to look for it costs less."""
+    return value if value.isprintable() and "\\" not in value else value.translate(_ESCAPES)
