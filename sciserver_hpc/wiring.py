@@ -149,7 +149,7 @@ def build(settings: Settings) -> Services:
     schedulers = {name: _scheduler(cluster, agents) for name, cluster in settings.clusters.items()}
     homes, site = Homes(store, agents), Site(store, clock, _apps(settings))
     jobs, acceptor = _jobs(settings, clock, store, schedulers, homes, site)
-    arrays = Arrays(store, jobs)
+    arrays = Arrays(store, clock, jobs)
     waker = DatagramWaker(settings.portal.runtime_dir)
     groups = Groups(store, watched, clock, waker)
     everyone = settings.sharing.everyone_group

@@ -23,6 +23,9 @@ START_ESTIMATE_SLACK = timedelta(minutes=1)
 """Slurm moves its start estimates all the time; smaller moves are not worth a row."""
 
 
+USAGE_COMES_WITHIN = timedelta(minutes=10)
+"""So long after its end a job is looked at for what accounting tells later."""
+
 _NOT_OVER: dict[str, Any] = {"end": None, "ended_at": None}
 """What a job that was thought over forgets when it comes back."""
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from ..domain.arrays import MAX_LENGTH, compressed, indices
 from ..domain.errors import Conflict, Invalid
 from ..domain.jobs import Job, JobRequest
+from ..domain.lifecycle import USAGE_COMES_WITHIN
 from ..domain.people import Person
 from ..domain.states import JobState
 from ..domain.tasks import FAILURES, Task, of_untold, shown
-from ..ports import Store
+from ..ports import Clock, Store
 from .accepting import Retry
 from .jobs import Jobs
 
@@ -32,8 +33,9 @@ class TaskPage:
 class Arrays:
     """The tasks of arrays, those that wait included. Every job is loaded by `Jobs`."""
 
-    def __init__(self, store: Store, jobs: Jobs) -> None:
+    def __init__(self, store: Store, clock: Clock, jobs: Jobs) -> None:
         self._store = store
+        self._clock = clock
         self._jobs = jobs
 
     def states(self, job: Job) -> dict[int, JobState]:
@@ -100,8 +102,7 @@ class Arrays:
 
     def _again(self, job: Job, states: Collection[JobState], cancelled: bool) -> list[int]:
         standing = self.states(job)
-        if job.usage is None and JobState.LOST in standing.values() and job.state is not JobState.LOST:
-            self._demand_certainty(job)
+        self._demand_certainty(job, JobState.LOST in standing.values())
         found = [index for index, state in standing.items() if state in states]
         if not found:
             others = sum(state is JobState.CANCELLED for state in standing.values())
@@ -111,9 +112,10 @@ class Arrays:
             )
         return found
 
-    def _demand_certainty(self, job: Job) -> None:
+    def _demand_certainty(self, job: Job, lost: bool) -> None:
         """Right after the end accounting may not have told of all tasks; a success must not run again."""
-        if any(active.id == job.id for active in self._store.active_jobs()):
+        late = lost and job.usage is None and job.slurm_id is not None
+        if late and self._clock.now() - (job.ended_at or job.changed_at) < USAGE_COMES_WITHIN:
             raise Conflict(
                 f"How all tasks of job {job.id} ended is not known yet; try again in some minutes."
             )

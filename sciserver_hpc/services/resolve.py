@@ -35,7 +35,7 @@ _PAYLOAD_NAMES = {
     Kind.NOTEBOOK: "notebook.ipynb",
     Kind.SESSION: "app.sh",
 }
-_OWN_NAMES = {"parameters.txt", "provenance.json"}
+_OWN_NAMES = {"parameters.txt", "provenance.json", "result.json"}
 
 
 @dataclass(frozen=True)

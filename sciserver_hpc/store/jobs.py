@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from ..domain.gpu_hours import GpuJob
 from ..domain.jobs import Job, JobEvent
+from ..domain.lifecycle import USAGE_COMES_WITHIN
 from ..domain.limits import Load, load_of
 from ..domain.resources import Resources
 from ..domain.states import ACTIVE, JobState
@@ -31,7 +32,6 @@ from .part import Part
 from .schema import job_events, job_requests, jobs
 
 _LOST_STAYS_FOR = timedelta(days=1)
-_USAGE_COMES_WITHIN = timedelta(minutes=10)
 _CHUNK = 500
 """Keys per IN (…): well under the number of parameters either engine takes."""
 
@@ -158,7 +158,7 @@ class Jobs(Part):
         """See `ports.Store`."""
         now = self._now()
         lost = and_(jobs.c.state == JobState.LOST, jobs.c.changed_at > now - _LOST_STAYS_FOR)
-        ended = and_(jobs.c.ended_at > now - _USAGE_COMES_WITHIN, jobs.c.usage.is_(None), jobs.c.slurm_id > 0)
+        ended = and_(jobs.c.ended_at > now - USAGE_COMES_WITHIN, jobs.c.usage.is_(None), jobs.c.slurm_id > 0)
         return self._many(_JOBS.where(or_(jobs.c.state.in_(ACTIVE), lost, ended)).order_by(jobs.c.id))
 
     def waiting_jobs(self) -> list[Job]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,7 @@ from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.tasks import Task
 from sciserver_hpc.domain.views import JobView
 
+from .conftest import Cluster
 from .test_spine import notebook
 
 PATIENCE = 240
@@ -89,6 +91,20 @@ echo done $SLURM_ARRAY_TASK_ID
     assert any(f"job {again.id}" in event.text for event in alice.events(job.id))
     with pytest.raises(Conflict, match="failed"):
         alice.retry(again.id)
+
+
+def test_a_broker_that_was_away_learns_how_each_task_ended(alice: Client, cluster: Cluster) -> None:
+    job = alice.submit_shell("exit $SLURM_ARRAY_TASK_ID", array="0-3", resources=SMALL)
+    assert wait(lambda: alice.job(job.id).slurm_id is not None, PATIENCE, pause=0.1)
+    broker = cluster.part("broker")
+    broker.kill()
+    number = alice.job(job.id).slurm_id
+    states = ["sacct", "-n", "-X", f"--jobs={number}", "--format=State"]
+    assert wait(lambda: len(re.findall("FAILED|COMPLETED", cluster.root(*states))) == 4, PATIENCE, pause=1)
+    broker.start()
+    assert ended(alice, job).state is JobState.FAILED
+    told = {index: (task.state.value, task.exit_code) for index, task in tasks_of(alice, job).items()}
+    assert told == {0: ("SUCCEEDED", 0), 1: ("FAILED", 1), 2: ("FAILED", 2), 3: ("FAILED", 3)}
 
 
 def test_a_sweep_of_a_script_gathers_a_table(alice: Client) -> None:

@@ -8,12 +8,14 @@ import json
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from sciserver_hpc.domain.jobs import Usage
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.tasks import Task, counted
 
 from .house import House, shell
+from .live import DESKTOP, PHONE, check, log_in, page_of
 from .test_api_jobs import Caller
 
 EVIL = "<script>alert(1)</script>"
@@ -215,3 +217,30 @@ def test_the_form_takes_a_table(house: House, alice: Caller) -> None:
     assert "n,word\n1,a b\n2," in browser.get(f"/jobs/new?again={number}").text
     wrong = browser.post("/jobs/new", form | {"sweep": "n\n1,2\n"})
     assert (wrong.status_code, "has 2 cells" in wrong.text) == (422, True)
+
+
+@pytest.mark.parametrize("width", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_pages_of_arrays_are_for_everybody(
+    house: House, alice: Caller, browser: Browser, url: str, width: dict[str, int]
+) -> None:
+    house.stands_at(url)
+    number = submitted(alice, sweep={"table": [{"word": "long " * 40, "n": n} for n in range(50)]})
+    house.write(number, "result.0.json", json.dumps({f"field{n}": n for n in range(20)}).encode())
+    house.write(number, "result.1.json", b"nonsense")
+    over(house, number, *[FAILED if n % 9 == 0 else DONE for n in range(50)])
+    with page_of(browser, url, width=width, dark=width is PHONE) as page:
+        log_in(page)
+        for tab in ("", "/tasks", "/tasks?state=FAILED", "/table"):
+            page.goto(f"/jobs/{number}{tab}")
+            check(page)
+        page.goto(f"/jobs/{number}")
+        page.get_by_role("link", name="Failed 6").click()
+        page.get_by_role("rowheader", name="45").wait_for()
+        page.get_by_role("button", name="Run the 6 failed again").click()
+        page.wait_for_url(f"**/jobs/{number + 1}")
+        assert "Runs again what failed of" in page.inner_text("#retry-of")
+
+
+def test_a_file_that_takes_a_results_name_is_refused(alice: Caller) -> None:
+    answer = alice("POST", "/jobs", shell(array="0-1", stdout="result.json"))
+    assert (answer.status_code, "taken" in answer.text) == (422, True)
