@@ -178,8 +178,9 @@ def copies_of(jobs: Iterable[Job], seen: Observation) -> dict[str, list[Sighting
 
 def _lacks(job: Job, copy: Sighting | None, whole: bool) -> bool:
     """Are there tasks of this array, which is over, that the look does not show? Of one that is settled too,
-    whose usage is not known yet, but not at each look."""
-    if job.state.final and (job.usage is not None or job.slurm_id is None or not whole):
+    whose usage is not known yet, but not at each look; one that is lost was asked for long enough."""
+    known = job.usage is not None or job.slurm_id is None or job.state is JobState.LOST
+    if job.state.final and (known or not whole):
         return False
     if copy is None:
         return job.state.final

@@ -141,3 +141,17 @@ def test_an_outage_that_hides_a_task_changes_nothing_of_it(world: World) -> None
     world.cluster.advance(1001, RUNNING, known=())
     world.tick(timedelta(minutes=1).total_seconds())
     assert states(world, job) == {0: RUNNING}
+
+
+def test_a_lost_array_is_not_asked_for_all_day(world: World) -> None:
+    job = running(world)
+    world.run(1001)
+    world.tick()
+    world.cluster.forget(1001)
+    for _ in range(60):
+        world.tick(30)
+    assert world.job(job).state is JobState.LOST
+    asked = world.cluster.calls["tasks"]
+    for _ in range(10):
+        world.tick(30)
+    assert world.cluster.calls["tasks"] == asked
