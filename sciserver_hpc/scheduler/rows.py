@@ -108,7 +108,7 @@ def _tasks(row: Row) -> Iterator[Task]:
         return
     usage = row.usage or Usage()
     began = bool(row.node) or not row.state.final
-    for index in indices(row.task):
+    for index in [int(row.task)] if row.task.isdecimal() else indices(row.task):
         yield Task(
             index=index,
             state=row.state,
