@@ -55,9 +55,9 @@ def tasks(job_id: int) -> str:
 @bp.post("/jobs/<int:job_id>/retry")
 @allow(PAGE)
 def retry(job_id: int) -> AnyResponse:
-    """Run again what failed."""
-    cancelled = bool(request.form.get("cancelled"))
-    job, _ = services.arrays.retry(person(), job_id, cancelled=cancelled)
+    """Run again what failed; a double click makes one job."""
+    key = request.form.get("key") or None
+    job, _ = services.arrays.retry(person(), job_id, key=key)
     return redirect(f"/jobs/{job.id}", 303)
 
 

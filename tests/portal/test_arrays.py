@@ -202,10 +202,12 @@ def test_the_page_draws_all_tasks_and_runs_the_failed_again(house: House, alice:
     assert 'aria-label="10000 tasks: 9999 succeeded, 1 failed"' in page
     assert "Run the failed task again" in page
     assert len(page) < 100_000
-    answer = browser.post(f"/jobs/{number}/retry")
-    assert answer.status_code == 303
-    again = browser.get(answer.headers["Location"]).text
-    assert f'<a href="/jobs/{number}">job {number}</a>' in again
+    form = {"key": page.partition('name="key" value="')[2].partition('"')[0]}
+    answer, again = (browser.post(f"/jobs/{number}/retry", form) for _ in range(2))
+    assert (answer.status_code, answer.headers["Location"]) == (303, again.headers["Location"])
+    assert browser.post(f"/jobs/{number}/retry").headers["Location"] != again.headers["Location"]
+    shown = browser.get(answer.headers["Location"]).text
+    assert f'<a href="/jobs/{number}">job {number}</a>' in shown
 
 
 def test_the_form_takes_a_table(house: House, alice: Caller) -> None:
