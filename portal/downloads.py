@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 from urllib.parse import quote
 
@@ -49,6 +50,16 @@ class Turns:
 
 
 _turns = Turns()
+
+
+@contextmanager
+def alone(person: Person) -> Iterator[None]:
+    """A block that takes as long as a download, and is counted as one. Answers 429."""
+    _turns.take(person.username)
+    try:
+        yield
+    finally:
+        _turns.give_back(person.username)
 
 
 def download(person: Person, job_id: int, path: str) -> Response:

@@ -8,6 +8,8 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from sciserver_hpc.domain.resources import duration
+from sciserver_hpc.domain.tasks import FAILURES
+from sciserver_hpc.domain.views import JobView
 
 from .security import request_id
 from .states import LOOKS, NEXT, look
@@ -21,7 +23,14 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
         size=size, when=when, duration=duration, visible=visible, breakable=breakable
     )
-    app.jinja_env.globals.update(look=look, LOOKS=LOOKS, NEXT=NEXT, request_id=request_id)
+    app.jinja_env.globals.update(
+        look=look, failed_tasks=failed_tasks, LOOKS=LOOKS, NEXT=NEXT, request_id=request_id
+    )
+
+
+def failed_tasks(job: JobView) -> int:
+    """How many tasks of an array failed, once it is over."""
+    return sum(count for state, count in job.tasks.items() if state in FAILURES) if job.final else 0
 
 
 def size(count: float) -> str:

@@ -8,8 +8,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from sciserver_hpc.domain.arrays import indices
 from sciserver_hpc.domain.errors import Invalid
 from sciserver_hpc.domain.jobs import Dependency, DependencyType, JobRequest, Kind
+from sciserver_hpc.domain.sweeps import Row, from_csv, json_or_text, to_csv
 
 PAYLOADS = {Kind.SHELL: "command", Kind.SCRIPT: "script", Kind.NOTEBOOK: "notebook"}
 """The field that holds what a job of that kind runs."""
@@ -41,6 +43,8 @@ def to_request(fields: Mapping[str, str]) -> dict[str, Any]:
     wanted: dict[str, Any] = {"kind": kind, "resources": _resources(fields), "volumes": volumes(fields)}
     wanted |= {key: fields[key] for key in ("name", "domain", "image") if fields.get(key)}
     wanted |= {"array": fields.get("array", "").strip() or None, "dependencies": dependencies(fields)}
+    if table := fields.get("sweep", "").strip():
+        wanted["sweep"] = {"table": _table(table)} | _at_once(fields)
     payload = PAYLOADS[Kind(kind)]
     # Browsers send CR LF; bash would take the CR as part of a word.
     wanted[payload] = fields.get(payload, "").replace("\r\n", "\n") or None
@@ -62,6 +66,10 @@ def from_request(asked: JobRequest) -> dict[str, str]:
     fields["parameters"] = "\n".join(f"{name}={json.dumps(v)}" for name, v in asked.parameters.items())
     fields |= {f"{VOLUME}{mount.volume}": mount.mode for mount in asked.volumes}
     fields |= {f"{AFTER}{how}": ", ".join(map(str, jobs)) for how, jobs in _by_type(asked).items()}
+    if asked.sweep:
+        rows = asked.sweep.rows()
+        chosen = rows if asked.sweep.only is None else [rows[i] for i in indices(asked.sweep.only)]
+        fields |= {"sweep": to_csv(chosen), "at_once": asked.sweep.at_once}
     if asked.resources:
         fields |= resource_fields(asked.resources.model_dump())
     return {key: str(value) for key, value in fields.items() if value is not None}
@@ -102,6 +110,9 @@ def command_line(asked: JobRequest) -> str:
     for mount in asked.volumes:
         words += ["--volume", str(mount)]
     words += ["-a", asked.array] if asked.array else []
+    if asked.sweep:
+        words += ["--sweep", "table.csv"]
+        words += ["--at-once", str(asked.sweep.at_once)] if asked.sweep.at_once else []
     after = [":".join([how, *map(str, jobs)]) for how, jobs in _by_type(asked).items()]
     words += ["-d", ",".join(after)] if after else []
     return shlex.join(words + _payload_words(asked))
@@ -128,6 +139,22 @@ def number(fields: Mapping[str, str], key: str, default: float) -> float:
     if not 0 <= value < 1e9:
         raise Invalid({f"resources.{NUMBERS[key]}": f"{text[:20]!r} is not a number this field can take"})
     return value
+
+
+def _table(text: str) -> list[Row]:
+    try:
+        return from_csv(text.replace("\r\n", "\n"))
+    except ValueError as error:
+        raise Invalid({"sweep": f"{error}"}) from error
+
+
+def _at_once(fields: Mapping[str, str]) -> dict[str, int]:
+    text = fields.get("at_once", "").strip()
+    if not text:
+        return {}
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", text):
+        raise Invalid({"at_once": f"{text[:20]!r} is no number of tasks"})
+    return {"at_once": int(text)}
 
 
 def _resources(fields: Mapping[str, str]) -> dict[str, int]:
@@ -162,12 +189,5 @@ def _parameters(text: str) -> dict[str, Any]:
         name, sign, value = line.partition("=")
         if not sign:
             raise Invalid({"parameters": f"{line[:40]!r} is not of the form name=value"})
-        found[name.strip()] = _value(value.strip())
+        found[name.strip()] = json_or_text(value.strip())
     return found
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text, parse_constant=lambda word: word)
-    except (ValueError, RecursionError):
-        return text

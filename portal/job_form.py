@@ -44,7 +44,7 @@ PAGE = Access(page=True)
 UPLOADS = {"script_file": ("script", "script"), "notebook_file": ("notebook", "notebook")}
 """File input → (text field it fills, kind of job it means)."""
 
-MORE = ("array", "dependencies", *(f"{AFTER}{how}" for how in DependencyType))
+MORE = ("array", "sweep", "at_once", "dependencies", *(f"{AFTER}{how}" for how in DependencyType))
 """Fields of the part that is closed while none of them is used."""
 
 FIELDS = {

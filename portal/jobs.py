@@ -20,6 +20,7 @@ from sciserver_hpc.services.results import log_name
 from . import array_task
 from .api.models import MAX_INT, JobsQuery
 from .array_task import ArrayTask
+from .arrays import pictured
 from .guard import Access, allow, person
 from .job_views import page, shown
 from .log_text import text_of
@@ -86,7 +87,8 @@ def cancel_selected() -> Response | tuple[str, int]:
 def overview(job_id: int) -> str:
     """State, cause, times, asked and used."""
     job = services.jobs.get(person(), job_id)
-    return _page("job_overview.html", job, events=services.jobs.events(person(), job_id))
+    events = services.jobs.events(person(), job_id)
+    return _page("job_overview.html", job, events=events, picture=pictured(job))
 
 
 @bp.get("/jobs/<int:job_id>/log")

@@ -15,6 +15,7 @@ from .domain.access import Grant, Resource, Subject
 from .domain.acl import Inode
 from .domain.acl_walk import AclSlice
 from .domain.archive import ArchivedJob, ArchiveRecord
+from .domain.arrays import MAX_INDEX
 from .domain.audit import Entry, Sieve
 from .domain.catalogue import ComputeDomain, Image, Site
 from .domain.errors import Conflict
@@ -41,6 +42,7 @@ from .domain.sessions import Pass, Session
 from .domain.sharing import Share
 from .domain.states import JobState
 from .domain.support import SupportSession
+from .domain.tasks import Task
 from .domain.tokens import Scope, Token, TokenKind
 from .domain.unix_groups import Ensured, GroupDue, UnixEntry, UnixGroup
 from .domain.upkeep import Due, Upkeep
@@ -167,6 +169,12 @@ class Agent(Protocol):
     def end_records(self, folders: Sequence[tuple[str, str]]) -> list[tuple[EndRecord, ...]]:
         """For each (root, folder): the end records found there (one, or one per array task), unreadable ones
         left out."""
+        ...
+
+    def results(self, root: str, folder: str, names: Sequence[str]) -> list[tuple[str, str]]:
+        """For each name (text, "") of the file in the folder, or ("", why there is none); "absent" where
+        nothing of that name is. At most 256 names, of each file 16 KiB. Raises AgentError for the folder.
+        """
         ...
 
     def session_records(self, folders: Sequence[tuple[str, str]]) -> list[SessionRecord | None]:
@@ -345,6 +353,13 @@ class Scheduler(Protocol):
 
         None when the scheduler or its accounting could not be asked: nothing is known then. A uuid absent
         from a dict is certainly unknown to both at this moment.
+        """
+        ...
+
+    def tasks(self, jobs: Sequence[Job]) -> dict[str, Sighting] | None:
+        """What accounting knows of every task of these arrays, by uuid; None where it does not answer.
+
+        It costs the controller nothing. Those it does not know are left out.
         """
         ...
 
@@ -935,6 +950,22 @@ class Store(Protocol):
         ...
 
     def events(self, job_id: int) -> list[JobEvent]: ...
+
+    # tasks of arrays ------------------------------------------------------------------------------
+    def tasks(self, job_id: int, first: int = 0, last: int = MAX_INDEX) -> list[Task]:
+        """Those of which something is known, with an index from `first` to `last`, by index."""
+        ...
+
+    def task_states(self, job_id: int) -> dict[int, JobState]:
+        """The state of each of them, by index."""
+        ...
+
+    def keep_tasks(self, tasks: Sequence[tuple[int, Sequence[Task]]]) -> None:
+        """Write tasks of jobs, by job id, over what stands of them; in few statements, however many.
+
+        Called in the transaction that changes their jobs: a job that somebody else changed keeps its tasks.
+        """
+        ...
 
     def claim(
         self,

@@ -51,6 +51,7 @@ from .services.administering import Administering
 from .services.administration import Administration
 from .services.admitting import Admitting
 from .services.archiving import Archiving
+from .services.arrays import Arrays
 from .services.audit import Audit
 from .services.catalogue import Catalogue
 from .services.disk import Disks
@@ -76,6 +77,7 @@ from .services.sharing import Sharing
 from .services.site import Site
 from .services.straying import Straying
 from .services.support import Support
+from .services.tables import Tables
 from .services.unix_groups import UnixGroups
 from .services.watched_directory import WatchedDirectory
 from .session_ca import SessionCa
@@ -101,6 +103,8 @@ class Services:
     login: Login
     jobs: Jobs
     results: Results
+    arrays: Arrays
+    tables: Tables
     catalogue: Catalogue
     groups: Groups
     sharing: Sharing
@@ -148,6 +152,7 @@ def build(settings: Settings) -> Services:
     schedulers = {name: _scheduler(cluster, agents) for name, cluster in settings.clusters.items()}
     homes, site = Homes(store, agents), Site(store, clock, _apps(settings))
     jobs, acceptor = _jobs(settings, clock, store, schedulers, homes, site)
+    arrays = Arrays(store, clock, jobs)
     waker = DatagramWaker(settings.portal.runtime_dir)
     groups = Groups(store, watched, clock, waker)
     everyone = settings.sharing.everyone_group
@@ -174,6 +179,8 @@ def build(settings: Settings) -> Services:
         login=login,
         jobs=jobs,
         results=Results(jobs, agents),
+        arrays=arrays,
+        tables=Tables(jobs, arrays, agents),
         catalogue=Catalogue(store, site),
         groups=groups,
         sharing=sharing,

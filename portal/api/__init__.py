@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from . import (
     administration,
+    arrays,
     audit,
     catalogue,
     claim,
@@ -30,6 +31,7 @@ ROUTES: tuple[Route, ...] = (
     *notifications.ROUTES,
     *catalogue.ROUTES,
     *jobs.ROUTES,
+    *arrays.ROUTES,
     *sessions.ROUTES,
     *files.ROUTES,
     *groups.ROUTES,

@@ -15,10 +15,14 @@ from sciserver_hpc.domain.limits import Allowance
 from sciserver_hpc.domain.listing import LONGEST_LOOK, LOOK
 from sciserver_hpc.domain.model import Model
 from sciserver_hpc.domain.names import JobName, Slug, Uuid
+from sciserver_hpc.domain.result_table import ResultRow
 from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.domain.tasks import Task
 from sciserver_hpc.domain.tokens import Scope, TokenKind
 from sciserver_hpc.domain.views import JobView, MountView
+from sciserver_hpc.services.arrays import LONGEST_PAGE as MOST_TASKS
 from sciserver_hpc.services.jobs import LONGEST_PAGE
+from sciserver_hpc.services.tables import LONGEST_PAGE as MOST_ROWS
 
 MAX_INT = 2**63 - 1
 MAX_LOG = 1_000_000
@@ -221,6 +225,42 @@ class EventsAnswer(Model):
     """A job's history, oldest first."""
 
     events: tuple[JobEvent, ...]
+
+
+class TasksQuery(Model):
+    """Which tasks: states by comma, after an index."""
+
+    state: Annotated[tuple[JobState, ...], BeforeValidator(_split)] = ()
+    after: int | None = Field(default=None, ge=0, le=MAX_INDEX)
+    limit: int = Field(default=100, ge=1, le=MOST_TASKS)
+
+
+class TasksAnswer(Model):
+    """Tasks by index; `next`: the `after` of the page after, null at the end. `counts`: of all, by state."""
+
+    tasks: tuple[Task, ...]
+    next: int | None
+    counts: dict[JobState, int]
+
+
+class RetryRequest(Model):
+    """`cancelled`: run what was cancelled again too."""
+
+    cancelled: bool = False
+
+
+class TableQuery(Model):
+    """Which rows: after a task."""
+
+    after: int | None = Field(default=None, ge=0, le=MAX_INDEX)
+    limit: int = Field(default=MOST_ROWS, ge=1, le=MOST_ROWS)
+
+
+class TableAnswer(Model):
+    """Rows by task; `next`: the `after` of the page after, null at the end."""
+
+    rows: tuple[ResultRow, ...]
+    next: int | None
 
 
 class LogQuery(Model):

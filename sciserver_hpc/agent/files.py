@@ -19,6 +19,8 @@ _END_NAME = re.compile(r"end(?:\.(\d{1,7}))?\.json\Z")
 _END_MAX = 64 << 10
 _END_COUNT = 10_000
 _END_TOTAL = 24 << 20
+_RESULT_MAX = 16 << 10
+_RESULTS_A_CALL = 256
 _SESSION_NAME = "session.json"
 _SESSION_MAX = 4096
 
@@ -142,6 +144,31 @@ def _folder_ends(root: str, folder: str, left: int) -> list[str]:
     except Problem:
         return texts
     return texts
+
+
+def results(root: str, folder: str, names: list[str]) -> list[list[str]]:
+    """For each name in the folder (text, "") of what a task wrote there, or ("", why there is none); "absent"
+    where nothing of that name is.
+
+    Everything read here was written by jobs: it is capped in size and number, and not interpreted.
+    """
+    with beneath.directory(root, beneath.split(folder)) as here:
+        return [_result(here, name) for name in names[:_RESULTS_A_CALL]]
+
+
+def _result(directory: int, name: str) -> list[str]:
+    if len(beneath.split(name)) != 1:
+        return ["", "its name is no plain file name"]
+    try:
+        return [beneath.read_all(directory, name, _RESULT_MAX).decode("utf-8"), ""]
+    except FileNotFoundError:
+        return ["", "absent"]
+    except UnicodeDecodeError:
+        return ["", "it is not UTF-8 text"]
+    except Problem as problem:
+        return ["", str(problem)]
+    except OSError as error:
+        return ["", f"it cannot be read: {error.strerror}"]
 
 
 def session_records(folders: list[tuple[str, str]]) -> list[str]:

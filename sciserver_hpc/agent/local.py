@@ -79,6 +79,7 @@ class LocalJob:
             "signal": end.get("signal"),
             "cpu_s": end.get("cpu_s"),
             "tasks": end.get("tasks") or {},
+            "each": end.get("each") or [],
         }
 
 

@@ -67,10 +67,14 @@ class _Run:
     def run(self) -> Fact:
         """Run every task, one after another; the first that fails decides the job's end."""
         counts: dict[str, int] = {}
+        each: list[list[object]] = []
         started, worst = time.time(), {"state": "SUCCEEDED", "exit_code": 0, "signal": None}
         tasks: list[int | None] = [*self._options.tasks] or [None]
         for task in tasks:
+            begun, cpu = time.time(), _cpu_seconds()
             end = self._task(task)
+            ended = [end["state"], end["exit_code"], end["signal"], round(begun, 3), round(time.time(), 3)]
+            each.append([task, *ended, round(_cpu_seconds() - cpu, 3)])
             counts[str(end["state"])] = counts.get(str(end["state"]), 0) + 1
             worst = end if worst["state"] == "SUCCEEDED" else worst
         return worst | {
@@ -78,6 +82,7 @@ class _Run:
             "ended": time.time(),
             "cpu_s": _cpu_seconds(),
             "tasks": counts if self._options.tasks else {},
+            "each": each if self._options.tasks else [],
         }
 
     def _task(self, task: int | None) -> Fact:

@@ -54,6 +54,11 @@ def _end_records(_: Settings, request: Request) -> Answer:
     return files.end_records(_folders(request)), b""
 
 
+def _results(_: Settings, request: Request) -> Answer:
+    names = [str(name) for name in many(request, "names")]
+    return files.results(text(request, "root"), text(request, "folder"), names), b""
+
+
 def _session_records(_: Settings, request: Request) -> Answer:
     return files.session_records(_folders(request)), b""
 
@@ -120,6 +125,7 @@ VERBS: dict[str, Verb] = {
     "read": _read,
     "make_volume": _make_volume,
     "end_records": _end_records,
+    "results": _results,
     "session_records": _session_records,
     "acl_show": _acl_show,
     "acl_apply": _acl_apply,

@@ -29,6 +29,7 @@ from ..domain.scheduling import (
     uuid_of,
 )
 from ..domain.states import JobState
+from ..domain.tasks import Task
 from .connection import Lost, NotSent
 
 log = structlog.get_logger(__name__)
@@ -75,6 +76,8 @@ class _LocalJob(Model):
     signal: int | None
     cpu_s: FiniteFloat | None
     tasks: dict[str, int]
+    each: list[tuple[int, JobState, int | None, int | None, FiniteFloat, FiniteFloat, FiniteFloat]]
+    """Of an array: index, state, exit code, signal, begin, end and CPU seconds of each task."""
 
     def sighting(self, uid: int) -> Sighting:
         """As an observation holds it."""
@@ -92,7 +95,32 @@ class _LocalJob(Model):
             cancelled_by=uid if self.state is JobState.CANCELLED else None,
             usage=Usage(elapsed_s=elapsed, cpu_s=self.cpu_s) if elapsed is not None else None,
             tasks=self.tasks,
+            known=tuple(_task(*one) for one in self.each),
         )
+
+
+def _task(
+    index: int,
+    state: JobState,
+    exit_code: int | None,
+    signal: int | None,
+    begun: float,
+    ended: float,
+    cpu_s: float,
+) -> Task:
+    """As a sighting holds it; one that was cancelled before it began was not begun."""
+    began = not (state is JobState.CANCELLED and exit_code is None)
+    return Task(
+        index=index,
+        state=state,
+        node="localhost" if began else "",
+        started_at=_time(begun) if began else None,
+        ended_at=_time(ended),
+        exit_code=exit_code,
+        signal=signal,
+        elapsed_s=int(ended - begun) if began else None,
+        cpu_s=cpu_s if began else None,
+    )
 
 
 def _time(seconds: float | None) -> datetime | None:
@@ -104,6 +132,7 @@ _ENTRIES = TypeAdapter(list[_Entry])
 _LOCAL_JOBS = TypeAdapter(list[_LocalJob])
 _TEXTS_OF_EACH = TypeAdapter(list[list[str]])
 _TEXTS = TypeAdapter(list[str])
+_RESULTS = TypeAdapter(list[tuple[str, str]])
 _SIZE = TypeAdapter(int)
 _GID: TypeAdapter[int | None] = TypeAdapter(int | None)
 _INODE = TypeAdapter(Inode)
@@ -140,6 +169,11 @@ class SocketAgent:
         """Found end records; what is not one is left out."""
         found = self._of_folders("end_records", _TEXTS_OF_EACH, folders)
         return [tuple(record for record in map(end_record, texts) if record) for texts in found]
+
+    def results(self, root: str, folder: str, names: Sequence[str]) -> list[tuple[str, str]]:
+        """What tasks wrote, or why it cannot be read."""
+        value = self._ask("results", FILES_S, root=root, folder=folder, names=list(names))
+        return self._read(_RESULTS, value)
 
     def session_records(self, folders: Sequence[tuple[str, str]]) -> list[SessionRecord | None]:
         """What gates published."""

@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from ..domain.arrays import task_count
 from ..domain.jobs import Job
-from ..domain.lifecycle import in_doubt, is_of, is_over, true_copy
+from ..domain.lifecycle import completed, in_doubt, is_of, is_over, true_copy
 from ..domain.scheduling import Observation, Sighting
 from ..domain.states import JobState
 from ..ports import Clock, Scheduler
@@ -118,8 +119,23 @@ class Looker:
     def _ask(self, jobs: Sequence[Job], begun_at: datetime, back: timedelta | None) -> Look:
         seen = self._scheduler.observe(None if back is None else begun_at - back)
         look = Look(jobs, begun_at, self._clock.now(), back, seen, copies_of(jobs, seen))
+        look = self._ask_for_tasks(look)
         # Without accounting's half there is no certainty, and nothing to be had but one more time-out.
         return self._look_up(look) if seen.live_complete and seen.ended_complete else look
+
+    def _ask_for_tasks(self, look: Look) -> Look:
+        """Ask accounting alone for all tasks of arrays that are over, where this look shows but some."""
+        if not look.seen.live_complete:
+            return look
+        copies = {job.uuid: true_copy(job, look.copies[job.uuid]) for job in look.jobs if job.spec.array}
+        asked = [job for job in look.jobs if job.uuid in copies and _lacks(job, copies[job.uuid], look.whole)]
+        told = self._scheduler.tasks(asked) if asked else None
+        more = {
+            uuid: [completed(copies[uuid] or accounted, accounted)]
+            for uuid, accounted in (told or {}).items()
+            if is_over(copies[uuid] or accounted)
+        }
+        return replace(look, copies={**look.copies, **more})
 
     def _look_up(self, look: Look) -> Look:
         """Ask for jobs that it did not show."""
@@ -158,6 +174,17 @@ def copies_of(jobs: Iterable[Job], seen: Observation) -> dict[str, list[Sighting
         if seen.live_complete or sighting.slurm_id == job.claimed_by:
             copies[job.uuid].append(sighting)
     return copies
+
+
+def _lacks(job: Job, copy: Sighting | None, whole: bool) -> bool:
+    """Are there tasks of this array, which is over, that the look does not show? Of one that is settled too,
+    whose usage is not known yet, but not at each look; one that is lost was asked for long enough."""
+    known = job.usage is not None or job.slurm_id is None or job.state is JobState.LOST
+    if job.state.final and (known or not whole):
+        return False
+    if copy is None:
+        return job.state.final
+    return is_over(copy) and len(copy.known) < task_count(job.spec.array or "")
 
 
 def _forgotten(copy: Sighting | None) -> bool:

@@ -26,6 +26,7 @@ from .errands import Errands
 from .listening import Listener
 from .looking import Look, Looker
 from .recording import record
+from .tasks import TaskMemory, telling
 
 GRACE = timedelta(minutes=1)
 """How long results of a job that ended well may stay invisible (a shared filesystem's caches)."""
@@ -58,6 +59,7 @@ class Observer:
         # Apart, since each forgets what it is not asked for.
         self._ends = EndRecords(clock, agents, errands)
         self._last_traces = EndRecords(clock, agents, errands)
+        self._tasks = TaskMemory(store)
         self._rest = rest
         self._answering_since: datetime | None = None
         self._missing_since: dict[str, datetime] = {}
@@ -127,16 +129,21 @@ class Observer:
         chosen = [(job, copy) for job in jobs if (copy := true_copy(job, copies[job.uuid]))]
         readings = self._ends.read(job for job, copy in chosen if is_over(copy) and not _settled(job))
         steps: list[Step | None] = []
-        for job, copy in chosen:
-            if reading := readings.get(job.uuid):
-                writer = true_copy(job, copies[job.uuid], reading.records) or copy
+        for job, seen in chosen:
+            reading = readings.get(job.uuid)
+            writer = true_copy(job, copies[job.uuid], reading.records) if reading else None
+            copy, tasks = self._tasks.heed(job, writer or seen)
+            if reading and is_over(seen):
                 # Dated by the question: what it did not find may have become visible since.
-                steps.append(after_end(job, writer, reading.records, reading.asked_at, GRACE))
-            elif _settled(job) and is_over(copy):
-                steps.append(after_usage(job, copy, now))
+                judged = after_end(job, copy, reading.records, reading.asked_at, GRACE)
+            elif _settled(job) and is_over(seen):
+                judged = after_usage(job, copy, now)
             else:
-                steps.append(after_sighting(job, copy, now))
-        record(self._store, [one for one in steps if one is not None])
+                judged = after_sighting(job, copy, now)
+            steps.append(telling(job, judged, tasks))
+        taken = [one for one in steps if one is not None]
+        self._tasks.note(record(self._store, taken), taken)
+        self._tasks.forget_all_but({job.id for job in jobs})
 
 
 def _settled(job: Job) -> bool:

@@ -55,6 +55,8 @@ def _facts(job: JobView) -> Iterator[tuple[str, object]]:
         ("image", f"{job.image} {job.image_version} (sha256 {job.image_sha256[:16]}…)"),
         ("kind", f"{job.kind} ({job.filename})"),
         ("array", job.array),
+        ("sweep over", ", ".join(job.sweep)),
+        ("retry of", job.retry_of),
         ("after", ", ".join(f"{d.type}:{d.job}" for d in job.dependencies)),
         ("slurm id", job.slurm_id),
         ("node", job.node),

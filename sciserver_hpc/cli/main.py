@@ -15,6 +15,7 @@ from .offers import domains, images, volumes
 from .programs import service
 from .session import session
 from .share import share
+from .tasks import retry, tasks
 from .tokens import tokens
 from .verb import Verbs
 from .why import why
@@ -24,6 +25,7 @@ Examples:
   sciserver login https://portal.example.org
   sciserver domains
   sciserver job 12
+  sciserver retry 12
   sciserver session start jupyterlab
   sciserver share give Storage/alice/shared bob reader
 
@@ -41,7 +43,7 @@ def sciserver() -> None:
 
 for command in (
     *(login, logout, whoami, tokens, notifications, completion),
-    *(domains, images, volumes, job, session),
+    *(domains, images, volumes, job, tasks, retry, session),
     *(group, share, why, audit, service),
 ):
     sciserver.add_command(command)

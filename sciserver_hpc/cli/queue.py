@@ -64,11 +64,18 @@ def queue(
 
 
 def _states(text: str | None, everything: bool) -> Iterable[str]:
-    from ..domain.errors import Invalid  # noqa: PLC0415
-    from ..domain.states import ACTIVE, JobState  # noqa: PLC0415
+    from ..domain.states import ACTIVE  # noqa: PLC0415
 
     if text is None:
         return () if everything else ACTIVE
+    return states_of(text)
+
+
+def states_of(text: str) -> list[str]:
+    """The states that `text` names, with commas; squeue's letters serve. Raises Invalid."""
+    from ..domain.errors import Invalid  # noqa: PLC0415
+    from ..domain.states import JobState  # noqa: PLC0415
+
     words = [word.strip().upper() for word in text.split(",")]
     named = [_SHORT.get(word, word) for word in words]
     unknown = [word for word in named if word not in JobState.__members__]

@@ -20,6 +20,7 @@ Examples:
   sciserver-results 12 --to ~/run1      ... into another directory
   sciserver-results 12 --list           only list them
   sciserver-results 12 fit.png out/a.txt
+  sciserver-results 12 --table > found.csv
 """
 
 
@@ -28,16 +29,32 @@ Examples:
 @click.argument("paths", nargs=-1, metavar="[FILE]...")
 @click.option("--to", type=click.Path(path_type=Path), help="Directory to write to; default: ./job-<ID>.")
 @click.option("--list", "listing", is_flag=True, help="List the folder (or the directories named).")
+@click.option("--table", is_flag=True, help="Of an array: print what its tasks found, as CSV.")
 @json_option
-def results(job: int, paths: tuple[str, ...], to: Path | None, listing: bool, as_json: bool) -> None:
+def results(
+    job: int, paths: tuple[str, ...], to: Path | None, listing: bool, table: bool, as_json: bool
+) -> None:
     """Fetch the results of job ID: its whole folder, or the FILEs named.
 
     Links and special files are left out and told. A file is written whole or not at all.
     """
-    if listing:
+    if table:
+        _table(job, as_json)
+    elif listing:
         _list(job, paths or ("",), as_json)
     else:
         _fetch(job, paths, to or Path(f"job-{job}"), as_json)
+
+
+def _table(job: int, as_json: bool) -> None:
+    from ..domain.result_table import csv_lines  # noqa: PLC0415
+
+    rows = list(connect().table(job))
+    if as_json:
+        print_json(rows)
+        return
+    for line in csv_lines(rows):
+        click.echo(line.replace("\r\n", "\n"), nl=False)
 
 
 def _list(job: int, paths: tuple[str, ...], as_json: bool) -> None:

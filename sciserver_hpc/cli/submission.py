@@ -13,6 +13,7 @@ from ..client import Client
 from ..domain import headers, options
 from ..domain.errors import Invalid
 from ..domain.jobs import Kind
+from ..domain.sweeps import from_csv
 from ..domain.views import JobView
 from . import sent
 from .table import clean
@@ -21,7 +22,8 @@ from .verb import INTERRUPTED, connect, leave, print_json
 LARGEST = 8_000_000
 """Bytes of a script or notebook that are read at all."""
 
-_WORDS = ("wrap", "notebook", "script", "arguments", "key", "as_json", "dry_run")
+SWEEP = ("sweep", "grid", "at_once")
+_WORDS = ("wrap", "notebook", "script", "arguments", "key", "as_json", "dry_run", *SWEEP)
 """Parameters of the command that are no options of a job."""
 
 
@@ -34,7 +36,7 @@ def run(given: Mapping[str, Any]) -> None:
     client = connect()
     if options.needs_place(values):
         values["domain"] = (options.place(values, client.domains()),)
-    request = client.request(**(payload | options.fields(values)))
+    request = client.request(**(payload | options.fields(values) | _sweep(given)))
     as_json = given["as_json"]
     if given["dry_run"]:
         sent.show(client.preview(request), as_json)
@@ -57,6 +59,23 @@ def _values(given: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
         for name, value in named.items()
         if value not in (None, False, ())
     }
+
+
+def _sweep(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What varies from task to task."""
+    path, grid = given["sweep"], given["grid"]
+    if path and grid:
+        raise Invalid({"--grid": "give --sweep or --grid, not both."})
+    try:
+        if path:
+            return {"sweep": {"table": from_csv(_read(path)), "at_once": given["at_once"]}}
+        if grid:
+            return {"sweep": {"grid": dict(map(options.values_of, grid)), "at_once": given["at_once"]}}
+    except ValueError as error:
+        raise Invalid({"--sweep" if path else "--grid": f"{error}."}) from error
+    if given["at_once"]:
+        raise Invalid({"--at-once": "it is for --sweep and --grid; of an array write 0-99%10."})
+    return {}
 
 
 def _payload(given: Mapping[str, Any]) -> tuple[dict[str, Any], headers.Headers]:

@@ -14,6 +14,7 @@ Examples:
   sciserver-submit --wrap 'python3 -c "print(6 * 7)"' --image python -W
   sciserver-submit --param period=11 --volume sunspots analysis.ipynb
   sciserver-submit --parsable -a 0-99%10 sweep.sh --seed 1
+  sciserver-submit --grid n=1,2,3 --wrap './fit --n "$PARAM_n"'
   job=$(sciserver-submit --parsable first.sh) && sciserver-submit -d afterok:$job second.sh
 
 \b
@@ -53,6 +54,11 @@ signal that ended it, or 1 when it ended without either.
     "-d", "--dependency", metavar="afterok:ID", help="Start after other jobs (also afterany, afternotok)."
 )
 @click.option("-a", "--array", metavar="INDICES", help="Run once per index: 0-9, 1,3,5, 0-99%10.")
+@click.option("--sweep", metavar="FILE", help="Run once per row of this CSV table; its first line has names.")
+@click.option(
+    "--grid", metavar="NAME=A,B,C", multiple=True, help="Run once per combination of values; may be repeated."
+)
+@click.option("--at-once", type=click.IntRange(1), metavar="N", help="Of a sweep: at most N tasks at once.")
 @click.option("--wrap", metavar="COMMAND", help="Run this command line instead of a script.")
 @click.option("--notebook", metavar="FILE", help="Run this notebook; a script named *.ipynb is one, too.")
 @click.option(

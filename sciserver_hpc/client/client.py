@@ -18,7 +18,9 @@ from ..domain.files import FileEntry
 from ..domain.jobs import JobEvent, JobRequest, Kind
 from ..domain.listing import LONGEST_LOOK
 from ..domain.problems import problems
+from ..domain.result_table import ResultRow
 from ..domain.states import JobState
+from ..domain.tasks import Task
 from ..domain.views import JobView
 from . import credentials, fetch, watch
 from .batches import Submitted, batches, body, outcome
@@ -274,6 +276,39 @@ class Client(Sessions, Notifications):
     def script(self, job_id: int) -> Preview:
         """What Slurm really got."""
         return read(Preview, self._http.json("GET", f"/jobs/{job_id:d}/script"))
+
+    def tasks(self, job_id: int, states: Iterable[JobState | str] = ()) -> Iterator[Task]:
+        """The tasks of an array by index, page by page; those in `states` where any is named.
+
+        Raises NotFound, Conflict (no array).
+        """
+        query: dict[str, Any] = {"state": ",".join(JobState(state).value for state in states) or None}
+        query["limit"] = 1000
+        while True:
+            page = self._http.json("GET", f"/jobs/{job_id:d}/tasks", params=query)
+            yield from (read(Task, row) for row in page["tasks"])
+            if page.get("next") is None:
+                return
+            query["after"] = page["next"]
+
+    def retry(self, job_id: int, *, cancelled: bool = False, key: str | None = None) -> JobView:
+        """Run the failed tasks of an array again, `cancelled`: and those that were cancelled; a new job.
+
+        `key`: as for `submit`. Raises NotFound, Conflict (not over, nothing failed), Invalid, Refused.
+        """
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        path, asked = f"/jobs/{job_id:d}/retry", {"cancelled": cancelled}
+        return read(JobView, self._http.json("POST", path, safe=True, json=asked, headers=headers)["job"])
+
+    def table(self, job_id: int) -> Iterator[ResultRow]:
+        """What an array's tasks found: a row per task, page by page. Raises NotFound, Conflict (no array)."""
+        query: dict[str, Any] = {}
+        while True:
+            page = self._http.json("GET", f"/jobs/{job_id:d}/table", params=query)
+            yield from (read(ResultRow, row) for row in page["rows"])
+            if page.get("next") is None:
+                return
+            query["after"] = page["next"]
 
     def cancel(self, job_id: int) -> JobView:
         """Cancel. Raises Conflict when the job is over already."""

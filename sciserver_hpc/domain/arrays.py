@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
@@ -11,8 +12,14 @@ from pydantic import AfterValidator, StringConstraints
 MAX_TASKS = 10_000
 """Tasks of one job: the agent reads so many end records of a folder."""
 
+MAX_LENGTH = 4096
+"""Characters of a list of indices that Slurm takes (job_mgr.c, 22.05 to 26.05)."""
+
 MAX_INDEX = 9_999_999
 """The largest index that `_PART` reads."""
+
+MAX_STEP = 99_999
+"""The largest step it reads."""
 
 _PART = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7})(?::([0-9]{1,5}))?)?")
 
@@ -33,7 +40,7 @@ def checked(text: str) -> str:
     return text
 
 
-ArrayIndices = Annotated[str, StringConstraints(max_length=1000), AfterValidator(checked)]
+ArrayIndices = Annotated[str, StringConstraints(max_length=MAX_LENGTH), AfterValidator(checked)]
 """Indices as they may come in from outside."""
 
 
@@ -46,6 +53,36 @@ def task_count(text: str) -> int:
     named = _ranges(text)
     total = sum(map(len, named))
     return max(1, total if total > MAX_TASKS else len(set().union(*named)))
+
+
+def indices(text: str) -> list[int]:
+    """The indices, ascending, each once; of at most MAX_TASKS."""
+    return sorted(set().union(*_ranges(text)))
+
+
+def compressed(numbers: Iterable[int]) -> str:
+    """Ascending numbers as a list of indices, as short as runs of equal steps make it: `0,3-5,10-90:20`."""
+    return ",".join(map(_part, _runs(list(numbers))))
+
+
+def _runs(numbers: list[int]) -> Iterator[range]:
+    """In pieces of equal steps; two numbers that are no neighbours make no piece."""
+    start = 0
+    while start < len(numbers):
+        end = start + 1
+        step = numbers[end] - numbers[start] if end < len(numbers) else 1
+        while end < len(numbers) and numbers[end] - numbers[end - 1] == step <= MAX_STEP:
+            end += 1
+        if end - start == 2 and step > 1:
+            end = start + 1
+        yield range(numbers[start], numbers[end - 1] + 1, step if end - start > 1 else 1)
+        start = end
+
+
+def _part(run: range) -> str:
+    if len(run) == 1:
+        return str(run[0])
+    return f"{run[0]}-{run[-1]}" + (f":{run.step}" if run.step > 1 else "")
 
 
 def at_once(text: str) -> int:

@@ -30,6 +30,10 @@ _CAUSES = {
         "The job folder could not be entered on the node.",
         "It may have been moved or deleted. Run the job again.",
     ),
+    "sweep": (
+        "A task's row of the sweep could not be read.",
+        "Its file in the job folder may have been changed or deleted. Run the job again.",
+    ),
     "no_scratch": (
         "The node had no room for temporary files.",
         "Run again; tell an administrator if it happens again.",
@@ -74,7 +78,7 @@ _STOPS = {
 }
 """How the portal ends a session, beside a person's word: cause → what came of it."""
 
-_OWN_EXITS = {94: "no_scratch", 95: "image_changed", 96: "refused", 97: "folder", 98: "no_space"}
+_OWN_EXITS = {92: "sweep", 94: "no_scratch", 95: "image_changed", 96: "refused", 97: "folder", 98: "no_space"}
 """The wrapper's own exit codes → cause, where it could leave no record: a payload that ends so leaves one."""
 
 _EXIT_ADVICE = {

@@ -18,6 +18,7 @@ from .model import Model
 from .names import FileName, JobName, ScriptText, Slug, Username, Uuid
 from .resources import Resources
 from .states import JobState
+from .sweeps import Sweep
 from .volumes import VolumeMount
 
 
@@ -46,7 +47,17 @@ PAYLOADS = {
 """The field of a request that says what a job of each kind runs."""
 
 
-_NOT_OF_SESSIONS = ("filename", "array", "dependencies", "results", "workdir", "stdout", "stderr", "warn_s")
+_NOT_OF_SESSIONS = (
+    "filename",
+    "array",
+    "sweep",
+    "dependencies",
+    "results",
+    "workdir",
+    "stdout",
+    "stderr",
+    "warn_s",
+)
 """Fields of a request that say nothing to a session, besides other kinds' payloads."""
 
 
@@ -110,6 +121,9 @@ class JobRequest(Model):
     array: ArrayIndices | None = None
     """Array indices in sbatch's form: `0-9`, `1,3,5`, `0-99%10`."""
 
+    sweep: Sweep | None = None
+    """What varies from task to task of an array; it says the array's indices itself."""
+
     dependencies: tuple[Dependency, ...] = Field(default=(), max_length=100)
     results: VolumeMount | None = None
     """The user volume that receives the job folder.
@@ -127,6 +141,11 @@ class JobRequest(Model):
     stderr: FileName = "stderr.txt"
     warn_s: int | None = Field(default=None, ge=1, le=65535)
     """So many seconds before its time limit, or up to a minute sooner, the job gets SIGUSR1; None: never."""
+
+    @property
+    def indices(self) -> str | None:
+        """The indices of the array it becomes; None for a single job."""
+        return self.array if self.sweep is None else self.sweep.array
 
     @field_validator("parameters")
     @classmethod
@@ -161,6 +180,8 @@ class JobRequest(Model):
             raise ValueError("parameters are for notebook jobs; give a script `arguments`")
         if self.arguments and self.kind is not Kind.SCRIPT:
             raise ValueError("arguments are for script jobs")
+        if self.array is not None and self.sweep is not None:
+            raise ValueError("a sweep is an array by itself: give `sweep` or `array`")
         if self.values and self.kind is not Kind.SESSION:
             raise ValueError("values are for sessions")
         if self.kind is Kind.SESSION:
@@ -256,6 +277,12 @@ class JobSpec(Model):
     mounts: tuple[Mount, ...] = ()
     resources: Resources
     array: str | None = None
+    sweep: tuple[str, ...] = ()
+    """Of a sweep: the names of what varies from task to task."""
+
+    retry_of: int | None = None
+    """The job whose failed tasks it runs again."""
+
     dependencies: tuple[Dependency, ...] = ()
     results_root: str
     """Host path of the volume that receives the job folder; trusted, made by us."""
@@ -377,6 +404,9 @@ class NewJob:
 
     fingerprint: str
     """What the request is recognised by when its key comes again."""
+
+    events: tuple[tuple[int, JobEvent], ...] = ()
+    """What is told with it, by job id: in its own history, or in that of a job it follows."""
 
 
 class EventKind(StrEnum):

@@ -6,7 +6,8 @@ absence of news changes nothing, and success needs both Slurm's word and the wra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,10 +17,14 @@ from .ending import cancelled_end, end_of, lost_end, rejected_end
 from .jobs import End, EventKind, Job, JobEvent
 from .scheduling import EndRecord, Sighting, SubmitOutcome, Verdict
 from .states import JobState, may_follow
+from .tasks import Task, counted, joined, news, together, usage_of
 
 START_ESTIMATE_SLACK = timedelta(minutes=1)
 """Slurm moves its start estimates all the time; smaller moves are not worth a row."""
 
+
+USAGE_COMES_WITHIN = timedelta(minutes=10)
+"""So long after its end a job is looked at for what accounting tells later."""
 
 _NOT_OVER: dict[str, Any] = {"end": None, "ended_at": None}
 """What a job that was thought over forgets when it comes back."""
@@ -27,11 +32,12 @@ _NOT_OVER: dict[str, Any] = {"end": None, "ended_at": None}
 
 @dataclass(frozen=True)
 class Step:
-    """A change: the job as it will be, and what its history says about it."""
+    """A change: the job as it will be, what its history says about it, and which of its tasks changed."""
 
     old: Job
     new: Job
     events: tuple[JobEvent, ...]
+    tasks: tuple[Task, ...] = ()
 
 
 def step(job: Job, now: datetime, text: str = "", kind: EventKind = EventKind.STATE, **fields: Any) -> Step:
@@ -131,6 +137,35 @@ def true_copy(job: Job, copies: Sequence[Sighting], records: Sequence[EndRecord]
     if known is not None and not written and (not is_over(known) or not live):
         return known
     return min(written or live or copies, key=lambda copy: copy.slurm_id)
+
+
+def with_tasks(job: Job, sighting: Sighting, known: Mapping[int, Task]) -> tuple[Sighting, tuple[Task, ...]]:
+    """The sighting of an array, made whole by the tasks `known` from before, and the tasks it changes.
+
+    Slurm forgets tasks long before the last one ends; so its word on all of them is no word on each. What
+    they used is told once all of it is known.
+    """
+    if job.spec.array is None or sighting.state is None or not (known or sighting.known):
+        return sighting, ()
+    changed = news(known, sighting.known)
+    tasks = {**known, **{task.index: task for task in changed}}
+    states = [task.state for task in tasks.values() if task.state.final or not sighting.state.final]
+    state = sighting.state
+    if state.final:
+        state = together(Counter(states)) or state
+    counts = counted(job.spec.array, state, states)
+    measured = all(task.measured for task in tasks.values()) and len(tasks) == sum(counts.values())
+    whole = {
+        "state": state if state.final else together({JobState(name): n for name, n in counts.items()}),
+        "tasks": counts,
+        "usage": usage_of(tasks.values()) if measured else None,
+    }
+    return sighting.model_copy(update=whole), tuple(changed)
+
+
+def completed(sighting: Sighting, accounted: Sighting) -> Sighting:
+    """`sighting` of an array with the tasks that only accounting still knows."""
+    return sighting.model_copy(update={"known": joined(sighting.known, accounted.known)})
 
 
 def is_over(sighting: Sighting) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from . import arrays, sbatch
 from .errors import Invalid
+from .sweeps import json_or_text
 from .volumes import Mode, VolumeMount
 
 Values = Mapping[str, Sequence[str]]
@@ -62,17 +62,16 @@ def parameter(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise ValueError(f"{text!r} is no parameter; write name=value, as in period=11.1")
-    return name, _json(value)
+    return name, json_or_text(value)
 
 
-def _json(text: str) -> Any:
-    def no_json(constant: str) -> None:
-        raise ValueError(f"{constant} is Python's, not JSON's")
-
-    try:
-        return json.loads(text, parse_constant=no_json)
-    except (ValueError, RecursionError):
-        return text
+def values_of(text: str) -> tuple[str, list[Any]]:
+    """`name=value,value`, each as `parameter` reads one; or a JSON list, for values with commas."""
+    name, equals, written = text.partition("=")
+    if not equals or not name.isidentifier() or not written:
+        raise ValueError(f"{text!r} is no part of a grid; write name=value,value, as in period=10,11.1")
+    listed = json_or_text(written)
+    return name, listed if isinstance(listed, list) else [json_or_text(one) for one in written.split(",")]
 
 
 def _dependencies(text: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from .jobs import Usage
 from .model import Model
 from .names import Username, Uuid, slurm_safe
 from .states import JobState
+from .tasks import Task
 
 
 class Payload(Model):
@@ -94,6 +95,9 @@ class Sighting(Model):
     usage: Usage | None = None
     tasks: dict[str, int] = Field(default_factory=dict)
     """Of an array: JobState value → number of tasks."""
+
+    known: tuple[Task, ...] = ()
+    """Of an array: the tasks that are seen one by one, in no order; those that never began are not."""
 
 
 class Observation(Model):

@@ -50,6 +50,8 @@ class JobView(Model):
     restarts: int
     tasks: dict[str, int]
     array: str | None
+    sweep: tuple[str, ...] = ()
+    retry_of: int | None = None
     dependencies: tuple[Dependency, ...]
     cancel_requested: bool
     end: End | None
@@ -98,6 +100,8 @@ _OF_SPEC = (
     "image_version",
     "image_sha256",
     "array",
+    "sweep",
+    "retry_of",
     "dependencies",
     "resources",
     "results_volume",

@@ -22,8 +22,17 @@ def parameters_text(parameters: Mapping[str, JsonValue]) -> str:
 
     Raises ValueError for NaN and infinities, which JSON lacks.
     """
-    text = json.dumps(dict(parameters), ensure_ascii=False, allow_nan=False, indent=1)
-    return _TOKEN.sub(_agreed, text) + "\n"
+    return _text(parameters, 1) + "\n"
+
+
+def parameters_line(parameters: Mapping[str, JsonValue]) -> str:
+    """The same on one line, without its end."""
+    return _text(parameters, None)
+
+
+def _text(parameters: Mapping[str, JsonValue], indent: int | None) -> str:
+    text = json.dumps(dict(parameters), ensure_ascii=False, allow_nan=False, indent=indent)
+    return _TOKEN.sub(_agreed, text)
 
 
 def _agreed(match: re.Match[str]) -> str:

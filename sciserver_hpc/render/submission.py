@@ -11,6 +11,7 @@ from . import sbatch
 from .payload import PARAMETERS
 from .provenance import provenance
 from .session import Door, session_files
+from .sweep import SWEEP
 from .wrapper import wrapper
 
 
@@ -44,8 +45,8 @@ def render(
     """What `spec`'s owner's agent writes and submits.
 
     `files`: texts by name: the payload under `spec.filename` and, for a notebook with parameters,
-    `parameters.txt` from `parameters_text`. `slurm_ids`: job id → Slurm id of the jobs it depends on;
-    `door`: of a session. Raises KeyError when one of those is missing.
+    `parameters.txt` from `parameters_text`, for a sweep its rows from `sweep_text`. `slurm_ids`: job id →
+    Slurm id of the jobs it depends on; `door`: of a session. Raises KeyError when one of those is missing.
     """
     around = surroundings
     script = wrapper(
@@ -55,6 +56,7 @@ def render(
         verify=around.verify,
         claim=(around.claim_url.rstrip("/"), around.ca_file),
         parametrised=PARAMETERS in files,
+        swept=SWEEP in files,
     )
     return Submission(
         uuid=spec.uuid,

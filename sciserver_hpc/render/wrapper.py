@@ -11,15 +11,23 @@ from .apptainer import HOME, exec_options, mount_points
 from .payload import command, host_path
 from .session import SAVE
 from .shell import assign, assign_list
+from .sweep import SWEEP
 
 
 def wrapper(
-    spec: JobSpec, job_id: int, *, apptainer: str, verify: str, claim: tuple[str, str], parametrised: bool
+    spec: JobSpec,
+    job_id: int,
+    *,
+    apptainer: str,
+    verify: str,
+    claim: tuple[str, str],
+    parametrised: bool,
+    swept: bool = False,
 ) -> str:
     """The whole script.
 
     `apptainer`: its path, or "" to run on the host; `claim`: the portal's URL and its CA file;
-    `parametrised`: the folder holds a notebook's parameters.
+    `parametrised`: the folder holds a notebook's parameters; `swept`: a row for each task.
     """
     folder = spec.target if apptainer else spec.path
     workdir = spec.workdir if spec.workdir is None or apptainer else host_path(spec, spec.workdir)
@@ -31,6 +39,7 @@ def wrapper(
         *_image(spec, apptainer, verify),
         *_names(spec),
         assign_list("environment", _environment(spec, job_id, folder)),
+        assign("sweep", SWEEP if swept else ""),
         assign("payload_folder", folder),
         assign("payload_workdir", workdir or folder),
         assign_list("payload", command(spec, folder, parametrised)),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..domain.arrays import MAX_TASKS, indices
 from ..domain.jobs import Usage
 from ..domain.scheduling import Sighting, uuid_of
 from ..domain.states import JobState
-from .slurm_states import together
+from ..domain.tasks import Task, together
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,36 @@ def _of_array(rows: Sequence[Row]) -> Sighting:
             "ended_at": max((row.ended_at for row in rows if row.ended_at), default=None) if over else None,
             "usage": _added(row.usage for row in rows if row.usage),
             "tasks": {task.value: count for task, count in tasks.items() if task is not None},
+            "known": tuple(task for row in rows for task in _tasks(row)),
         }
     )
+
+
+def _tasks(row: Row) -> Iterator[Task]:
+    """One by one; of several that end together, as those cancelled before they began, each.
+
+    Arrays of others may be so large that naming their tasks would take the memory of all.
+    """
+    known = row.state is not None and (row.count == 1 or (row.state.final and row.count <= MAX_TASKS))
+    if row.task is None or row.state is None or not known or uuid_of(row.name) is None:
+        return
+    usage = row.usage or Usage()
+    began = bool(row.node) or not row.state.final
+    for index in [int(row.task)] if row.task.isdecimal() else indices(row.task):
+        yield Task(
+            index=index,
+            state=row.state,
+            restarts=row.restarts,
+            node=row.node,
+            # Slurm dates the start of what it cancels before it began.
+            started_at=row.started_at if began else None,
+            ended_at=row.ended_at,
+            exit_code=row.exit_code if began else None,
+            signal=row.signal,
+            elapsed_s=usage.elapsed_s,
+            cpu_s=usage.cpu_s,
+            max_rss=usage.max_rss,
+        )
 
 
 def _earliest(times: Iterable[datetime | None]) -> datetime | None:

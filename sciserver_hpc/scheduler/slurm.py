@@ -16,7 +16,7 @@ from .matching import match
 from .merging import merged, of_known_arrays
 from .nodes import ARGUMENTS as NODES
 from .nodes import NodeAddresses
-from .rows import Row
+from .rows import Row, sightings
 from .submitting import submit_as
 
 NAMES_A_CALL = 500
@@ -95,6 +95,16 @@ class SlurmCommands:
             return None
         unique = {(row.slurm_id, row.task): row for row in rows}
         return match(jobs, merged(live, list(unique.values())))
+
+    def tasks(self, jobs: Sequence[Job]) -> dict[str, Sighting] | None:
+        """One sacct by id for any reasonable number of them."""
+        ids = [job.slurm_id for job in jobs if job.slurm_id is not None]
+        pieces = [ids[start : start + NAMES_A_CALL] for start in range(0, len(ids), NAMES_A_CALL)]
+        try:
+            rows = [row for piece in pieces for row in self._accounted(sacct.numbered(piece))]
+        except Unavailable:
+            return None
+        return match(jobs, sightings(rows))
 
     def folder(self, slurm_id: int) -> str | None:
         """By one squeue."""

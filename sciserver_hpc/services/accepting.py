@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import uuid as uuids
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..domain.errors import Conflict, Invalid, Refused, SciServerError
-from ..domain.jobs import Job, JobRequest, Kind, NewJob
+from ..domain.jobs import EventKind, Job, JobEvent, JobRequest, Kind, NewJob
 from ..domain.limits import Allowance, excess
 from ..domain.people import Person
 from ..domain.resources import Resources
@@ -33,6 +33,28 @@ Verdict = Resolved | SciServerError
 
 
 @dataclass(frozen=True)
+class Retry:
+    """The failed `tasks` of the array `job`, to be run again; as sbatch writes indices."""
+
+    job: Job
+    tasks: str
+
+    def told(self, again: Job) -> tuple[tuple[int, JobEvent], ...]:
+        """A line in the history of each, that names the other."""
+        at, which = again.accepted_at, _shortened(self.tasks)
+        here = f"Runs again what failed of job {self.job.id}: tasks {which}"
+        there = f"What failed of it runs again as job {again.id}: tasks {which}"
+        return (
+            (again.id, JobEvent(at=at, kind=EventKind.NOTE, state=again.state, text=here)),
+            (self.job.id, JobEvent(at=at, kind=EventKind.NOTE, state=self.job.state, text=there)),
+        )
+
+
+def _shortened(tasks: str) -> str:
+    return tasks if len(tasks) <= 200 else f"{tasks[:200].rpartition(',')[0]},…"
+
+
+@dataclass(frozen=True)
 class _Asked:
     """One of many requests; `text`: it as JSON; `fingerprint`: what it is recognised by."""
 
@@ -41,6 +63,7 @@ class _Asked:
     key: str | None
     text: str
     fingerprint: str
+    retry: Retry | None = None
 
 
 @dataclass(frozen=True)
@@ -99,8 +122,19 @@ class Acceptor:
         for another request), Unavailable (a volume cannot be made now). Raises Unavailable when the database
         is away: nothing is recorded then.
         """
+        return self._accept(person, [_asked(place, *one) for place, one in enumerate(requests)])
+
+    def accept_retry(
+        self, person: Person, request: JobRequest, key: str | None, retry: Retry
+    ) -> tuple[Job, bool]:
+        """The same for one that runs tasks of an earlier job again. Raises what `accept_many` answers."""
+        [outcome] = self._accept(person, [replace(_asked(0, request, key), retry=retry)])
+        if isinstance(outcome, SciServerError):
+            raise outcome
+        return outcome
+
+    def _accept(self, person: Person, asked: Sequence[_Asked]) -> list[Outcome]:
         need_unix(person)
-        asked = [_asked(place, *one) for place, one in enumerate(requests)]
         outcomes = self._known(person, asked)
         left = [one for one in asked if one.place not in outcomes]
         if left:
@@ -210,8 +244,12 @@ class Acceptor:
         }
 
     def _new(self, job: Job, asked: _Asked) -> NewJob:
-        secret = self._renderer.claim_secret(job.uuid)
-        return NewJob(job, digest(secret), asked.text, asked.key, asked.fingerprint)
+        digested = digest(self._renderer.claim_secret(job.uuid))
+        if asked.retry is None:
+            return NewJob(job, digested, asked.text, asked.key, asked.fingerprint)
+        spec = job.spec.model_copy(update={"retry_of": asked.retry.job.id})
+        again = job.model_copy(update={"spec": spec})
+        return NewJob(again, digested, asked.text, asked.key, asked.fingerprint, asked.retry.told(again))
 
     def _job(self, person: Person, request: JobRequest, resolved: Resolved, job_id: int) -> Job:
         now = self._clock.now()
@@ -228,13 +266,16 @@ class Acceptor:
 
 
 def _asked(place: int, request: JobRequest, key: str | None) -> _Asked:
-    """With the request as JSON, the same text for the same request whatever the order of its parameters.
+    """With the request as JSON, recognised whatever the order of its parameters; that of a sweep says which
+    task gets what.
 
     What was not asked is left out: run again, it means the domain's defaults again.
     """
     asked = request.model_dump(mode="json", exclude_unset=True)
-    text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
-    return _Asked(place, request, key, text, digest(text))
+    sweep = {"sweep": json.dumps(asked["sweep"])} if request.sweep else {}
+    recognised = json.dumps(asked | sweep, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(asked, ensure_ascii=False) if sweep else recognised
+    return _Asked(place, request, key, text, digest(recognised))
 
 
 def _again(job: Job, earlier: str, fingerprint: str) -> Outcome:

@@ -16,7 +16,7 @@ from ..domain.people import Person
 from ..domain.scheduling import Owner, Submission
 from ..domain.states import JobState
 from ..ports import Clock, Scheduler, Store, Waker
-from .accepting import Acceptor, Outcome
+from .accepting import Acceptor, Outcome, Retry
 from .changing import change_anyhow
 from .keys import check_key
 from .launch import Launch
@@ -59,6 +59,15 @@ class Jobs:
         """
         check_key(key)
         job, new = self._together.accept(person, (request, key))
+        self._tell(person, [job] if new else [])
+        return job, new
+
+    def submit_retry(
+        self, person: Person, request: JobRequest, retry: Retry, key: str | None = None
+    ) -> tuple[Job, bool]:
+        """The same for a request that runs tasks of an earlier job again."""
+        check_key(key)
+        job, new = self._acceptor.accept_retry(person, request, key, retry)
         self._tell(person, [job] if new else [])
         return job, new
 
@@ -122,9 +131,17 @@ class Jobs:
         """The job's history, oldest first. Raises NotFound."""
         return self._store.events(self._readable(person, job_id).id)
 
+    def own(self, person: Person, job_id: int) -> Job:
+        """One of the person's own. Raises NotFound."""
+        return self._own(person, job_id)
+
     def request(self, person: Person, job_id: int) -> JobRequest:
         """What was asked, for "run again" and "edit and run again". Raises NotFound."""
         return self._renderer.request(self._own(person, job_id))
+
+    def asked(self, job: Job) -> JobRequest:
+        """What was asked of a job that the person may read. Raises NotFound, Invalid."""
+        return self._renderer.request(job)
 
     def script(self, person: Person, job_id: int) -> Preview:
         """What Slurm really got, or will get. Raises NotFound."""

@@ -23,7 +23,7 @@ from ..domain.limits import Load, load_of
 from ..domain.people import Person
 from ..domain.resources import Resources, over_limit
 from ..domain.volumes import WORKSPACE
-from ..render import parameters_text
+from ..render import SWEEP, parameters_text, sweep_text
 from .choosing import Chosen, choose, serves
 from .facts import Facts
 from .findings import Findings, names
@@ -35,7 +35,7 @@ _PAYLOAD_NAMES = {
     Kind.NOTEBOOK: "notebook.ipynb",
     Kind.SESSION: "app.sh",
 }
-_OWN_NAMES = {"parameters.txt", "provenance.json"}
+_OWN_NAMES = {"parameters.txt", "provenance.json", "result.json"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Resolved:
 
     def load(self, request: JobRequest) -> Load:
         """What the job will count while it is not over."""
-        return load_of(self.domain.name, self.asked, request.array)
+        return load_of(self.domain.name, self.asked, request.indices)
 
     def spec(self, request: JobRequest, person: Person, uuid: str, job_id: int, now: datetime) -> JobSpec:
         """The frozen spec of the job `job_id`, accepted at `now` (UTC, part of its folder's name)."""
@@ -87,7 +87,8 @@ class Resolved:
             deadline_s=self.chosen.deadline_s if self.chosen else None,
             mounts=self.mounts,
             resources=self.asked,
-            array=request.array,
+            array=request.indices,
+            sweep=request.sweep.names() if request.sweep else (),
             dependencies=request.dependencies,
             results_root=self.results.source,
             folder=f"{now:%Y-%m-%d}/{now:%Y%m%d-%H%M%S}-{job_id}",
@@ -112,6 +113,8 @@ def payload_files(request: JobRequest) -> dict[str, str]:
     files = {} if text is None else {payload_name(request): text}
     if request.parameters:
         files["parameters.txt"] = parameters_text(request.parameters)
+    if request.sweep:
+        files[SWEEP] = sweep_text(request.kind, request.sweep.rows())
     return files
 
 

@@ -19,11 +19,21 @@ from ..domain.archive import ArchivedJob, ArchiveRecord
 from ..domain.states import ACTIVE
 from .jobs import chunks
 from .part import Part
-from .schema import archive_files, archived_jobs, job_events, job_requests, jobs, session_passes, sessions
+from .schema import (
+    archive_files,
+    archived_jobs,
+    job_events,
+    job_requests,
+    job_tasks,
+    jobs,
+    session_passes,
+    sessions,
+)
 
 _HANGING: tuple[tuple[str, Table], ...] = (
     ("events", job_events),
     ("requests", job_requests),
+    ("tasks", job_tasks),
     ("sessions", sessions),
     ("passes", session_passes),
 )

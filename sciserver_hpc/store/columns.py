@@ -30,7 +30,12 @@ class Words(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
         """To the engine."""
-        return None if value is None else _UNSTORABLE.sub("\ufffd", value)
+        return None if value is None else storable(value)
+
+
+def storable(text: str) -> str:
+    """`text` as `Words` stores it."""
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 class Instant(TypeDecorator[datetime]):

@@ -59,6 +59,9 @@ class JobChanges(Part):
                 requests = [{"job_id": one.job.id, "request": one.request} for one in made]
                 connection.execute(_ADD_REQUEST, requests)
                 connection.execute(_ADD_EVENT, [_accepted(one.job) for one in made])
+                told = [event_row(*event) for one in made for event in one.events]
+                if told:
+                    connection.execute(_ADD_EVENT, told)
                 add_sessions(connection, [one.job for one in made])
             return [one.job if one.job.id in ids else _earlier(connection, one) for one in new]
 

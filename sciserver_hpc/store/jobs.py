@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from ..domain.gpu_hours import GpuJob
 from ..domain.jobs import Job, JobEvent
+from ..domain.lifecycle import USAGE_COMES_WITHIN
 from ..domain.limits import Load, load_of
 from ..domain.resources import Resources
 from ..domain.states import ACTIVE, JobState
@@ -30,7 +31,6 @@ from .part import Part
 from .schema import ASKS_GPUS, LOST, archived_jobs, job_events, job_requests, jobs
 
 _LOST_STAYS_FOR = timedelta(days=1)
-_USAGE_COMES_WITHIN = timedelta(minutes=10)
 _CHUNK = 500
 """Keys per IN (…): well under the number of parameters either engine takes."""
 
@@ -124,7 +124,7 @@ class Jobs(Part):
         """See `ports.Store`."""
         now = self._now()
         lost = and_(LOST, jobs.c.changed_at > now - _LOST_STAYS_FOR)
-        ended = and_(jobs.c.ended_at > now - _USAGE_COMES_WITHIN, jobs.c.usage.is_(None), jobs.c.slurm_id > 0)
+        ended = and_(jobs.c.ended_at > now - USAGE_COMES_WITHIN, jobs.c.usage.is_(None), jobs.c.slurm_id > 0)
         # Not OR, for which SQLite reads the whole history in the order of its ids.
         wanted = union_all(
             *(select(jobs.c.id).where(which) for which in (jobs.c.state.in_(ACTIVE), lost, ended))

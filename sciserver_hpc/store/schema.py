@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -338,6 +339,24 @@ job_events = Table(
     Column("text", Words, nullable=False),
     Index("ix_job_events_job_id_id", "job_id", "id"),
 )
+
+job_tasks = Table(
+    "job_tasks",
+    metadata,
+    Column("job_id", Id, ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
+    Column("task", Integer, primary_key=True, autoincrement=False),
+    Column("state", String(16), nullable=False),
+    Column("restarts", Integer, nullable=False),
+    Column("node", Words, nullable=False),
+    Column("started_at", Instant),
+    Column("ended_at", Instant),
+    Column("exit_code", Integer),
+    Column("signal", Integer),
+    Column("elapsed_s", BigInteger),
+    Column("cpu_s", Float),
+    Column("max_rss", BigInteger),
+)
+"""Tasks of arrays that began, or ended without (domain/tasks.py)."""
 
 sessions = Table(
     "sessions",

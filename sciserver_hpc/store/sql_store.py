@@ -28,6 +28,7 @@ from .reach import Reach
 from .service_accounts import ServiceAccounts
 from .sessions import Sessions
 from .supports import Supports
+from .tasks import Tasks
 from .tokens import Tokens
 from .unix_groups import UnixGroups
 from .upkeeps import Upkeeps
@@ -55,6 +56,7 @@ class SqlStore(
     Listing,
     Archive,
     JobChanges,
+    Tasks,
     Sessions,
     Passes,
     Notifications,

@@ -340,3 +340,23 @@ def test_a_unix_group_has_the_number_this_machine_knows(world: World, me: Owner)
     assert agent.unix_group("root") == 0
     for name in ("no-group-of-this-name", "", "a\0b", "0"):
         assert agent.unix_group(name) is None
+
+
+def test_results_are_told_one_by_one_with_what_is_wrong(world: World, agent: Agent) -> None:
+    world.put("2026/1/result.0.json", b'{"a": 1}')
+    world.put("2026/1/result.1.json", b"x" * 16385)
+    world.put("2026/1/result.2.json", b"\xff")
+    world.make_directory("2026/1/result.3.json")
+    names = [f"result.{task}.json" for task in range(5)]
+    found = agent.results(world.root, "2026/1", names)
+    assert found[0] == ('{"a": 1}', "")
+    assert [text for text, _ in found[1:]] == [""] * 4
+    assert [problem.rpartition("is ")[2][:10] for _, problem in found[1:4]] == [
+        "larger tha",
+        "not UTF-8 ",
+        "not a regu",
+    ]
+    assert found[4] == ("", "absent")
+    with pytest.raises(AgentError) as caught:
+        agent.results(world.root, "2026/2", names)
+    assert caught.value.reason == "not_found"

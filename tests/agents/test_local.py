@@ -143,6 +143,12 @@ def test_array_tasks(agent: Agent, root: Path) -> None:
     end = ended(agent, number)
     assert end.state is JobState.FAILED
     assert end.tasks == {"SUCCEEDED": 2, "FAILED": 1}
+    assert [(task.index, task.state.value, task.exit_code) for task in end.known] == [
+        (1, "SUCCEEDED", 0),
+        (2, "SUCCEEDED", 0),
+        (3, "FAILED", 1),
+    ]
+    assert all(task.measured for task in end.known)
     outputs = sorted((root / made.folder).glob("out-*.txt"))
     assert [path.name for path in outputs] == ["out-1.txt", "out-2.txt", "out-3.txt"]
     assert {path.read_text() for path in outputs} == {f"{number}\n"}

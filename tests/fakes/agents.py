@@ -218,6 +218,26 @@ class FakeAgent:
         paths = sorted((path for path in self._agents.files if path.startswith(prefix)), key=_task)
         return tuple(EndRecord.model_validate_json(self._agents.files[path]) for path in paths)
 
+    def results(self, root: str, folder: str, names: Sequence[str]) -> list[tuple[str, str]]:
+        """What `put` left there."""
+        self._agents.demand_health(self._owner)
+        place = self._agents.at(root, folder)
+        self._agents.entry(place)
+        return [self._result(f"{place}/{name}") for name in names[:256]]
+
+    def _result(self, path: str) -> tuple[str, str]:
+        if path in self._agents.directories:
+            return "", f"{PurePosixPath(path).name!r} is not a regular file (links and pipes are not opened)"
+        data = self._agents.files.get(path)
+        if data is None:
+            return "", "absent"
+        if len(data) > 16384:
+            return "", f"{PurePosixPath(path).name!r} is larger than 16384 bytes"
+        try:
+            return data.decode(), ""
+        except UnicodeDecodeError:
+            return "", "it is not UTF-8 text"
+
     def session_records(self, folders: Sequence[tuple[str, str]]) -> list[SessionRecord | None]:
         """What `put` left at `<root>/<folder>/.sciserver/session.json`."""
         self._agents.demand_health(self._owner)

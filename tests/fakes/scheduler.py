@@ -203,6 +203,12 @@ class FakeScheduler:
         seen |= {i: r.sighting for i, r in self._records.items() if r.live}
         return match(jobs, seen.values())
 
+    def tasks(self, jobs: Sequence[Job]) -> dict[str, Sighting] | None:
+        self.calls["tasks"] += 1
+        if self.accounting_down:
+            return None
+        return match(jobs, self._accounted())
+
     def folder(self, slurm_id: int) -> str | None:
         """Where it was submitted to run."""
         submission = self.submissions.get(slurm_id)

@@ -33,6 +33,7 @@ from sciserver_hpc.services.administering import Administering
 from sciserver_hpc.services.administration import Administration
 from sciserver_hpc.services.admitting import Admitting
 from sciserver_hpc.services.archiving import Archiving
+from sciserver_hpc.services.arrays import Arrays
 from sciserver_hpc.services.audit import Audit
 from sciserver_hpc.services.catalogue import Catalogue
 from sciserver_hpc.services.disk import Disks
@@ -58,6 +59,7 @@ from sciserver_hpc.services.sharing import Sharing
 from sciserver_hpc.services.site import Site
 from sciserver_hpc.services.straying import Straying
 from sciserver_hpc.services.support import Support
+from sciserver_hpc.services.tables import Tables
 from sciserver_hpc.services.unix_groups import UnixGroups
 from sciserver_hpc.services.watched_directory import WatchedDirectory
 from sciserver_hpc.settings import Settings
@@ -289,6 +291,8 @@ class House:
             login=login,
             jobs=jobs,
             results=Results(jobs, self.disk),
+            arrays=Arrays(self.store, self.clock, jobs),
+            tables=Tables(jobs, Arrays(self.store, self.clock, jobs), self.disk),
             catalogue=Catalogue(self.store, site),
             groups=groups,
             sharing=sharing,

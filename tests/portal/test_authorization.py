@@ -11,9 +11,10 @@ from sciserver_hpc.domain.access import THE_SITE, Action, Resource, Subject
 from sciserver_hpc.domain.administration import Power
 from sciserver_hpc.domain.audit import Asker
 from sciserver_hpc.domain.groups import Accessibility, Role
-from sciserver_hpc.domain.jobs import JobRequest
+from sciserver_hpc.domain.jobs import JobRequest, Usage
 from sciserver_hpc.domain.people import Person
 from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.domain.tasks import Task
 from sciserver_hpc.domain.tokens import Scope
 
 from .house import PASSWORD, PEOPLE, URL, House, shell
@@ -42,6 +43,10 @@ TABLE: dict[str, str] = {
     "GET /jobs/<int:job_id>/download": PAGE,
     "GET /jobs/<int:job_id>/image": PAGE,
     "GET /jobs/<int:job_id>/render": PAGE,
+    "GET /jobs/<int:job_id>/tasks": PAGE,
+    "GET /jobs/<int:job_id>/table": PAGE,
+    "GET /jobs/<int:job_id>/table.csv": PAGE,
+    "POST /jobs/<int:job_id>/retry": PAGE,
     "POST /jobs/<int:job_id>/cancel": PAGE,
     "POST /jobs/<int:job_id>/again": PAGE,
     "GET /sessions": PAGE,
@@ -148,6 +153,10 @@ TABLE: dict[str, str] = {
     "GET /api/v1/jobs/<int:job_id>/script": Scope.JOBS_READ,
     "GET /api/v1/jobs/<int:job_id>/log": Scope.JOBS_READ,
     "POST /api/v1/jobs/<int:job_id>/cancel": Scope.JOBS_WRITE,
+    "GET /api/v1/jobs/<int:job_id>/tasks": Scope.JOBS_READ,
+    "POST /api/v1/jobs/<int:job_id>/retry": Scope.JOBS_WRITE,
+    "GET /api/v1/jobs/<int:job_id>/table": Scope.FILES_READ,
+    "GET /api/v1/jobs/<int:job_id>/table.csv": Scope.FILES_READ,
     "GET /api/v1/apps": Scope.JOBS_READ,
     "GET /api/v1/sessions": Scope.JOBS_READ,
     "POST /api/v1/sessions": Scope.JOBS_WRITE,
@@ -316,7 +325,12 @@ def job_of(house: House, username: str, route: str = "") -> int:
         if route.endswith(("again", "forget")):
             house.move(number, JobState.CANCELLED, ended_at=house.clock.now())
         return number
-    number = house.services.jobs.submit(PEOPLE[username], JobRequest(kind="shell", command="hostname"))[0].id
+    array = "0-1" if "/ta" in route or "/retry" in route else None
+    asked = JobRequest(kind="shell", command="hostname", array=array)
+    number = house.services.jobs.submit(PEOPLE[username], asked)[0].id
+    if array:
+        house.move(number, JobState.FAILED, ended_at=house.clock.now(), tasks={"FAILED": 2}, usage=Usage())
+        house.store.keep_tasks([(number, [Task(index=0, state=JobState.FAILED)])])
     house.write(number, "stdout.txt", b"secret result")
     return number
 
@@ -498,6 +512,8 @@ FILES = {
     "GET /jobs/<int:job_id>/download",
     "GET /jobs/<int:job_id>/image",
     "GET /jobs/<int:job_id>/render",
+    "GET /jobs/<int:job_id>/table",
+    "GET /jobs/<int:job_id>/table.csv",
     "GET /api/v1/jobs/<int:job_id>/files",
     "GET /api/v1/jobs/<int:job_id>/files/content",
 }

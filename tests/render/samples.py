@@ -56,6 +56,7 @@ SHELL = spec()
 SCRIPT = spec(kind=Kind.SCRIPT, filename="fit.py", arguments=("-x", "two words", "it's"))
 NOTEBOOK = spec(kind=Kind.NOTEBOOK, filename="sun spots.ipynb", kernel="python3")
 ARRAY = spec(array="0-9%2", dependencies=(Dependency(job=3), Dependency(job=4)), account=None, qos=None)
+SWEEP = spec(array="0-1", sweep=("period",))
 SESSION = spec(
     kind=Kind.SESSION,
     name="my lab",

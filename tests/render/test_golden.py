@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sciserver_hpc.domain.jobs import JobSpec
-from sciserver_hpc.render import Door, Surroundings, parameters_text, render
+from sciserver_hpc.domain.jobs import JobSpec, Kind
+from sciserver_hpc.render import SWEEP, Door, Surroundings, parameters_text, render, sweep_text
 from sciserver_hpc.render.gate import program
 
 from . import samples
@@ -25,6 +25,10 @@ CASES: dict[str, tuple[JobSpec, dict[str, str]]] = {
         {"sun spots.ipynb": '{"cells": []}', "parameters.txt": parameters_text({"a": 1e-7})},
     ),
     "array": (samples.ARRAY, {"command.txt": "echo $SLURM_ARRAY_TASK_ID\n"}),
+    "sweep": (
+        samples.SWEEP,
+        {"command.txt": "echo $PARAM_period\n", SWEEP: sweep_text(Kind.SHELL, [{"a": 1}, {"a": "x\ny"}])},
+    ),
     "gpu": (samples.GPU, {"command.txt": "nvidia-smi\n"}),
 }
 

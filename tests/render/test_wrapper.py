@@ -103,7 +103,7 @@ def test_only_named_variables_reach_the_image(node: Node) -> None:
     seen = node.environment()
     assert not {"APPTAINER_BIND", "APPTAINERENV_LD_PRELOAD", "SINGULARITY_BIND"} & set(seen)
     inside = {name for name in seen if name.startswith("APPTAINERENV_")}
-    ours = {"SCISERVER_JOB_ID", "SCISERVER_JOB_FOLDER", "SCISERVER_USER_ID", "SCISERVER_USER_NAME"}
+    ours = {f"SCISERVER_{name}" for name in ("JOB_ID", "JOB_FOLDER", "USER_ID", "USER_NAME", "RESULT")}
     slurms = {"SLURM_JOB_ID", "SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS"}
     assert inside == {f"APPTAINERENV_{name}" for name in ours | slurms}
     assert "s3cret" not in " ".join([*seen.values(), *node.argv()])

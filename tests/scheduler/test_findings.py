@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -110,3 +111,30 @@ def test_tasks_without_a_record_of_their_own_are_counted() -> None:
     assert (found.state, found.tasks) == (JobState.PENDING, {"PENDING": 201})
     assert found.expected_start == datetime(2027, 11, 23, 22, 33, 15, tzinfo=UTC)
     assert found.started_at is None
+
+
+def test_tasks_are_told_one_by_one() -> None:
+    for rows in (live(), accounted()):
+        tasks = {task.index: task for task in only(sightings(rows), 12).known}
+        assert sorted(tasks) == [0, 1, 2, 3]
+        assert (tasks[2].state, tasks[2].exit_code, tasks[0].exit_code) == (JobState.FAILED, 7, 0)
+    [used] = [task.elapsed_s for task in only(merged(live(), accounted()), 12).known if task.index == 2]
+    assert used is not None
+
+
+def test_tasks_that_wait_are_not_told_and_those_cancelled_before_they_began_are() -> None:
+    waiting = [row for row in live() if row.name.endswith(uuid(13))]
+    assert only(sightings(waiting), 13).known == ()
+    ended = [replace(row, state=JobState.CANCELLED, task="5-9%2", count=5) for row in waiting]
+    tasks = only(sightings(ended), 13).known
+    assert [(task.index, task.started_at, task.measured) for task in tasks] == [
+        (index, None, True) for index in range(5, 10)
+    ]
+
+
+def test_an_array_of_somebody_elses_names_no_tasks() -> None:
+    """One of four million, cancelled, would take the memory of all."""
+    [row] = [row for row in live() if row.name.endswith(uuid(13))]
+    huge = replace(row, state=JobState.CANCELLED, task="0-4000000", count=4_000_001)
+    assert sightings([huge])[0].known == ()
+    assert sightings([replace(huge, name="theirs", task="0-3", count=4)])[0].known == ()

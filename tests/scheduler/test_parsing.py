@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from sciserver_hpc.domain.arrays import task_count
 from sciserver_hpc.domain.states import JobState
+from sciserver_hpc.domain.tasks import together
 from sciserver_hpc.scheduler import sacct, squeue, values
-from sciserver_hpc.scheduler.slurm_states import state_of, together
+from sciserver_hpc.scheduler.slurm_states import state_of
 
 from .recordings import NONCE, recorded
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154 # the head assigns them
 # Above: the job's own values, quoted. Below: the same for every job; bash, coreutils and apptainer, curl if there.
-# Exits of its own: 93 a session's gate, app or service, 94 no scratch space, 95 image changed, 96 refused, 97 no job folder, 98 end not written, 0 second
+# Exits of its own: 92 no row of the sweep, 93 a session's gate, app or service, 94 no scratch space, 95 image changed, 96 refused, 97 no job folder, 98 end not written, 0 second
 # copy. Few external commands: each costs a fork, and the job waits.
 
 PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin
@@ -14,6 +14,7 @@ scratch=
 started=
 in_container=false
 notebooks=()
+row=()
 relay=()
 child=
 start_in=$folder
@@ -177,6 +178,22 @@ make_scratch() {
     scratch=$base
 }
 
+# The task's line of a sweep (see render/sweep.py).
+read_row() {
+    mapfile -t -s "$task" -n 1 row <"$sweep"
+    [[ -n ${row[0]-} ]] || finish 92 sweep "There is no row for task $task in $folder/$sweep."
+}
+
+# Its values, as variables. Nothing of them is read as shell text.
+export_row() { # export_row PREFIX
+    local pairs pair value
+    IFS=$'\t' read -r -a pairs <<<"${row[0]}"
+    for pair in "${pairs[@]}"; do
+        printf -v value '%b' "${pair#*=}"
+        export "$1${pair%%=*}=$value"
+    done
+}
+
 # Variables of the outside do not reach the image, except those named here.
 fill_environment() { # fill_environment PREFIX
     local name entry
@@ -190,6 +207,8 @@ fill_environment() { # fill_environment PREFIX
     for entry in "${environment[@]}"; do
         export "$1$entry"
     done
+    [[ -n $session ]] || export "$1SCISERVER_RESULT=$payload_folder/result${task:+.$task}.json"
+    [[ -z $sweep || -n $notebook_stem ]] || export_row "$1"
 }
 
 command_in_image() {
@@ -215,7 +234,16 @@ name_notebooks() {
     elif [[ ! -e $source ]]; then
         cp -- "$name" "$source" || finish 98 no_space "The notebook could not be copied in the job folder."
     fi
-    notebooks=("$payload_folder/$source" "$payload_folder/$name")
+    [[ -z $sweep ]] || name_row
+    notebooks+=("$payload_folder/$source" "$payload_folder/$name")
+}
+
+# By a file on the node, since others see the words of a command line.
+name_row() {
+    local file=$scratch/home/.parameters.json
+    printf '%s\n' "${row[0]}" >"$file"
+    if $in_container; then file=$home/.parameters.json; fi
+    notebooks=(-f "$file")
 }
 
 # shellcheck disable=SC2317 # called by trap
@@ -390,6 +418,7 @@ why_255() { # why_255 STDERR
 claim_by_folder
 exec {portal}< <(ask_portal jobs/claim)
 [[ -z $apptainer ]] || verify_images
+[[ -z $sweep ]] || read_row
 make_scratch
 IFS= read -r verdict <&"$portal"
 IFS= read -r reason <&"$portal"

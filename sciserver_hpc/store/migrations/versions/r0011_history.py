@@ -1,6 +1,6 @@
 """History: indexes by which a page of a long history costs what a page of a short one does, and the archive.
 
-Revises: 0009
+Revises: 0010
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from alembic import op
 from sciserver_hpc.store.columns import Id, Instant
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
