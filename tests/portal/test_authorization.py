@@ -516,6 +516,8 @@ FILES = {
     "GET /jobs/<int:job_id>/table.csv",
     "GET /api/v1/jobs/<int:job_id>/files",
     "GET /api/v1/jobs/<int:job_id>/files/content",
+    "GET /api/v1/jobs/<int:job_id>/table",
+    "GET /api/v1/jobs/<int:job_id>/table.csv",
 }
 ENDS = {"POST /logout", "POST /support/end", "DELETE /api/v1/support"}
 """All that a support session may change: its own end."""

@@ -30,6 +30,7 @@ LISTS = {
     "explain",
 }
 EXPECTED: dict[str, int] = {
+    **{f"GET /api/v1/jobs/<int:job_id>/{what}": 409 for what in ("tasks", "table", "table.csv")},  # no array
     "GET /api/v1/sessions/<int:job_id>": 404,
     "POST /api/v1/groups": 403,
     "PATCH /api/v1/groups/<name>": 403,
