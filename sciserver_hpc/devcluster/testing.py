@@ -26,7 +26,7 @@ _NOTHING = 5
 
 SHELL_SCRIPTS = ("dev", ".ci/run")
 
-GROUPS = (("tests/cluster", "--ignore=tests/cluster/sessions"), ("tests/cluster/sessions",))
+GROUPS = (("tests", "--ignore=tests/cluster/sessions"), ("tests/cluster/sessions",))
 """Of tests on a cluster: each runs on one of its own, beside the other."""
 
 LINT: tuple[tuple[str, ...], ...] = (

@@ -113,19 +113,24 @@ async def _close(writer: asyncio.StreamWriter) -> None:
 
 async def main(port: int, path: str, command: list[str]) -> int:
     """The exit code."""
-    child = await asyncio.create_subprocess_exec(*command)
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    for number in PASSED_ON:
-        loop.add_signal_handler(number, _pass_on, child, number)
+    for number in PASSED_ON:  # before there is a child that one of them would leave behind
+        loop.add_signal_handler(number, signals.put_nowait, number)
+    child = await asyncio.create_subprocess_exec(*command)
+    passing = asyncio.create_task(_pass_on(signals, child))
     relay = asyncio.create_task(Relay(port, path).run())
     code = await child.wait()
     relay.cancel()
+    passing.cancel()
     return code if code >= 0 else 128 - code
 
 
-def _pass_on(child: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        child.send_signal(number)
+async def _pass_on(signals: asyncio.Queue[signal.Signals], child: asyncio.subprocess.Process) -> None:
+    while True:
+        number = await signals.get()
+        with contextlib.suppress(ProcessLookupError):
+            child.send_signal(number)
 
 
 if __name__ == "__main__":

@@ -5,41 +5,30 @@ What Slurm did is counted in accounting, by the uuid in the jobs' names.
 
 from __future__ import annotations
 
-import random
 import re
-import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import requests
 
 from sciserver_hpc.client import Client
-from sciserver_hpc.devcluster import cgroup, postgres, slurm
-from sciserver_hpc.devcluster.namespace import Command
+from sciserver_hpc.devcluster import cgroup, slurm
 from sciserver_hpc.devcluster.processes import wait
 from sciserver_hpc.domain.errors import Unavailable
 from sciserver_hpc.domain.states import JobState
 from sciserver_hpc.domain.views import JobView
 
 from .conftest import Cluster, kill
+from .storm import PARTS, Storm, database_away, differing, hurry, rage, submit_stubbornly
 
 PATIENCE = 150
 SEED = 20261123
-
-ENDS = {
-    "COMPLETED": JobState.SUCCEEDED,
-    "FAILED": JobState.FAILED,
-    "CANCELLED": JobState.CANCELLED,
-    "TIMEOUT": JobState.TIMEOUT,
-    "OUT_OF_MEMORY": JobState.OUT_OF_MEMORY,
-    "NODE_FAIL": JobState.NODE_FAIL,
-}
-"""Slurm's word for how a job ended, and ours."""
+JOBS, FAULTS = 200, 16
+"""Of a storm."""
 
 
 @pytest.fixture
@@ -55,9 +44,6 @@ def mended(cluster: Cluster) -> Iterator[None]:
         cluster.part(name).start()
 
 
-PARTS = ("slapd", "munged", "slurmdbd", "slurmctld", "portal", "broker", "nginx")
-
-
 def ended(client: Client, jobs: Sequence[JobView]) -> list[JobView]:
     return [client.wait(job.id, timeout=PATIENCE, poll=1) for job in jobs]
 
@@ -65,17 +51,6 @@ def ended(client: Client, jobs: Sequence[JobView]) -> list[JobView]:
 def check(cluster: Cluster, jobs: Sequence[JobView]) -> None:
     """Each of `jobs` is one Slurm job, and ended as that did."""
     assert wait(lambda: not differing(cluster, jobs), 30, pause=1), differing(cluster, jobs)
-
-
-def differing(cluster: Cluster, jobs: Sequence[JobView]) -> list[str]:
-    """Where rows and accounting tell different stories."""
-    accounted = cluster.accounted()
-    rows = [(job, accounted.get(job.uuid, [])) for job in jobs]
-    return [
-        f"job {job.id}: {job.state} as {job.slurm_id}, in accounting {copies}"
-        for job, copies in rows
-        if [(copy.slurm_id, ENDS.get(copy.state)) for copy in copies] != [(job.slurm_id, job.state)]
-    ]
 
 
 def told(client: Client, job: JobView) -> str:
@@ -286,88 +261,14 @@ def test_a_database_that_is_away_delays_and_loses_nothing(alice: Client, cluster
     assert {job.state for job in jobs} == {JobState.SUCCEEDED}
 
 
-@contextmanager
-def database_away(cluster: Cluster) -> Iterator[None]:
-    """PostgreSQL stopped, or SQLite's file held by another writer."""
-    if postgres.chosen(cluster.state):
-        with cluster.part("postgres").away():
-            yield
-        return
-    with closing(sqlite3.connect(cluster.state.root / "database" / "sciserver.db")) as connection:
-        connection.execute("BEGIN EXCLUSIVE")
-        yield
-        connection.rollback()
-
-
-def submit_stubbornly(client: Client, command: str, key: str) -> JobView:
-    """The same request under the same key until it is accepted."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return client.submit_shell(command, key=key)
-        except Unavailable:
-            if time.monotonic() > deadline:
-                raise
-
-
 # everything at once -----------------------------------------------------------------------------------
-def test_faults_in_a_row_lose_and_double_nothing(alice: Client, cluster: Cluster) -> None:
-    luck = random.Random(SEED)
-    clients = [Client(cluster.url, alice.credentials.token, str(cluster.ca)) for _ in range(4)]
-    over = threading.Event()
-
-    def submit(number: int) -> list[JobView]:
-        commands = random.Random(SEED + number).choices(["true", "sleep 1", "exit 3"], k=10)
-        jobs = []
-        for count, command in enumerate(commands):
-            jobs.append(submit_stubbornly(clients[number], command, f"{SEED}-{number}-{count}-{RUN}"))
-            over.wait(1.5)
-        return jobs
-
-    with ThreadPoolExecutor(len(clients)) as pool:
-        answers = [pool.submit(submit, number) for number in range(len(clients))]
-        faults = [inflict(cluster, luck) for _ in range(8)]
-        over.set()
-        accepted = [job for answer in answers for job in answer.result(timeout=PATIENCE)]
-    for client in clients:
-        client.close()
-    hurry(cluster)
-    jobs = ended(alice, accepted)
-    told = f"seed {SEED}, faults {faults}"
-    assert wait(lambda: not differing(cluster, jobs), 30, pause=1), (told, differing(cluster, jobs))
-    assert len({job.uuid for job in jobs}) == 40
+def test_a_storm_of_faults_loses_and_doubles_nothing(cluster: Cluster) -> None:
+    """`./dev bench chaos` has a longer one, of any seed."""
+    damage = rage(cluster, Storm(SEED, clients=20, jobs=JOBS, faults=FAULTS))
+    told = f"seed {SEED}, faults {damage.faults}"
+    assert (damage.lost, damage.doubled, damage.untrue) == ([], [], []), told
+    assert damage.accepted == JOBS
 
 
 RUN = f"{time.time():.0f}"
 """Keys of an earlier run in the same cluster are not ours."""
-
-
-def hurry(cluster: Cluster) -> None:
-    """Slurm lets what it requeued wait for two minutes; a test need not."""
-    for slurm_id in cluster.root("squeue", "-h", "-t", "PD", "-o", "%A").split():
-        argv = ["scontrol", "update", f"jobid={slurm_id}", "starttime=now"]
-        cluster.namespace.run(Command(argv), timeout=30)  # it may just have started
-
-
-def inflict(cluster: Cluster, luck: random.Random) -> str:
-    """One fault, mended after a while; returns what it was.
-
-    A controller is not killed here: it forgets what it took last, and a second copy is right then. Nor is
-    munged: Slurm requeues what it cannot start meanwhile, and that takes two minutes.
-    """
-    name = luck.choice(["broker", "worker", "agent", "slurmctld", "slurmdbd", "nginx", "slapd", "munged"])
-    pause = luck.uniform(0.5, 4)
-    deaf = luck.random() < 0.4 or name in ("slurmctld", "munged")
-    if name in ("worker", "agent"):
-        found = cluster.part("portal").workers if name == "worker" else cluster.agents_of("alice")
-        if found:
-            kill(luck.choice(found))
-        time.sleep(pause)
-    elif deaf:
-        with cluster.part(name).frozen():
-            time.sleep(pause)
-    else:
-        cluster.part(name).kill()
-        time.sleep(pause)
-        cluster.part(name).start()
-    return f"{name} {'deaf' if deaf and name not in ('worker', 'agent') else 'killed'}, {pause:.1f} s"

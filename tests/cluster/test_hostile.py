@@ -147,7 +147,7 @@ def test_a_job_inherits_nothing_of_the_services(cluster: Cluster, alice: Client,
     assert umask == "0022"
     assert names & {"SLURM_JWT", "SCISERVER_CONFIG", "SUDO_UID", "PYTHONPATH", "SLURM_CONF"} == set()
     own = {"HOME", "PATH", "PWD", "SHLVL", "LANG", "LC_ALL", "TZ", "_", "OMP_NUM_THREADS", "MPLBACKEND"}
-    own |= {"LD_LIBRARY_PATH", "PROMPT_COMMAND"}
+    own |= {"LD_LIBRARY_PATH", "PROMPT_COMMAND", "SCISERVER_RESULT"}
     prefixes = ("SLURM_", "SCISERVER_JOB_", "SCISERVER_USER_", "APPTAINER_", "SINGULARITY_")
     assert {name for name in names if not name.startswith(prefixes)} <= own
     ours = f"SLURM_JOB_ID={alices.slurm_id}\n"
