@@ -1,5 +1,5 @@
-"""Entry of the agent when its directory is run; `supervise <directory>` watches one local job (see
-`local`)."""
+"""Entry of the agent when its directory is run; `supervise <directory>` watches one local job (see `local`),
+`tether <pid> <command>…` runs a command that ends with the agent."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ def main() -> int:
     package = os.path.basename(HERE)
     if sys.argv[1:2] == ["supervise"]:
         return int(import_module(f"{package}.supervisor").supervise(sys.argv[2]))
+    if sys.argv[1:2] == ["tether"]:
+        import_module(f"{package}.tether").tether(int(sys.argv[2]), sys.argv[3:])
+        return 1
     return int(import_module(f"{package}.server").main())
 
 

@@ -1,9 +1,8 @@
 """Handing jobs over through a slurmrestd of the user's own, which stays, in place of an sbatch for each.
 
 It runs in its inetd mode (slurmrestd(8)): requests go in by a pipe and answers come out by another. So there
-is no address that anybody else could connect to, and it ends when the agent does, however that ends, since
-its input ends. One such process (`slurmrestd_desk`) answers one request after the other; up to DESKS of them
-are kept.
+is no address that anybody else could connect to; it ends when the agent does, however that ends (`tether`).
+One such process (`slurmrestd_desk`) answers one request after the other; up to DESKS of them are kept.
 
 What sbatch's words mean, slurmrestd's mean too (see `slurm`): only that counts as not queued which was never
 sent, or which the controller refused with a number of its own.
@@ -16,6 +15,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from . import job_properties, slurm
@@ -83,6 +83,7 @@ class Door:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._changed = threading.Condition()
+        self._starter = ThreadPoolExecutor(1)  # its thread stays, and desks end with it
         self._idle: list[Desk] = []
         self._taken = 0
         self._shut = ""
@@ -153,7 +154,7 @@ class Door:
             raise Shut(self._shut)
         desk: Desk | None = None
         try:
-            desk = Desk(self._settings, VERSION)
+            desk = self._starter.submit(Desk, self._settings, VERSION).result()
             status, pages = desk.ask("GET", _PAGES, b"", max(0.001, deadline - time.monotonic()))
             if status != 200 or _SUBMIT not in json.loads(pages)["paths"]:
                 raise NoAnswer(f"slurmrestd does not speak {VERSION}")

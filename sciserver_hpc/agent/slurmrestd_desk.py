@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from .environment import for_slurm
 from .settings import Settings
+from .tether import command
 
 ANSWER_MAX = 4 << 20
 _WORDS_MAX = 4000
@@ -30,12 +31,14 @@ class NoAnswer(Exception):
 class Desk:
     """A running slurmrestd of `bin_dir`, or of `sbin` beside it. Not for several threads at once.
 
+    It ends with the thread that made it.
+
     Raises OSError when it cannot be started, Problem unavailable while the user has no account here.
     """
 
     def __init__(self, settings: Settings, version: str) -> None:
         self._process = subprocess.Popen(
-            [_program(settings.bin_dir), "-s", f"openapi/{version}", "-a", "rest_auth/local"],
+            command([_program(settings.bin_dir), "-s", f"openapi/{version}", "-a", "rest_auth/local"]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -114,7 +114,8 @@ class Transport:
         )
 
     def _no_answer(self, error: requests.RequestException) -> SciServerError:
-        if isinstance(error, requests.exceptions.SSLError):
+        # What else may go wrong in TLS is a connection that ended there: a server that was just killed.
+        if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
             return SciServerError(
                 f"The certificate of {self.url} cannot be trusted. If the site has a CA of its own, "
                 "name its file with --ca or SCISERVER_CA."

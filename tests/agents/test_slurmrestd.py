@@ -9,6 +9,7 @@ import select
 import shutil
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from sciserver_hpc.agent.slurmrestd import judged
 from sciserver_hpc.agent.slurmrestd_desk import NoAnswer, parsed
 from sciserver_hpc.agents import AgentOptions, SelfTransport, SocketAgents
+from sciserver_hpc.devcluster.processes import wait
 from sciserver_hpc.domain.scheduling import Owner, Payload, Submission, SubmitOutcome, Verdict, mark
 from tests.fakes.slurmrestd import FakeSlurmrestd
 
@@ -252,6 +254,22 @@ def test_an_agent_that_is_killed_takes_it_along(
     [pid] = children(agent)
     with gone(pid):
         os.kill(agent, signal.SIGKILL)
+
+
+def test_an_agent_that_is_killed_in_the_middle_of_a_request_takes_it_along(
+    agents: SocketAgents, me: Owner, rest: FakeSlurmrestd, root: Path
+) -> None:
+    """The real one does not heed the end of its input then: it turns round and round for ever."""
+    rest.decide("hang")
+    assert agents.of(me).door() == ""
+    agent = agent_pid(agents, me)
+    [pid] = children(agent)
+    asking = threading.Thread(target=submit, args=(agents, me, door_job(root)))
+    asking.start()
+    assert wait(lambda: len(rest.jobs()) == 1, 20)
+    with gone(pid):
+        os.kill(agent, signal.SIGKILL)
+    asking.join()
 
 
 SLURMRESTD = "/usr/sbin/slurmrestd"
