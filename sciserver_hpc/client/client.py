@@ -261,12 +261,7 @@ class Client(Sessions, Notifications):
             "limit": page,
             "look": LONGEST_LOOK,
         }
-        while True:
-            answer = self._http.json("GET", "/jobs", params=query)
-            yield from (read(JobView, row) for row in answer["jobs"])
-            if answer.get("next") is None:
-                return
-            query["before_id"] = answer["next"]
+        return (read(JobView, row) for row in self._http.pages("/jobs", query, "jobs", "before_id"))
 
     def events(self, job_id: int) -> list[JobEvent]:
         """A job's history, oldest first."""
@@ -282,14 +277,9 @@ class Client(Sessions, Notifications):
 
         Raises NotFound, Conflict (no array).
         """
-        query: dict[str, Any] = {"state": ",".join(JobState(state).value for state in states) or None}
-        query["limit"] = 1000
-        while True:
-            page = self._http.json("GET", f"/jobs/{job_id:d}/tasks", params=query)
-            yield from (read(Task, row) for row in page["tasks"])
-            if page.get("next") is None:
-                return
-            query["after"] = page["next"]
+        query = {"state": ",".join(JobState(state).value for state in states) or None, "limit": 1000}
+        rows = self._http.pages(f"/jobs/{job_id:d}/tasks", query, "tasks", "after")
+        return (read(Task, row) for row in rows)
 
     def retry(self, job_id: int, *, cancelled: bool = False, key: str | None = None) -> JobView:
         """Run the failed tasks of an array again, `cancelled`: and those that were cancelled; a new job.
@@ -302,13 +292,8 @@ class Client(Sessions, Notifications):
 
     def table(self, job_id: int) -> Iterator[ResultRow]:
         """What an array's tasks found: a row per task, page by page. Raises NotFound, Conflict (no array)."""
-        query: dict[str, Any] = {}
-        while True:
-            page = self._http.json("GET", f"/jobs/{job_id:d}/table", params=query)
-            yield from (read(ResultRow, row) for row in page["rows"])
-            if page.get("next") is None:
-                return
-            query["after"] = page["next"]
+        rows = self._http.pages(f"/jobs/{job_id:d}/table", {}, "rows", "after")
+        return (read(ResultRow, row) for row in rows)
 
     def cancel(self, job_id: int) -> JobView:
         """Cancel. Raises Conflict when the job is over already."""

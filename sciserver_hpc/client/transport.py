@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -72,6 +72,19 @@ class Transport:
             raise SciServerError(
                 f"{self.url} does not answer like a SciServer portal; check the address."
             ) from error
+
+    def pages(self, path: str, query: Mapping[str, Any], rows: str, place: str) -> Iterator[Any]:
+        """The `rows` of each page of a list, asked for as they are needed.
+
+        `place`: the query's word for where a page goes on, which is what the page before calls `next`.
+        """
+        asked = dict(query)
+        while True:
+            page = self.json("GET", path, params=asked)
+            yield from page[rows]
+            if page.get("next") is None:
+                return
+            asked[place] = page["next"]
 
     def call(
         self,
